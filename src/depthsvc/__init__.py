@@ -1,0 +1,26 @@
+"""One photo in, its depth out: relative inverse depth from MiDaS_small, as a service, a command and a class."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from depthsvc.depth import DepthMap
+    from depthsvc.estimator import DepthEstimator
+
+__all__ = ["DepthEstimator", "DepthMap", "__version__"]
+__version__ = "0.1.0"
+
+_HOMES = {"DepthEstimator": "depthsvc.estimator", "DepthMap": "depthsvc.depth"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: torch takes seconds."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

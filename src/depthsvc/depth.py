@@ -1,0 +1,86 @@
+"""The depth of one photo, and what its numbers mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depthsvc.errors import ConfigurationError
+from depthsvc.imaging import encode
+from depthsvc.imaging.colormaps import Colormap, normalized
+
+FLOAT16_MAX = 65504.0
+
+
+@dataclass(frozen=True, eq=False)
+class DepthMap:
+    """Relative inverse depth: larger is NEARER, scale and shift are unknown.
+
+    The values are no metres, and those of two photos do not compare. Make one with `DepthMap.of`.
+    """
+
+    values: NDArray[np.float32]
+    """(height, width), finite, 0 ... 65504."""
+    model: str
+    """Name of the model that made it."""
+
+    @classmethod
+    def of(cls, values: NDArray[np.float32], model: str) -> DepthMap:
+        """Bring any float (height, width) array into the contract: no NaN, nothing below 0 or beyond float16."""
+        if not np.isfinite(values).all() or values.min() < 0 or values.max() > FLOAT16_MAX:
+            values = np.nan_to_num(values, nan=0.0, posinf=FLOAT16_MAX, neginf=0.0).clip(0, FLOAT16_MAX)
+        return cls(values, model)
+
+    @property
+    def height(self) -> int:
+        return len(self.values)
+
+    @property
+    def width(self) -> int:
+        return len(self.values[0])
+
+    @property
+    def min(self) -> float:
+        """The farthest point's inverse depth."""
+        return float(self.values.min())
+
+    @property
+    def max(self) -> float:
+        """The nearest point's inverse depth."""
+        return float(self.values.max())
+
+    def normalized(self) -> DepthMap:
+        """The same map with 0 at its farthest and 1 at its nearest point; all 0 if it is constant."""
+        return DepthMap(normalized(self.values), self.model)
+
+    def float16(self) -> NDArray[np.float16]:
+        """The values rounded to float16, (height, width)."""
+        return self.values.astype(np.float16)
+
+    def heatmap(self, colormap: str = Colormap.INFERNO, *, invert: bool = False) -> NDArray[np.uint8]:
+        """RGB (height, width, 3): near is the colormap's end (bright in Inferno), far its beginning."""
+        return encode.heatmap(self.values, Colormap(colormap), invert=invert)
+
+    def save(self, path: str | Path, *, format: str | None = None, colormap: str = Colormap.INFERNO) -> None:
+        """Write a file: .png a heatmap, .npy, .f16 raw float16, .png16 (or format="png16") a 16-bit grey PNG.
+
+        Raises ConfigurationError for another extension, and OSError.
+        """
+        path = Path(path)
+        path.write_bytes(self.encoded(format or path.suffix.removeprefix("."), colormap=colormap))
+
+    def encoded(self, format: str, *, colormap: str = Colormap.INFERNO) -> bytes:
+        """The bytes that `save` writes for "png", "npy", "f16" or "png16"."""
+        match format:
+            case "png":
+                return encode.heatmap_png(self.values, Colormap(colormap))
+            case "npy":
+                return encode.npy(self.float16())
+            case "f16":
+                return encode.float16_bytes(self.float16())
+            case "png16":
+                return encode.png16(self.values)
+        raise ConfigurationError(f"Unknown output format {format!r}: use png, npy, f16 or png16.")

@@ -1,0 +1,95 @@
+"""Every way in which a request or a start can fail, with what the person who caused it is told."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class DepthServiceError(Exception):
+    """Base of all errors that depthsvc raises on purpose. The message is public."""
+
+
+class ConfigurationError(DepthServiceError):
+    """A setting, or a combination of settings, cannot work."""
+
+
+class ModelError(DepthServiceError):
+    """A model cannot be used: unknown, badly described, or it does not run."""
+
+
+class WeightsError(ModelError):
+    """A weights file is missing, or is refused. The message names the file and the reason."""
+
+
+class DownloadError(WeightsError):
+    """Weights could not be downloaded."""
+
+
+class RequestError(DepthServiceError):
+    """One request cannot be answered. Carries what an HTTP answer needs.
+
+    Each subclass has one meaning, with its own HTTP `status` and stable `code`. Instances cross process
+    borders, so their only state is the message.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "The service failed"
+
+
+class MissingImage(RequestError):
+    status, code, title = 400, "missing_image", "No image in the request"
+
+
+class MalformedBody(RequestError):
+    status, code, title = 400, "malformed_body", "The request body cannot be parsed"
+
+
+class NotAnImage(RequestError):
+    status, code, title = 400, "not_an_image", "Not an image"
+
+
+class BrokenImage(RequestError):
+    status, code, title = 400, "broken_image", "The image is damaged"
+
+
+class BodyTooLarge(RequestError):
+    status, code, title = 413, "body_too_large", "The request body is too large"
+
+
+class UnsupportedMediaType(RequestError):
+    status, code, title = 415, "unsupported_media_type", "This type of content is not taken"
+
+
+class InvalidParameter(RequestError):
+    status, code, title = 422, "invalid_parameter", "A parameter is not valid"
+
+
+class TooManyPixels(RequestError):
+    status, code, title = 422, "too_many_pixels", "The image has too many pixels"
+
+
+class WorkerCrashed(RequestError):
+    status, code, title = 500, "worker_crashed", "The worker process died on this photo"
+
+
+class Unavailable(RequestError):
+    """The service cannot take the request now; the same request may succeed later."""
+
+    status, code, title = 503, "unavailable", "The service is not available"
+
+
+class QueueFull(Unavailable):
+    code, title = "queue_full", "The service is busy"
+
+
+class Starting(Unavailable):
+    code, title = "starting", "The service is starting"
+
+
+class Draining(Unavailable):
+    code, title = "draining", "The service is shutting down"
+
+
+class DeadlineExceeded(RequestError):
+    status, code, title = 504, "deadline_exceeded", "The photo took too long"

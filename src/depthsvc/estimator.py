@@ -1,0 +1,95 @@
+"""Depth from Python, in this process: no server, no workers."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from depthsvc.depth import DepthMap
+from depthsvc.errors import NotAnImage
+from depthsvc.imaging.decode import Photo, photo_of_image
+from depthsvc.model.loading import prepare, resolve
+from depthsvc.options import OutputSize
+from depthsvc.pipeline import Pipeline
+from depthsvc.settings import Settings, available_cpus
+
+PhotoLike = str | PathLike[str] | bytes | NDArray[np.uint8] | Image.Image
+
+
+class DepthEstimator:
+    """A depth model, ready for use.
+
+        depth = DepthEstimator("midas_small").predict("photo.jpg")
+        depth.save("depth.png")
+
+    Use one in one thread at a time.
+    """
+
+    def __init__(self, model: str | None = None, **settings: Any) -> None:
+        """`model` and `settings` are fields of `depthsvc.settings.Settings`, such as `weights`,
+        `weights_sha256`, `weights_dir`, `cache_dir`, `download`, `worker_threads` and `max_megapixels`; those
+        not given come from DEPTHSVC_* variables. All CPUs are used unless `worker_threads` says otherwise.
+
+        Raises ConfigurationError, ModelError or WeightsError, and pydantic's ValidationError.
+        """
+        if model is not None:
+            settings["model"] = model
+        self._open(Settings(**settings))
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> DepthEstimator:
+        """An estimator for settings that are complete. Raises as the constructor does."""
+        estimator = cls.__new__(cls)
+        estimator._open(settings)
+        return estimator
+
+    def _open(self, settings: Settings) -> None:
+        prepared = prepare(resolve(settings.model, settings.weights_locations), settings.cache_dir)
+        self.degraded = prepared.degraded
+        """Whether the embedded model stands in for MiDaS_small, which could not be had."""
+        self._pipeline = Pipeline.open(
+            prepared,
+            threads=settings.worker_threads or available_cpus(),
+            max_pixels=settings.max_pixels,
+            max_input_size=settings.max_input_size,
+        )
+
+    @property
+    def model(self) -> str:
+        """Name of the model in use; with `auto` it tells which one it became."""
+        return self._pipeline.model.name
+
+    def predict(
+        self,
+        photo: PhotoLike,
+        *,
+        input_size: int | None = None,
+        size: OutputSize | str = OutputSize.SOURCE,
+    ) -> DepthMap:
+        """Depth of a photo: a path, the bytes of a JPEG, PNG or WebP file, a Pillow image, or an array.
+
+        An array is uint8, RGB (h, w, 3) or grey (h, w), and is taken as upright. `size` is "source" for the photo's
+        upright width and height, or "model" for the network's own grid. Raises RequestError and OSError.
+        """
+        return self._pipeline.depth(self._decoded(photo, input_size), input_size=input_size, size=OutputSize(size))
+
+    def _decoded(self, photo: PhotoLike, input_size: int | None) -> Photo:
+        if isinstance(photo, Image.Image):
+            return photo_of_image(photo)
+        if isinstance(photo, np.ndarray):
+            return _photo_of_array(photo)
+        data = photo if isinstance(photo, bytes) else Path(photo).read_bytes()
+        return self._pipeline.decode(data, input_size)
+
+
+def _photo_of_array(pixels: NDArray[np.uint8]) -> Photo:
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[..., None], 3, axis=2)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
+        raise NotAnImage(f"An array must be uint8 (h, w, 3) or (h, w), not {pixels.dtype} {pixels.shape}.")
+    return Photo(pixels, pixels.shape[1], pixels.shape[0])

@@ -1,0 +1,69 @@
+"""Colours for depth: 256-entry tables, and scaling of inverse depth to their range."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Colormap(StrEnum):
+    """Names of colormaps. In the first five, and in gray, brighter means larger, which is nearer."""
+
+    INFERNO = "inferno"
+    MAGMA = "magma"
+    PLASMA = "plasma"
+    VIRIDIS = "viridis"
+    HOT = "hot"
+    TURBO = "turbo"
+    JET = "jet"
+    GRAY = "gray"
+
+
+_OPENCV_COLORMAPS = {
+    Colormap.INFERNO: cv2.COLORMAP_INFERNO,
+    Colormap.MAGMA: cv2.COLORMAP_MAGMA,
+    Colormap.PLASMA: cv2.COLORMAP_PLASMA,
+    Colormap.VIRIDIS: cv2.COLORMAP_VIRIDIS,
+    Colormap.HOT: cv2.COLORMAP_HOT,
+    Colormap.TURBO: cv2.COLORMAP_TURBO,
+    Colormap.JET: cv2.COLORMAP_JET,
+}
+
+
+@cache
+def _table(colormap: Colormap) -> NDArray[np.uint8]:
+    levels = np.arange(256, dtype=np.uint8)[:, None]
+    if colormap is Colormap.GRAY:
+        table = np.repeat(levels, 3, axis=1)
+    else:
+        table = cv2.applyColorMap(levels, _OPENCV_COLORMAPS[colormap])[:, 0, ::-1].astype(np.uint8)
+    table.flags.writeable = False
+    return table
+
+
+def color_table(colormap: Colormap, *, invert: bool = False) -> NDArray[np.uint8]:
+    """The colours of levels 0 (far) to 255 (near) as RGB (256, 3); `invert` turns the order round."""
+    table = _table(colormap)
+    return np.ascontiguousarray(table[::-1]) if invert else table
+
+
+def normalized(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Finite values scaled so that their minimum becomes 0 and their maximum 1; a constant map becomes 0."""
+    low, high = float(values.min()), float(values.max())
+    if high <= low:
+        return np.zeros_like(values)
+    scaled = values - np.float32(low)
+    scaled /= np.float32(high - low)
+    np.minimum(scaled, 1, out=scaled)
+    return scaled
+
+
+def levels(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Finite values to colormap levels: 0 at their minimum, 255 at their maximum."""
+    scaled = normalized(values)
+    scaled *= 255
+    return np.rint(scaled, out=scaled).astype(np.uint8)

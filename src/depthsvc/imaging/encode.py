@@ -1,0 +1,73 @@
+"""Depth to files: PNG heatmaps, raw float16, NPY and 16-bit PNG."""
+
+from __future__ import annotations
+
+import io
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from depthsvc.imaging.colormaps import Colormap, color_table, levels, normalized
+
+# zlib level 2 without row filters: measured the fastest for smooth, 256-colour pictures at a size
+# within a tenth of the default's.
+_PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 2, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE)
+_PALETTE_PNG_LEVEL = 1
+
+
+def heatmap(
+    values: NDArray[np.float32], colormap: Colormap = Colormap.INFERNO, *, invert: bool = False
+) -> NDArray[np.uint8]:
+    """Inverse depth (h, w) as RGB (h, w, 3), from the map's minimum to its maximum."""
+    return color_table(colormap, invert=invert)[levels(values)]
+
+
+def heatmap_png(
+    values: NDArray[np.float32],
+    colormap: Colormap = Colormap.INFERNO,
+    *,
+    invert: bool = False,
+    palette: bool = False,
+) -> bytes:
+    """Inverse depth (h, w) as a truecolour PNG, or as an 8-bit palette PNG with the same colours.
+
+    A palette PNG is about half the work and two thirds of the bytes, but for example Pillow refuses to save it again
+    as JPEG without a conversion.
+    """
+    if palette:
+        return _palette_png(levels(values), color_table(colormap, invert=invert))
+    return _png(cv2.cvtColor(heatmap(values, colormap, invert=invert), cv2.COLOR_RGB2BGR))
+
+
+def png16(values: NDArray[np.float32]) -> bytes:
+    """Inverse depth (h, w) as a 16-bit grey PNG: 0 at the map's minimum, 65535 at its maximum."""
+    return _png(np.rint(normalized(values) * np.float32(65535)).astype(np.uint16))
+
+
+def float16_bytes(values: NDArray[np.float16]) -> bytes:
+    """Row-major, little-endian float16 without any header."""
+    return values.astype("<f2", copy=False).tobytes()
+
+
+def npy(values: NDArray[np.float16]) -> bytes:
+    """A NumPy .npy file, version 1.0, of little-endian float16."""
+    buffer = io.BytesIO()
+    np.save(buffer, values.astype("<f2", copy=False), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _png(image: NDArray[np.uint8] | NDArray[np.uint16] | cv2.typing.MatLike) -> bytes:
+    encoded, data = cv2.imencode(".png", image, _PNG_OPTIONS)
+    if not encoded:
+        raise RuntimeError(f"OpenCV cannot encode a PNG of {image.shape}")
+    return data.tobytes()
+
+
+def _palette_png(indices: NDArray[np.uint8], table: NDArray[np.uint8]) -> bytes:
+    image = Image.fromarray(indices, mode=None)
+    image.putpalette(table.tobytes())
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=_PALETTE_PNG_LEVEL)
+    return buffer.getvalue()

@@ -1,0 +1,98 @@
+"""Sizing: photo to network input, and network output to the photo's grid. The figures are MiDaS's own."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+class ResizeRule(StrEnum):
+    """How a photo's sides become the network's, given the model's input size T."""
+
+    UPPER_BOUND = "upper_bound"
+    """Keep the aspect ratio; neither side exceeds T (MiDaS_small)."""
+    LOWER_BOUND = "lower_bound"
+    """Keep the aspect ratio; neither side is below T."""
+    STRETCH = "stretch"
+    """T x T whatever the aspect ratio, for models with a fixed input."""
+
+
+LOWER_BOUND_MAX_ASPECT = 4
+"""With `lower_bound` the long side is at most this many times the input size, so that cost is bounded."""
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a network takes."""
+
+    size: int
+    """The input size T, in pixels."""
+    rule: ResizeRule
+    multiple: int
+    """Both sides must be multiples of this."""
+    mean: tuple[float, float, float]
+    """Subtracted from RGB in 0..1."""
+    std: tuple[float, float, float]
+    """Divides RGB in 0..1 after the mean is subtracted."""
+
+
+def network_size(width: int, height: int, spec: InputSpec, size: int | None = None) -> tuple[int, int]:
+    """Width and height of the network input for a photo of this width and height.
+
+    As in MiDaS's Resize transform a side is rounded half to even to a multiple, and down (or up) where
+    rounding would break the bound. Where MiDaS would round a side to 0 and fail, it becomes one multiple.
+    """
+    target = size or spec.size
+    if spec.rule is ResizeRule.STRETCH:
+        return target, target
+    if spec.rule is ResizeRule.UPPER_BOUND:
+        scale = min(target / width, target / height)
+        longest = target
+    else:
+        scale = max(target / width, target / height)
+        longest = LOWER_BOUND_MAX_ASPECT * target
+    shortest = spec.multiple if spec.rule is ResizeRule.UPPER_BOUND else target
+    return (
+        _round_side(scale * width, spec.multiple, shortest, longest),
+        _round_side(scale * height, spec.multiple, shortest, longest),
+    )
+
+
+def _round_side(side: float, multiple: int, shortest: int, longest: int) -> int:
+    rounded = round(side / multiple) * multiple
+    if rounded > longest:
+        rounded = math.floor(min(side, longest) / multiple) * multiple
+    if rounded < shortest:
+        rounded = math.ceil(max(side, shortest) / multiple) * multiple
+    return rounded
+
+
+def to_network_input(pixels: NDArray[np.uint8], width: int, height: int, spec: InputSpec) -> NDArray[np.float32]:
+    """RGB (h, w, 3) -> float32 (1, 3, height, width): scaled to 0..1, resized bicubically, normalised.
+
+    The interpolation is OpenCV's bicubic without antialiasing, as in MiDaS; it takes one channel at a
+    time, so a large photo costs 4 bytes a pixel and not 12.
+    """
+    planes = np.empty((1, 3, height, width), np.float32)
+    for channel in range(3):
+        plane = pixels[..., channel].astype(np.float32)
+        resized = cv2.resize(plane, (width, height), interpolation=cv2.INTER_CUBIC)
+        scale = np.float32(1 / (255 * spec.std[channel]))
+        planes[0, channel] = resized * scale - np.float32(spec.mean[channel] / spec.std[channel])
+    return planes
+
+
+def upsample(inverse_depth: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+    """Bicubic (h, w) -> (height, width), equal to torch's `interpolate(..., "bicubic", align_corners=False)`.
+
+    Bicubic interpolation overshoots at edges; what falls below 0, where no inverse depth can be, becomes 0.
+    """
+    if inverse_depth.shape == (height, width):
+        return inverse_depth
+    resized = cv2.resize(inverse_depth, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.maximum(resized, 0, out=resized).astype(np.float32, copy=False)

@@ -1,0 +1,1 @@
+"""Tensors: networks, their weights, their TorchScript traces and the engines that run them."""

@@ -1,0 +1,82 @@
+"""Opening a weights file as data to distrust, and building its network."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from depthsvc.errors import WeightsError
+from depthsvc.model.architecture import Architecture
+from depthsvc.model.network import DepthNetwork
+from depthsvc.model.weights import VerifiedFile
+
+StateDict = dict[str, Tensor]
+
+
+def load_network(architecture: Architecture, weights: VerifiedFile) -> DepthNetwork:
+    """The network with these weights, in evaluation mode, float32.
+
+    The bytes that are hashed are the bytes that are loaded. Nothing in the file is executed. Raises
+    WeightsError, naming the file and the reason, if the hash, the format, a key, a shape or a value is wrong.
+    """
+    network = DepthNetwork(architecture)
+    state = _read(weights)
+    if mismatch := _mismatch(state, network.state_dict()):
+        raise WeightsError(f"{weights.path} is refused: not a checkpoint of {architecture.name}: {mismatch}.")
+    network.load_state_dict(state, strict=True)
+    return network.eval()
+
+
+def _read(weights: VerifiedFile) -> StateDict:
+    try:
+        data = weights.path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{weights.path} cannot be read: {error.strerror or error}.") from error
+    if hashlib.sha256(data).hexdigest() != weights.sha256:
+        raise WeightsError(f"{weights.path} is refused: it has changed since its SHA-256 was checked.")
+    if data[8:9] == b"{":
+        return _parse_safetensors(data, weights)
+    return _parse_pytorch(data, weights)
+
+
+def _parse_safetensors(data: bytes, weights: VerifiedFile) -> StateDict:
+    try:
+        return safetensors.torch.load(data)
+    except SafetensorError as error:
+        raise WeightsError(f"{weights.path} is refused: damaged safetensors file ({error}).") from error
+
+
+def _parse_pytorch(data: bytes, weights: VerifiedFile) -> StateDict:
+    try:
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{weights.path} is refused: it holds more than tensors, which could run code when opened."
+        ) from error
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        raise WeightsError(f"{weights.path} is refused: damaged or cut off, not a checkpoint.") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"{weights.path} is refused: not a state dict of tensors.")
+    return state
+
+
+def _mismatch(state: StateDict, expected: StateDict) -> str | None:
+    """What is wrong with the first wrong entry of a state dict, or None."""
+    if missing := expected.keys() - state.keys():
+        return f"{len(missing)} tensors are missing, such as {min(missing)}"
+    if unexpected := state.keys() - expected.keys():
+        return f"{len(unexpected)} tensors do not belong, such as {min(map(str, unexpected))}"
+    for key, value in expected.items():
+        if state[key].shape != value.shape:
+            return f"{key} has shape {tuple(state[key].shape)}, expected {tuple(value.shape)}"
+        if state[key].is_floating_point() != value.is_floating_point():
+            return f"{key} has type {state[key].dtype}, expected {value.dtype}"
+        if not torch.isfinite(state[key]).all():
+            return f"{key} holds values that are not finite"
+    return None

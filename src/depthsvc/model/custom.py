@@ -1,0 +1,71 @@
+"""A user's own model: a TorchScript or ONNX file with a JSON description beside it. Knows no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from depthsvc.errors import ModelError
+from depthsvc.imaging.resize import InputSpec, ResizeRule
+from depthsvc.model.registry import OutputKind
+
+TORCHSCRIPT_SUFFIXES = (".pt", ".ts", ".torchscript")
+ONNX_SUFFIXES = (".onnx",)
+
+_Positive = Annotated[float, Field(gt=0)]
+
+
+class _InputDescription(BaseModel):
+    """How a photo becomes the network's input, float32 (1, 3, h, w) of RGB."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    size: int = Field(ge=8, le=4096, description="Input size in pixels.")
+    rule: ResizeRule = Field(ResizeRule.UPPER_BOUND, description="How the photo's sides become the input's.")
+    multiple: int = Field(32, ge=1, description="Both sides are made multiples of this.")
+    mean: tuple[float, float, float] = Field(description="Subtracted from RGB in 0..1.")
+    std: tuple[_Positive, _Positive, _Positive] = Field(description="Divides RGB after that.")
+
+
+class ModelDescription(BaseModel):
+    """The JSON file beside a user's own model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(None, min_length=1, max_length=64, pattern=r"^[\w.+-]+$")
+    input: _InputDescription
+    output: OutputKind
+
+    @property
+    def input_spec(self) -> InputSpec:
+        return InputSpec(self.input.size, self.input.rule, self.input.multiple, self.input.mean, self.input.std)
+
+
+def is_model_path(model: str) -> bool:
+    """Whether this names a user's model file rather than a model of the registry."""
+    return Path(model).suffix.lower() in TORCHSCRIPT_SUFFIXES + ONNX_SUFFIXES
+
+
+def read_description(model_file: Path) -> ModelDescription:
+    """The description of a user's model: `model.json` beside `model.pt`.
+
+    Raises ModelError if the model or the description is missing, or the description is wrong.
+    """
+    if not model_file.is_file():
+        raise ModelError(f"{model_file} does not exist or is no file.")
+    path = model_file.with_suffix(".json")
+    try:
+        return ModelDescription.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ModelError(
+            f"{model_file} needs a description in {path}, which cannot be read: {error.strerror}. Example: "
+            '{"input": {"size": 256, "rule": "upper_bound", "multiple": 32, "mean": [0.485, 0.456, 0.406], '
+            '"std": [0.229, 0.224, 0.225]}, "output": "inverse_depth"}'
+        ) from error
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc'])) or 'file'}: {problem['msg']}" for problem in error.errors()
+        )
+        raise ModelError(f"{path} does not describe a model: {problems}.") from error

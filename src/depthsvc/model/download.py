@@ -1,0 +1,190 @@
+"""Downloading one file over HTTP: resumed, verified before it gets its name, one process at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+from filelock import FileLock
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+from depthsvc.errors import DownloadError, WeightsError
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 20.0
+ATTEMPTS = 4
+"""Connections to one address that may break off, each resumed where the last one ended."""
+MAX_BYTES = 2_000_000_000
+
+Verify = Callable[[Path], object]
+"""Raises WeightsError for a file that is not to be trusted."""
+
+
+def download(
+    addresses: tuple[str, ...], destination: Path, verify: Verify, *, first_byte_s: float | None = None
+) -> None:
+    """Fetch `destination` from the first of `addresses` that gives a file which `verify` accepts.
+
+    The data goes to `<destination>.part`, which a later call resumes; it gets its name only once verified,
+    and is removed if it is refused. Several processes may call this at once: one downloads, the others wait
+    and find the file. `first_byte_s` bounds how long to wait for a server to begin to answer at all.
+
+    Raises DownloadError if no address gave an acceptable file.
+    """
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    transfer = _Transfer(addresses, destination, verify)
+    if first_byte_s is None:
+        transfer.run()
+        return
+    # Name resolution cannot be given a time limit, so the wait for it is abandoned in a thread of its own.
+    thread = threading.Thread(target=transfer.run_quietly, daemon=True, name="download")
+    thread.start()
+    if not transfer.settled.wait(first_byte_s):
+        transfer.abandoned = True
+        raise DownloadError(f"No answer within {first_byte_s:g} s from {_hosts(addresses)}.")
+    thread.join()
+    if transfer.error:
+        raise transfer.error
+
+
+def _hosts(addresses: tuple[str, ...]) -> str:
+    return ", ".join(dict.fromkeys(httpx.URL(address).host for address in addresses))
+
+
+class _Transfer:
+    """One call of `download`: the addresses in turn, each with its attempts."""
+
+    def __init__(self, addresses: tuple[str, ...], destination: Path, verify: Verify) -> None:
+        self.addresses = addresses
+        self.destination = destination
+        self.part = destination.with_name(destination.name + ".part")
+        self.verify = verify
+        self.settled = threading.Event()
+        """Set once a server has begun to answer, or all have failed."""
+        self.abandoned = False
+        self.error: Exception | None = None
+
+    def run_quietly(self) -> None:
+        try:
+            self.run()
+        except Exception as error:
+            self.error = error
+        finally:
+            self.settled.set()
+
+    def run(self) -> None:
+        lock = FileLock(self.destination.with_name(self.destination.name + ".lock"))
+        if _is_taken(lock):
+            self.settled.set()
+            logger.info("another process is downloading %s; waiting for it", self.destination.name)
+        with lock:
+            if not self.destination.exists():
+                self._from_first_good_address()
+
+    def _from_first_good_address(self) -> None:
+        reasons = []
+        for address in self.addresses:
+            if self.abandoned:
+                break
+            try:
+                self._from_address(address)
+                return
+            except (httpx.HTTPError, OSError, WeightsError) as error:
+                reasons.append(f"{address}: {_reason(error)}")
+                logger.debug("download failed: %s", reasons[-1])
+        raise DownloadError(f"{self.destination.name} could not be downloaded. " + " ".join(reasons))
+
+    def _from_address(self, address: str) -> None:
+        resumes_an_earlier_call = self._part_size() > 0
+        self._receive_with_resumption(address)
+        try:
+            self.verify(self.part)
+        except WeightsError:
+            self.part.unlink(missing_ok=True)
+            if not resumes_an_earlier_call:
+                raise
+            self._from_address(address)
+            return
+        self.part.replace(self.destination)
+
+    def _receive_with_resumption(self, address: str) -> None:
+        for attempt in range(1, ATTEMPTS + 1):
+            size_before = self._part_size()
+            try:
+                self._receive(address)
+                return
+            except (httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError):
+                progressed = self._part_size() > size_before
+                if attempt == ATTEMPTS or not progressed:
+                    raise
+                logger.info("connection lost; resuming %s", self.destination.name)
+
+    def _part_size(self) -> int:
+        return self.part.stat().st_size if self.part.exists() else 0
+
+    def _receive(self, address: str) -> None:
+        """Append what is missing of the file to the partial file."""
+        offset = self._part_size()
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        timeout = httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+        with (
+            httpx.Client(timeout=timeout, follow_redirects=True) as client,
+            client.stream("GET", address, headers={"Accept-Encoding": "identity", **headers}) as response,
+        ):
+            self.settled.set()
+            logger.info("downloading %s from %s", self.destination.name, response.url.host)
+            if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return  # nothing is missing; the verification decides
+            response.raise_for_status()
+            if response.status_code != httpx.codes.PARTIAL_CONTENT:
+                offset = 0
+            self._write(response, offset)
+
+    def _write(self, response: httpx.Response, offset: int) -> None:
+        length = response.headers.get("Content-Length")
+        total = offset + int(length) if length else None
+        with self.part.open("r+b" if offset else "wb") as file, _progress() as progress:
+            file.seek(offset)
+            task = progress.add_task(self.destination.name, total=total, completed=offset)
+            for chunk in response.iter_raw():
+                if self.abandoned:
+                    raise DownloadError("abandoned")
+                file.write(chunk)
+                progress.advance(task, len(chunk))
+                if file.tell() > MAX_BYTES:
+                    raise DownloadError(f"The file is larger than {MAX_BYTES / 1e9:g} GB.")
+            if total is not None and file.tell() < total:
+                raise httpx.RemoteProtocolError("the connection ended early")
+
+
+def _is_taken(lock: FileLock) -> bool:
+    """Whether another process holds the lock now."""
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except TimeoutError:
+        return True
+
+
+def _progress() -> Progress:
+    return Progress(
+        "{task.description}",
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"HTTP status {error.response.status_code}."
+    return f"{error}." if str(error) and not str(error).endswith(".") else str(error) or type(error).__name__

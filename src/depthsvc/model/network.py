@@ -1,0 +1,112 @@
+"""The MiDaS network: a convolutional encoder, a RefineNet decoder and a small head that gives inverse depth.
+
+Ranftl et al., "Towards Robust Monocular Depth Estimation: Mixing Datasets for Zero-shot Cross-dataset
+Transfer", TPAMI 2022; the "small" variant is described at github.com/isl-org/MiDaS (v2.1). Attribute names
+are those of the official checkpoints, so that their state dicts load key for key.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from depthsvc.model.architecture import COMPACT, MIDAS_SMALL, Architecture
+from depthsvc.model.encoder import Encoder
+
+__all__ = ["COMPACT", "MIDAS_SMALL", "Architecture", "DepthNetwork"]
+
+
+def _conv3x3(inputs: int, outputs: int, *, bias: bool = True) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=bias)
+
+
+class ResidualConvUnit(nn.Module):
+    """x + conv(relu(conv(relu(x)))), (N, C, H, W) -> (N, C, H, W)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = _conv3x3(width, width)
+        self.conv2 = _conv3x3(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual: Tensor = self.conv2(F.relu(self.conv1(F.relu(x))))
+        return residual + x
+
+
+class FeatureFusionBlock(nn.Module):
+    """One step of the decoder: merge the coarser path with this stride's features and double the resolution."""
+
+    def __init__(self, width: int, out_width: int) -> None:
+        super().__init__()
+        self.out_conv = nn.Conv2d(width, out_width, kernel_size=1)
+        self.resConfUnit1 = ResidualConvUnit(width)
+        self.resConfUnit2 = ResidualConvUnit(width)
+
+    def forward(self, path: Tensor, skip: Tensor | None = None) -> Tensor:
+        """(N, width, H, W) and the same -> (N, out_width, 2H, 2W)."""
+        if skip is not None:
+            path = path + self.resConfUnit1(skip)
+        # Bilinear weights sum to 1, so a 1x1 convolution gives the same before the upsampling as after it,
+        # where the official code has it, at a quarter of the cost.
+        path = self.out_conv(self.resConfUnit2(path))
+        return F.interpolate(path, scale_factor=2.0, mode="bilinear", align_corners=True)
+
+
+class Decoder(nn.Module):
+    """RefineNet over the encoder's features; gives one channel of unbounded inverse depth."""
+
+    def __init__(self, architecture: Architecture, encoder_widths: tuple[int, ...]) -> None:
+        super().__init__()
+        width1, width2, width3, width4 = architecture.decoder_widths
+        self.layer1_rn = _conv3x3(encoder_widths[1], width1, bias=False)
+        self.layer2_rn = _conv3x3(encoder_widths[2], width2, bias=False)
+        self.layer3_rn = _conv3x3(encoder_widths[3], width3, bias=False)
+        self.layer4_rn = _conv3x3(encoder_widths[4], width4, bias=False)
+        self.refinenet4 = FeatureFusionBlock(width4, width3)
+        self.refinenet3 = FeatureFusionBlock(width3, width2)
+        self.refinenet2 = FeatureFusionBlock(width2, width1)
+        self.refinenet1 = FeatureFusionBlock(width1, width1)
+        self.full_resolution_head = architecture.full_resolution_head
+        if self.full_resolution_head:
+            self.output_conv = self._head(width1, 32, nn.Upsample(scale_factor=2.0, mode="bilinear"))
+        else:
+            self.layer0_rn = _conv3x3(encoder_widths[0], width1, bias=False)
+            self.output_conv = self._head(width1, 16, nn.ReLU())
+
+    @staticmethod
+    def _head(width: int, last_width: int, between: nn.Module) -> nn.Sequential:
+        return nn.Sequential(
+            _conv3x3(width, width // 2),
+            between,
+            _conv3x3(width // 2, last_width),
+            nn.ReLU(),
+            nn.Conv2d(last_width, 1, kernel_size=1),
+        )
+
+    def forward(self, features: tuple[Tensor, ...]) -> Tensor:
+        """Features at strides 2, 4, 8, 16, 32 of an (H, W) input -> (N, 1, H, W)."""
+        path: Tensor = self.refinenet4(self.layer4_rn(features[4]))
+        path = self.refinenet3(path, self.layer3_rn(features[3]))
+        path = self.refinenet2(path, self.layer2_rn(features[2]))
+        path = self.refinenet1(path, self.layer1_rn(features[1]))
+        if not self.full_resolution_head:
+            path = path + self.layer0_rn(features[0])
+        depth: Tensor = self.output_conv(path)
+        if not self.full_resolution_head:
+            depth = F.interpolate(depth, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return depth
+
+
+class DepthNetwork(nn.Module):
+    """Relative inverse depth of normalised photos: larger is nearer, scale and shift are unknown."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.pretrained = Encoder(architecture.encoder, **architecture.encoder_options)
+        self.scratch = Decoder(architecture, self.pretrained.widths)
+        self.output_activation: nn.Module = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float32 (N, 3, H, W), H and W multiples of 32 -> float32 (N, H, W), >= 0."""
+        depth: Tensor = self.output_activation(self.scratch(self.pretrained(x)))
+        return depth.squeeze(1)

@@ -1,0 +1,120 @@
+"""Finding weights files and deciding whether to trust them. Knows no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from depthsvc.errors import ConfigurationError, WeightsError
+from depthsvc.model.download import download
+from depthsvc.model.locations import WeightsLocations
+from depthsvc.model.registry import RegisteredModel, RegisteredWeights
+
+logger = logging.getLogger(__name__)
+
+EMBEDDED_WEIGHTS = Path(__file__).parent / "data" / "embedded.safetensors"
+
+
+@dataclass(frozen=True)
+class VerifiedFile:
+    """A file whose content was what it should be when it was looked at."""
+
+    path: Path
+    sha256: str
+    """Of the whole file, in hexadecimal. Whoever opens the file checks it again."""
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal; WeightsError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def verify(path: Path, sha256: str) -> VerifiedFile:
+    """Check that a file's SHA-256 is, or begins with, `sha256`; WeightsError if not."""
+    actual = sha256_of(path)
+    if not actual.startswith(sha256):
+        raise WeightsError(
+            f"{path} is refused: its SHA-256 is {actual}, expected {sha256}{'...' * (len(sha256) < 64)}. "
+            "The file is cut off, altered, or another model's."
+        )
+    return VerifiedFile(path, actual)
+
+
+def obtain(model: RegisteredModel, locations: WeightsLocations, *, first_byte_s: float | None = None) -> VerifiedFile:
+    """The verified weights of a model: found where `locations` says, or downloaded into the cache.
+
+    Raises WeightsError, naming the file and the reason, if there are none to be had or the first ones
+    found are not to be trusted; ConfigurationError if an explicit file comes without its hash.
+    """
+    if found := find(model, locations):
+        return found
+    published = _published(model)
+    destination = locations.cached_weights / published.filenames[0]
+    if not locations.download:
+        raise WeightsError(f"{destination.name} is not in {_searched(locations)}, and downloading is off.")
+    download(
+        published.addresses,
+        destination,
+        lambda path: verify(path, published.sha256),
+        first_byte_s=first_byte_s,
+    )
+    return verify(destination, published.sha256)
+
+
+def find(model: RegisteredModel, locations: WeightsLocations) -> VerifiedFile | None:
+    """The model's weights if they are on this machine. Raises as `obtain` does."""
+    if locations.explicit is not None:
+        return _verify_explicit(locations.explicit, locations.sha256, model)
+    if model.weights is None:
+        return VerifiedFile(EMBEDDED_WEIGHTS, sha256_of(EMBEDDED_WEIGHTS))
+    if locations.weights_dir is not None and (path := _present(locations.weights_dir, model.weights)):
+        return verify(path, model.weights.sha256)
+    if path := _present(locations.cached_weights, model.weights):
+        try:
+            return verify(path, model.weights.sha256)
+        except WeightsError as error:
+            logger.warning("%s It is removed from the cache.", error)
+            path.unlink(missing_ok=True)
+    return None
+
+
+def locate(model: RegisteredModel, locations: WeightsLocations) -> VerifiedFile:
+    """As `find`, but WeightsError if the weights are not on this machine."""
+    if found := find(model, locations):
+        return found
+    raise WeightsError(
+        f"The weights of {model.name} are not in {_searched(locations)}. Get them: depthsvc weights fetch {model.name}"
+    )
+
+
+def _verify_explicit(path: Path, sha256: str | None, model: RegisteredModel) -> VerifiedFile:
+    if sha256 is not None:
+        return verify(path, sha256)
+    actual = sha256_of(path)
+    if model.weights is not None and actual.startswith(model.weights.sha256):
+        return VerifiedFile(path, actual)
+    raise ConfigurationError(
+        f"{path} is not the published file of {model.name}, so its hash is needed to trust it: "
+        f"if you do, add --weights-sha256 {actual}"
+    )
+
+
+def _published(model: RegisteredModel) -> RegisteredWeights:
+    if model.weights is None:
+        raise WeightsError(f"The weights of {model.name} are part of the package and cannot be downloaded.")
+    return model.weights
+
+
+def _present(folder: Path, weights: RegisteredWeights) -> Path | None:
+    return next((folder / name for name in weights.filenames if (folder / name).is_file()), None)
+
+
+def _searched(locations: WeightsLocations) -> str:
+    folders = [locations.weights_dir] if locations.weights_dir else []
+    return " or ".join(str(folder) for folder in [*folders, locations.cached_weights])

@@ -1,0 +1,89 @@
+"""GET /health, /health/live, /health/ready: for people, load balancers and orchestrators."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+from typing import Any, Literal
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
+
+from depthsvc import __version__
+from depthsvc.server.service import CurrentService, Service
+
+router = APIRouter(prefix="/health", tags=["health"])
+
+
+class Workers(BaseModel):
+    """The pool."""
+
+    configured: int
+    warm: int = Field(description="Workers that can take a photo or are answering one.")
+    restarts: int = Field(description="Workers replaced since the start.")
+
+
+class Queue(BaseModel):
+    """The photos that have been accepted."""
+
+    waiting: int = Field(description="Photos that wait for a worker.")
+    in_flight: int = Field(description="Photos accepted and not yet answered.")
+    limit: int = Field(description="Photos that may wait.")
+
+
+class Health(BaseModel):
+    """The state of the service."""
+
+    status: Literal["ok", "unavailable"]
+    version: str
+    model: str
+    degraded: bool = Field(description="Whether the embedded model stands in for MiDaS_small.")
+    engine: str
+    precision: str
+    workers: Workers
+    queue: Queue
+    uptime_s: float
+
+
+class Liveness(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+_NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not every worker is warm."}}
+
+
+@router.get("", responses=_NOT_READY)
+async def health(service: CurrentService, response: Response) -> Health:
+    """200 when every worker is warm, else 503, with the same body."""
+    if not service.ready:
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return _health(service)
+
+
+@router.get("/live")
+async def live() -> Liveness:
+    """200 as long as the process answers at all; a liveness probe."""
+    return Liveness()
+
+
+@router.get("/ready", responses=_NOT_READY)
+async def ready(service: CurrentService, response: Response) -> Health:
+    """The same as /health; a readiness probe."""
+    return await health(service, response)
+
+
+def _health(service: Service) -> Health:
+    pool = service.pool
+    return Health(
+        status="ok" if service.ready else "unavailable",
+        version=__version__,
+        model=service.model.name,
+        degraded=service.model.degraded,
+        engine=service.model.engine,
+        precision=service.settings.precision,
+        workers=Workers(configured=pool.workers, warm=pool.warm, restarts=pool.restarts),
+        queue=Queue(waiting=pool.waiting, in_flight=pool.in_flight, limit=pool.queue_size),
+        uptime_s=round(time.monotonic() - service.started, 3),
+    )

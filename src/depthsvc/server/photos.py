@@ -1,0 +1,98 @@
+"""POST /upload and /depth."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from depthsvc import errors
+from depthsvc.options import DepthOptions, HeatmapOptions, Options
+from depthsvc.pipeline import Answer
+from depthsvc.server.body import OPENAPI_REQUEST_BODY, photo_bytes
+from depthsvc.server.problems import documented
+from depthsvc.server.service import CurrentService, Service
+
+router = APIRouter(tags=["depth"])
+
+_ERRORS = documented(
+    errors.MissingImage,
+    errors.MalformedBody,
+    errors.NotAnImage,
+    errors.BrokenImage,
+    errors.BodyTooLarge,
+    errors.UnsupportedMediaType,
+    errors.InvalidParameter,
+    errors.TooManyPixels,
+    errors.RequestError,
+    errors.WorkerCrashed,
+    errors.Unavailable,
+    errors.QueueFull,
+    errors.DeadlineExceeded,
+)
+
+
+def _binary_answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    content = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in media_types}
+    headers = {
+        name: {"description": description, "schema": {"type": "string"}} for name, description in _HEADERS.items()
+    }
+    return {200: {"description": "The photo's depth", "content": content, "headers": headers}, **_ERRORS}
+
+
+_HEADERS = {
+    "X-Depth-Model": "Model that made it.",
+    "X-Depth-Shape": "Height and width of the result, as `H,W`.",
+    "X-Depth-Dtype": "NumPy's name for the numbers in the body.",
+    "X-Depth-Min": "Relative inverse depth of the farthest point.",
+    "X-Depth-Max": "Relative inverse depth of the nearest point.",
+    "X-Request-ID": "Id of the request.",
+    "Server-Timing": "Milliseconds spent in queue, decode, infer and render.",
+}
+
+
+@router.post(
+    "/upload",
+    summary="A photo's depth as a PNG heatmap",
+    response_class=Response,
+    responses=_binary_answers("image/png"),
+    openapi_extra=OPENAPI_REQUEST_BODY,
+)
+async def upload(request: Request, service: CurrentService, options: Annotated[HeatmapOptions, Query()]) -> Response:
+    """Near is bright and far is dark, scaled from the farthest to the nearest point of this one photo. The picture
+    has the photo's upright width and height."""
+    return await _answer(request, service, options)
+
+
+@router.post(
+    "/depth",
+    summary="A photo's depth as numbers",
+    response_class=Response,
+    responses=_binary_answers("application/octet-stream", "application/x-npy", "image/png"),
+    openapi_extra=OPENAPI_REQUEST_BODY,
+)
+async def depth(request: Request, service: CurrentService, options: Annotated[DepthOptions, Query()]) -> Response:
+    """Relative inverse depth: larger is nearer, scale and shift are unknown. The values are no metres, and those of two
+    photos do not compare."""
+    return await _answer(request, service, options)
+
+
+async def _answer(request: Request, service: Service, options: Options) -> Response:
+    data = await photo_bytes(request)
+    future = service.pool.submit(data, options, deadline_s=service.settings.deadline_s)
+    answer = await asyncio.wrap_future(future)
+    return Response(answer.body, media_type=answer.media_type, headers=_headers(answer))
+
+
+def _headers(answer: Answer) -> dict[str, str]:
+    height, width = answer.shape
+    timing = ", ".join(f"{stage};dur={seconds * 1000:.1f}" for stage, seconds in answer.seconds.items())
+    return {
+        "X-Depth-Model": answer.model,
+        "X-Depth-Shape": f"{height},{width}",
+        "X-Depth-Dtype": answer.dtype,
+        "X-Depth-Min": f"{answer.min:.9g}",
+        "X-Depth-Max": f"{answer.max:.9g}",
+        "Server-Timing": timing,
+    }

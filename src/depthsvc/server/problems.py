@@ -1,0 +1,104 @@
+"""Errors as HTTP answers: application/problem+json (RFC 9457) with a stable code, for every failure."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, Literal
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from depthsvc.errors import DeadlineExceeded, InvalidParameter, MalformedBody, RequestError, Unavailable
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 1
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 describes it."""
+
+    type: Literal["about:blank"] = Field(
+        default="about:blank", description="Always about:blank: `code` tells the errors apart."
+    )
+    title: str = Field(description="What kind of error this is.")
+    status: int = Field(description="The HTTP status.")
+    code: str = Field(description="A stable name of the error, for programs.")
+    detail: str = Field(description="What went wrong this time and what to do about it.")
+    request_id: str = Field(description="The request's X-Request-ID, to be quoted when asking for help.")
+
+
+def documented(*errors: type[RequestError]) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's description of the answers for these errors."""
+    statuses: dict[int | str, dict[str, Any]] = {}
+    for status in sorted({error.status for error in errors}):
+        codes = ", ".join(sorted(f"`{error.code}`" for error in errors if error.status == status))
+        statuses[status] = {
+            "description": f"{HTTPStatus(status).phrase}: {codes}",
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    return statuses
+
+
+def register(app: FastAPI) -> None:
+    """Have every exception that leaves a route, or finds none, answered as a problem."""
+    app.add_exception_handler(RequestError, _on_request_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(Exception, _on_unforeseen)
+
+
+def problem_response(
+    request: Request,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """One error as an answer to one request."""
+    request_id = request.scope.get("state", {}).get("request_id", "")
+    problem = Problem(title=title, status=status, code=code, detail=detail, request_id=request_id)
+    return JSONResponse(problem.model_dump(), status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _on_request_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestError)
+    retry = isinstance(error, (Unavailable, DeadlineExceeded))
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if retry else None
+    return problem_response(request, error.status, error.code, error.title, str(error), headers)
+
+
+def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    detail = _sentence(error.errors())
+    return problem_response(request, InvalidParameter.status, InvalidParameter.code, InvalidParameter.title, detail)
+
+
+def _sentence(errors: Iterable[Mapping[str, Any]]) -> str:
+    return " ".join(f"{error['loc'][-1]}: {error['msg']}." for error in errors)
+
+
+def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    code, title = phrase.lower().replace(" ", "_"), phrase
+    if error.status_code == MalformedBody.status:
+        code, title = MalformedBody.code, MalformedBody.title
+    detail = error.detail
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        detail = f"There is nothing at {request.url.path}. The service's routes are listed at /docs."
+    elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"{request.url.path} does not take {request.method}."
+    return problem_response(request, error.status_code, code, title, detail, error.headers)
+
+
+def _on_unforeseen(request: Request, error: Exception) -> JSONResponse:
+    detail = "The service failed in a way that no one foresaw. Its log tells more under the request's id."
+    return problem_response(request, RequestError.status, RequestError.code, RequestError.title, detail)

@@ -1,0 +1,142 @@
+"""Every setting of the service: one class, read from DEPTHSVC_* variables and the command line."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from pydantic import Field, StringConstraints
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from depthsvc.model.locations import WeightsLocations
+
+
+class EngineName(StrEnum):
+    """What computes a network of the registry."""
+
+    TORCHSCRIPT = "torchscript"
+
+
+class Precision(StrEnum):
+    """The number format in which the network computes."""
+
+    FP32 = "fp32"
+
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
+
+
+def available_cpus() -> int:
+    """Processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """Settings of the service, validated once at start. The unit is in the name."""
+
+    model_config = SettingsConfigDict(env_prefix="DEPTHSVC_", extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(7860, ge=0, le=65535, description="TCP port to listen on; 0 picks a free one.")
+
+    model: str = Field(
+        "auto",
+        min_length=1,
+        description="`auto`, a name of `depthsvc weights list`, or the path of a TorchScript (.pt, .ts) or "
+        "ONNX (.onnx) file with its JSON description beside it.",
+    )
+    weights: Path | None = Field(
+        None, description="Checkpoint file to use for the named model instead of the registered one."
+    )
+    weights_sha256: Sha256 | None = Field(
+        None, description="SHA-256 of the model or weights file; required for weights not in the registry."
+    )
+    weights_dir: Path | None = Field(
+        None, description="Folder that is searched for registered weights before the cache."
+    )
+    cache_dir: Path = Field(
+        default_factory=lambda: platformdirs.user_cache_path("depthsvc"),
+        description="Folder for downloaded weights and TorchScript traces.",
+    )
+    download: bool = Field(True, description="Whether weights that are not at hand may be downloaded.")
+    engine: EngineName = Field(EngineName.TORCHSCRIPT, description="What computes the network.")
+    precision: Precision = Field(Precision.FP32, description="Number format in which the network computes.")
+
+    workers: int = Field(
+        default_factory=available_cpus,
+        ge=1,
+        le=256,
+        description="Worker processes, each with its own copy of the model.",
+    )
+    worker_threads: int | None = Field(
+        None, ge=1, le=256, description="Threads of each worker; by default the CPUs divided by the workers."
+    )
+    queue_size: int = Field(64, ge=0, description="Photos that may wait for a worker; one more gets a 503.")
+    deadline_s: float = Field(30.0, gt=0, description="Longest time for a photo, waiting included; then it gets a 504.")
+    drain_s: float = Field(30.0, ge=0, description="Longest time for accepted photos after SIGTERM.")
+
+    max_upload_mb: float = Field(10.0, gt=0, description="Largest request body, in 10^6 bytes.")
+    max_megapixels: float = Field(
+        50.0, gt=0, le=178.0, description="Largest photo, in 10^6 pixels, checked before decoding."
+    )
+    max_input_size: int = Field(
+        1024, ge=32, le=4096, description="Largest `input_size` that a request may ask for, in pixels."
+    )
+    log_level: str = Field(
+        "info", pattern="^(critical|error|warning|info|debug)$", description="Least severe level to log."
+    )
+
+    @property
+    def weights_locations(self) -> WeightsLocations:
+        return WeightsLocations(
+            cache_dir=self.cache_dir,
+            explicit=self.weights,
+            sha256=self.weights_sha256,
+            weights_dir=self.weights_dir,
+            download=self.download,
+        )
+
+    @property
+    def threads_per_worker(self) -> int:
+        return self.worker_threads or max(1, available_cpus() // self.workers)
+
+    @property
+    def max_upload_bytes(self) -> int:
+        return round(self.max_upload_mb * 1e6)
+
+    @property
+    def max_pixels(self) -> int:
+        return round(self.max_megapixels * 1e6)
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"{Settings.model_config['env_prefix']}{name.upper()}"
+
+
+def flag(name: str) -> str:
+    """The command-line option of a setting."""
+    return f"--{name.replace('_', '-')}"
+
+
+_COMPUTED_DEFAULTS = {"workers": "one per CPU", "cache_dir": "the user's cache folder"}
+
+
+def default_text(name: str) -> str:
+    """What a setting is when it is not set, in words."""
+    default = Settings.model_fields[name].default
+    return _COMPUTED_DEFAULTS.get(name) or ("none" if default is None else str(default).lower())
+
+
+def markdown_table() -> str:
+    """Every setting, as the README shows it."""
+    rows = [
+        f"| `{variable(name)}` | `{flag(name)}` | {default_text(name)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join(["| variable | option | default | meaning |", "|---|---|---|---|", *rows])
