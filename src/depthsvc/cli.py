@@ -117,6 +117,13 @@ def _target(photo: str, output: str | None, format: str | None) -> _Target:
     return _Target(Path(output), format)
 
 
+def _check_colormap(name: str) -> None:
+    from depthsvc.imaging.colormaps import Colormap
+
+    if name not in list(Colormap):
+        raise ConfigurationError(f"--colormap: {name!r} is not one of {', '.join(Colormap)}.")
+
+
 @main.command()
 @click.argument("photo")
 @click.option("-o", "--output", help="File to write, - for standard output.  [PHOTO-depth.FORMAT]")
@@ -141,6 +148,7 @@ def predict(
     """Estimate the depth of one PHOTO, a file or - for standard input, without a service."""
     _log_to_stderr(settings)
     target = _target(photo, output, format)
+    _check_colormap(colormap)
     data = sys.stdin.buffer.read() if photo == "-" else Path(photo).read_bytes()
     from depthsvc.estimator import DepthEstimator
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from depthsvc.depth import DepthMap
 from depthsvc.errors import InvalidParameter
 from depthsvc.imaging import encode
@@ -60,9 +57,9 @@ class Pipeline:
         started = time.perf_counter()
         photo = self.decode(data, options.input_size)
         decoded = time.perf_counter()
-        values = self._infer(photo, options.input_size)
+        depth = self._infer(photo, options.input_size)
         inferred = time.perf_counter()
-        depth = self._sized(values, photo, options.size)
+        depth = _sized(depth, photo, options.size)
         body, media_type, dtype, depth = _encode(depth, options)
         return Answer(
             body,
@@ -86,16 +83,13 @@ class Pipeline:
 
     def depth(self, photo: Photo, *, input_size: int | None = None, size: OutputSize = OutputSize.SOURCE) -> DepthMap:
         """Estimate the depth of a decoded photo. Raises InvalidParameter."""
-        return self._sized(self._infer(photo, input_size), photo, size)
+        return _sized(self._infer(photo, input_size), photo, size)
 
-    def _infer(self, photo: Photo, input_size: int | None) -> NDArray[np.float32]:
+    def _infer(self, photo: Photo, input_size: int | None) -> DepthMap:
+        """Depth on the network's own grid."""
         spec = self.model.input
         width, height = network_size(photo.width, photo.height, spec, self._checked_input_size(input_size))
-        return self.model.inverse_depth(to_network_input(photo.pixels, width, height, spec))
-
-    def _sized(self, values: NDArray[np.float32], photo: Photo, size: OutputSize) -> DepthMap:
-        if size is OutputSize.SOURCE:
-            values = upsample(values, photo.width, photo.height)
+        values = self.model.inverse_depth(to_network_input(photo.pixels, width, height, spec))
         return DepthMap.of(values, self.model.name)
 
     def _checked_input_size(self, input_size: int | None) -> int:
@@ -110,6 +104,12 @@ class Pipeline:
                 f"from {spec.multiple} to {self.max_input_size}."
             )
         return input_size
+
+
+def _sized(depth: DepthMap, photo: Photo, size: OutputSize) -> DepthMap:
+    if size is OutputSize.MODEL:
+        return depth
+    return DepthMap.of(upsample(depth.values, photo.width, photo.height), depth.model)
 
 
 def _encode(depth: DepthMap, options: Options) -> tuple[bytes, str, str, DepthMap]:

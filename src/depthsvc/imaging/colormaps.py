@@ -51,10 +51,14 @@ def color_table(colormap: Colormap, *, invert: bool = False) -> NDArray[np.uint8
     return np.ascontiguousarray(table[::-1]) if invert else table
 
 
+_ROUNDING = 1e-6
+"""A map whose range is below this part of its maximum is constant: the rest is float32 rounding of the resize."""
+
+
 def normalized(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Finite values scaled so that their minimum becomes 0 and their maximum 1; a constant map becomes 0."""
+    """Finite values >= 0 scaled so that their minimum becomes 0 and their maximum 1; a constant map becomes 0."""
     low, high = float(values.min()), float(values.max())
-    if high <= low:
+    if high - low <= _ROUNDING * high:
         return np.zeros_like(values)
     scaled = values - np.float32(low)
     scaled /= np.float32(high - low)

@@ -128,7 +128,7 @@ class Model:
         self._engine = engine
 
     def inverse_depth(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 (1, 3, h, w), normalised -> relative inverse depth, float32 (h', w'), finite and >= 0.
+        """float32 (1, 3, h, w), normalised -> relative inverse depth, float32 (h', w'), as the network gives it.
 
         h' and w' are the network's own, for most networks h and w. Raises ModelError if the network's answer is no
         such map.
@@ -139,9 +139,7 @@ class Model:
                 f"{self._path} is refused: for input {planes.shape} it gives {output.shape}, which is no (h, w) map."
             )
         values = output.reshape(output.shape[-2:])
-        if self._output is OutputKind.DEPTH:
-            values = _inverted(values)
-        return np.maximum(np.nan_to_num(values, nan=0.0), 0)
+        return _inverted(values) if self._output is OutputKind.DEPTH else values
 
     def warm(self) -> None:
         """Run the network on the commonest input sizes until it has settled on its fastest way.

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from depthsvc.errors import DeadlineExceeded, InvalidParameter, MalformedBody, RequestError, Unavailable
+from depthsvc.errors import BodyTooLarge, DeadlineExceeded, InvalidParameter, MalformedBody, RequestError, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def documented(*errors: type[RequestError]) -> dict[int | str, dict[str, Any]]:
         codes = ", ".join(sorted(f"`{error.code}`" for error in errors if error.status == status))
         statuses[status] = {
             "description": f"{HTTPStatus(status).phrase}: {codes}",
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
         }
     return statuses
 
@@ -70,8 +70,11 @@ def problem_response(
 
 def _on_request_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestError)
-    retry = isinstance(error, (Unavailable, DeadlineExceeded))
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if retry else None
+    headers = {}
+    if isinstance(error, (Unavailable, DeadlineExceeded)):
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    if isinstance(error, BodyTooLarge):
+        headers["Connection"] = "close"  # rather than reading the rest
     return problem_response(request, error.status, error.code, error.title, str(error), headers)
 
 

@@ -1,0 +1,139 @@
+"""What the tests share: photos made here, deterministic weights, and one running service."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from depthsvc import DepthEstimator
+from depthsvc.model.weights import sha256_of
+from tests import parity
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    path: Path
+    sha256: str
+
+    @property
+    def options(self) -> list[str]:
+        return ["--model", "midas_small", "--weights", str(self.path), "--weights-sha256", self.sha256]
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that the whole run shares, so that every network is traced once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_settings(cache_dir: Path) -> Iterator[None]:
+    """Keep the person's own settings and cache out of the tests, and the tests off the network."""
+    patch = pytest.MonkeyPatch()
+    for variable in [name for name in os.environ if name.startswith("DEPTHSVC_")]:
+        patch.delenv(variable)
+    patch.setenv("DEPTHSVC_CACHE_DIR", str(cache_dir))
+    patch.setenv("DEPTHSVC_DOWNLOAD", "false")
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """A checkpoint of MiDaS_small with deterministic weights, in the published format."""
+    path = tmp_path_factory.mktemp("weights") / "midas_small.pt"
+    torch.save({key: torch.from_numpy(value) for key, value in parity.weights().items()}, path)
+    return Checkpoint(path, sha256_of(path))
+
+
+@pytest.fixture(scope="session")
+def midas(checkpoint: Checkpoint, _own_settings: None) -> DepthEstimator:
+    """MiDaS_small with deterministic weights, in this process."""
+    return DepthEstimator("midas_small", weights=checkpoint.path, weights_sha256=checkpoint.sha256, worker_threads=1)
+
+
+@pytest.fixture(scope="session")
+def embedded(_own_settings: None) -> DepthEstimator:
+    """The embedded model, in this process."""
+    return DepthEstimator("embedded", worker_threads=1)
+
+
+def encoded(pixels: np.ndarray | Image.Image, format: str = "PNG", **options: object) -> bytes:
+    """The bytes of an image file."""
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def photo_png() -> bytes:
+    """A PNG photo of 320 x 240."""
+    return encoded(parity.photo(240, 320))
+
+
+@dataclass
+class RunningService:
+    """The command `depthsvc serve` in a process of its own."""
+
+    process: subprocess.Popen[str]
+    url: str
+    announcement: str
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=60)
+
+
+@pytest.fixture(scope="session")
+def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RunningService]]:
+    """Starts services with the given options on free ports, and ends them after the tests."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*options: str, environment: dict[str, str] | None = None) -> RunningService:
+        log = tmp_path_factory.mktemp("log") / "service.log"
+        with log.open("w") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "depthsvc", "serve", "--port", "0", *options],
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                env={**os.environ, **(environment or {})},
+            )
+        started.append(process)
+        assert process.stdout is not None
+        announcement = "".join(process.stdout.readline() for _ in range(4))
+        address = re.search(r"http://\S+", announcement)
+        assert address, f"the service did not start:\n{log.read_text()}"
+        return RunningService(process, address.group(), announcement)
+
+    yield start
+    for process in started:
+        process.terminate()
+    for process in started:
+        process.wait(timeout=30)
+        if process.stdout:
+            process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def service(start_service: Callable[..., RunningService], checkpoint: Checkpoint) -> RunningService:
+    """A service of two workers with MiDaS_small of deterministic weights."""
+    return start_service(*checkpoint.options, "--workers", "2", "--worker-threads", "1")
+
+
+@pytest.fixture
+def client(service: RunningService) -> Iterator[httpx.Client]:
+    with service.client() as client:
+        yield client

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from depthsvc.imaging import encode
+from depthsvc.imaging.colormaps import Colormap
+
+RAMP = np.linspace(2, 10, 60 * 80, dtype=np.float32).reshape(60, 80)
+
+
+def opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data))
+
+
+def test_a_heatmap_is_a_truecolour_png_that_pillow_saves_as_jpeg() -> None:
+    image = opened(encode.heatmap_png(RAMP))
+    assert (image.format, image.mode, image.size) == ("PNG", "RGB", (80, 60))
+    image.save(io.BytesIO(), "JPEG")
+
+
+def test_a_palette_heatmap_has_the_same_colours() -> None:
+    for invert in (False, True):
+        truecolour = opened(encode.heatmap_png(RAMP, Colormap.MAGMA, invert=invert))
+        palette = opened(encode.heatmap_png(RAMP, Colormap.MAGMA, invert=invert, palette=True))
+        assert palette.mode == "P"
+        assert np.array_equal(np.asarray(palette.convert("RGB")), np.asarray(truecolour))
+
+
+def test_raw_npy_and_png16_hold_the_same_depth() -> None:
+    half = RAMP.astype(np.float16)
+    raw = np.frombuffer(encode.float16_bytes(half), "<f2").reshape(60, 80)
+    npy = np.load(io.BytesIO(encode.npy(half)), allow_pickle=False)
+    grey = np.asarray(opened(encode.png16(RAMP))).astype(np.float64)
+    assert np.array_equal(raw, half)
+    assert np.array_equal(npy, half)
+    assert npy.dtype == np.dtype("<f2")
+    assert np.abs(2 + grey / 65535 * 8 - RAMP).max() <= 8 / 65535
+
+
+def test_big_endian_float16_is_written_little_endian() -> None:
+    assert encode.float16_bytes(np.array([[1.0]], ">f2")) == b"\x00\x3c"

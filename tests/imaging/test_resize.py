@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from depthsvc.imaging.resize import InputSpec, ResizeRule, network_size, to_network_input, upsample
+from tests import parity
+
+MIDAS = InputSpec(256, ResizeRule.UPPER_BOUND, 32, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+SHORT_SIDE = InputSpec(192, ResizeRule.LOWER_BOUND, 32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+RESIZE_CASES = json.loads((parity.DATA / "midas_resize_cases.json").read_text())
+
+
+@pytest.mark.parametrize(("target", "width", "height", "net_width", "net_height", "official"), RESIZE_CASES)
+def test_sizes_are_those_of_the_official_transform(
+    target: int, width: int, height: int, net_width: int, net_height: int, official: bool
+) -> None:
+    expected = (net_width, net_height) if official else (max(net_width, 32), max(net_height, 32))
+    assert network_size(width, height, MIDAS, target) == expected
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [
+        (640, 480, (256, 192)),
+        (480, 640, (192, 256)),
+        (1920, 1080, (352, 192)),
+        (500, 500, (192, 192)),
+        (1, 1, (192, 192)),
+        (5000, 1, (768, 192)),
+        (1, 5000, (192, 768)),
+    ],
+)
+def test_lower_bound_sizes_by_the_short_side_up_to_an_aspect_of_4(
+    width: int, height: int, expected: tuple[int, int]
+) -> None:
+    assert network_size(width, height, SHORT_SIDE) == expected
+
+
+def test_stretch_ignores_the_aspect() -> None:
+    spec = InputSpec(224, ResizeRule.STRETCH, 32, (0, 0, 0), (1, 1, 1))
+    assert network_size(4000, 10, spec) == (224, 224)
+
+
+@pytest.mark.parametrize(("seed", "width", "height"), [(0, 640, 480), (1, 300, 517), (2, 1279, 200)])
+def test_preprocessing_equals_the_official_one(seed: int, width: int, height: int) -> None:
+    goldens = parity.goldens()
+    name = f"transform_{seed}_{width}x{height}"
+    planes = to_network_input(parity.photo(height, width, seed), *network_size(width, height, MIDAS), MIDAS)
+    assert planes.dtype == np.float32
+    assert planes.shape == tuple(goldens[f"{name}_shape"])
+    assert np.abs(planes[:, :, ::5, ::5] - goldens[name]).max() < 2e-6
+
+
+def test_upsampling_equals_torch_bicubic() -> None:
+    torch = pytest.importorskip("torch")
+    values = np.random.default_rng(0).uniform(1, 9, (24, 32)).astype(np.float32)
+    for height, width in ((480, 640), (37, 91), (10, 12), (1, 5000)):
+        expected = torch.nn.functional.interpolate(
+            torch.from_numpy(values)[None, None], (height, width), mode="bicubic", align_corners=False
+        ).clamp(min=0)
+        assert np.abs(upsample(values, width, height) - expected[0, 0].numpy()).max() < 1e-4
+
+
+def test_upsampling_never_goes_below_zero() -> None:
+    edge = np.zeros((8, 8), np.float32)
+    edge[:, 4:] = 100
+    assert upsample(edge, 64, 64).min() == 0

@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import io
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from depthsvc import DepthEstimator
+from tests import parity
+from tests.conftest import RunningService, encoded
+
+
+def png(response: httpx.Response) -> Image.Image:
+    assert response.status_code == 200, response.text
+    assert response.headers["Content-Type"] == "image/png"
+    return Image.open(io.BytesIO(response.content), formats=["PNG"])
+
+
+def half(response: httpx.Response) -> np.ndarray:
+    """The map in a raw answer."""
+    assert response.status_code == 200, response.text
+    shape = tuple(map(int, response.headers["X-Depth-Shape"].split(",")))
+    return np.frombuffer(response.content, "<f2").reshape(shape)
+
+
+@pytest.mark.parametrize("field", ["image", "file"])
+def test_upload_answers_a_truecolour_heatmap_of_the_photos_size(
+    client: httpx.Client, photo_png: bytes, field: str
+) -> None:
+    image = png(client.post("/upload", files={field: photo_png}))
+    assert (image.mode, image.size) == ("RGB", (320, 240))
+    image.save(io.BytesIO(), "JPEG")
+
+
+def test_bare_bytes_are_the_same_photo(client: httpx.Client, photo_png: bytes) -> None:
+    multipart = client.post("/depth", files={"image": photo_png})
+    bare = client.post("/depth", content=photo_png, headers={"Content-Type": "image/png"})
+    assert bare.content == multipart.content
+
+
+def test_depth_over_http_is_that_of_the_official_code(client: httpx.Client) -> None:
+    data = encoded(parity.photo(480, 640))
+    golden = parity.goldens()["upsampled_0_640x480"]
+    depth = half(client.post("/depth", files={"image": data}))[::8, ::8]
+    assert np.abs(depth - golden).max() <= np.spacing(np.float16(golden.max()))
+
+
+def test_depth_over_http_is_that_of_the_python_face(
+    client: httpx.Client, midas: DepthEstimator, photo_png: bytes
+) -> None:
+    for parameters in ({}, {"size": "model"}, {"input_size": 384}):
+        depth = half(client.post("/depth", files={"image": photo_png}, params=parameters))
+        expected = midas.predict(photo_png, **parameters).float16()
+        assert depth.shape == expected.shape
+        assert np.abs(depth.astype(np.float32) - expected).max() <= np.spacing(expected.max())
+
+
+def test_the_three_formats_agree(client: httpx.Client, photo_png: bytes) -> None:
+    raw_answer = client.post("/depth", files={"image": photo_png})
+    raw = half(raw_answer)
+    npy = client.post("/depth", files={"image": photo_png}, params={"format": "npy"})
+    png16 = client.post("/depth", files={"image": photo_png}, params={"format": "png16"})
+    low, high = (float(png16.headers[f"X-Depth-{end}"]) for end in ("Min", "Max"))
+    assert raw_answer.headers["Content-Type"] == "application/octet-stream"
+    assert np.array_equal(np.load(io.BytesIO(npy.content), allow_pickle=False), raw)
+    grey = np.asarray(png(png16)).astype(np.float64)
+    assert np.abs(low + grey / 65535 * (high - low) - raw).max() <= np.spacing(raw.max())
+
+
+def test_the_answers_headers_describe_it(client: httpx.Client, photo_png: bytes) -> None:
+    response = client.post("/depth", files={"image": photo_png}, headers={"X-Request-ID": "mine-1"})
+    depth = half(response).astype(np.float32)
+    headers = response.headers
+    assert headers["X-Depth-Model"] == "midas_small"
+    assert headers["X-Depth-Shape"] == "240,320"
+    assert headers["X-Depth-Dtype"] == "float16"
+    assert float(headers["X-Depth-Min"]) == pytest.approx(depth.min(), rel=1e-3)
+    assert float(headers["X-Depth-Max"]) == pytest.approx(depth.max(), rel=1e-3)
+    assert headers["X-Request-ID"] == "mine-1"
+    stages = [part.split(";dur=") for part in headers["Server-Timing"].split(", ")]
+    assert [name for name, _ in stages] == ["queue", "decode", "infer", "render"]
+    assert all(float(milliseconds) >= 0 for _, milliseconds in stages)
+
+
+def test_normalized_depth_spans_zero_to_one(client: httpx.Client, photo_png: bytes) -> None:
+    response = client.post("/depth", files={"image": photo_png}, params={"normalize": True})
+    depth = half(response)
+    assert (depth.min(), depth.max()) == (0, 1)
+    assert (response.headers["X-Depth-Min"], response.headers["X-Depth-Max"]) == ("0", "1")
+
+
+def test_size_model_gives_the_networks_grid(client: httpx.Client, photo_png: bytes) -> None:
+    assert half(client.post("/depth", files={"image": photo_png}, params={"size": "model"})).shape == (192, 256)
+    image = png(client.post("/upload", files={"image": photo_png}, params={"size": "model", "input_size": 128}))
+    assert image.size == (128, 96)
+
+
+def test_colormap_invert_and_palette(client: httpx.Client, photo_png: bytes) -> None:
+    def heatmap(**parameters: object) -> np.ndarray:
+        image = png(client.post("/upload", files={"image": photo_png}, params=parameters))
+        assert image.mode == ("P" if parameters.get("palette") else "RGB")
+        return np.asarray(image.convert("RGB")).astype(int)
+
+    gray = heatmap(colormap="gray")
+    assert np.array_equal(gray[..., 0], gray[..., 2])
+    assert (gray.min(), gray.max()) == (0, 255)
+    assert np.array_equal(heatmap(colormap="gray", invert=True), 255 - gray)
+    assert np.array_equal(heatmap(palette=True), heatmap())
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_a_turned_photo_has_the_depth_of_the_upright_one(
+    client: httpx.Client, photo_png: bytes, orientation: int
+) -> None:
+    upright = half(client.post("/depth", files={"image": photo_png}))
+    stored_by = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.open(io.BytesIO(photo_png)).transpose(Image.Transpose(stored_by[orientation]))
+    turned = half(client.post("/depth", files={"image": encoded(stored, exif=exif)}))
+    assert np.array_equal(turned, upright)
+
+
+@pytest.mark.parametrize(
+    ("image", "format"),
+    [
+        (Image.new("L", (50, 40), 90), "JPEG"),
+        (Image.new("P", (50, 40), 3), "PNG"),
+        (Image.new("RGBA", (50, 40), (1, 2, 3, 0)), "PNG"),
+        (Image.new("CMYK", (50, 40), (9, 99, 0, 0)), "JPEG"),
+        (Image.new("I;16", (50, 40), 30000), "PNG"),
+        (Image.new("1", (50, 40), 1), "PNG"),
+        (Image.new("LA", (50, 40), (9, 9)), "WEBP"),
+        (Image.new("RGB", (1, 1), "red"), "PNG"),
+        (Image.new("RGB", (1, 5000), "red"), "PNG"),
+        (Image.new("RGB", (5000, 1), "red"), "JPEG"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{value.mode}-{value.width}x{value.height}",
+)
+def test_photos_of_every_kind_work(client: httpx.Client, image: Image.Image, format: str) -> None:
+    files = {"image": encoded(image, format)}
+    assert png(client.post("/upload", files=files)).size == image.size
+    assert np.isfinite(half(client.post("/depth", files=files))).all()
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"", 400, "missing_image"),
+        (b"no image at all", 400, "not_an_image"),
+        (encoded(parity.photo(9, 9))[:-40], 400, "broken_image"),
+        (encoded(parity.photo(9, 9), "GIF"), 415, "unsupported_media_type"),
+        (encoded(Image.new("1", (8000, 8000))), 422, "too_many_pixels"),
+        (bytes(10_000_001), 413, "body_too_large"),
+    ],
+)
+def test_bad_photos_get_their_own_problem(client: httpx.Client, body: bytes, status: int, code: str) -> None:
+    for response in (
+        client.post("/upload", files={"image": ("photo.jpg", body)}),
+        client.post("/depth", content=body, headers={"Content-Type": "image/jpeg"}),
+    ):
+        assert response.headers["Content-Type"] == "application/problem+json"
+        problem = response.json()
+        assert (response.status_code, problem["status"], problem["code"]) == (status, status, code)
+        assert problem["request_id"] == response.headers["X-Request-ID"]
+        assert problem["detail"].endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "word"),
+    [
+        ({"size": "huge"}, "size"),
+        ({"input_size": "abc"}, "input_size"),
+        ({"input_size": 100}, "not a multiple of 32"),
+        ({"input_size": 4096}, "to 1024"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_bad_parameters_are_named(
+    client: httpx.Client, photo_png: bytes, parameters: dict[str, object], word: str
+) -> None:
+    for route in ("/upload", "/depth"):
+        response = client.post(route, files={"image": photo_png}, params=parameters)
+        assert (response.status_code, response.json()["code"]) == (422, "invalid_parameter")
+        assert word in response.json()["detail"]
+
+
+def test_bodies_without_a_photo_are_explained(client: httpx.Client, photo_png: bytes) -> None:
+    missing = client.post("/upload", files={"picture": photo_png})
+    assert (missing.status_code, missing.json()["code"]) == (400, "missing_image")
+    assert "curl -F image=@photo.jpg" in missing.json()["detail"]
+    text = client.post("/upload", data={"image": "photo.jpg"}, files={"other": b""})
+    assert (text.status_code, text.json()["code"]) == (400, "missing_image")
+    malformed = client.post("/upload", content=b"x", headers={"Content-Type": "multipart/form-data; boundary=b"})
+    assert (malformed.status_code, malformed.json()["code"]) == (400, "malformed_body")
+    untyped = client.post("/upload", content=photo_png)
+    assert (untyped.status_code, untyped.json()["code"]) == (415, "unsupported_media_type")
+    json_body = client.post("/upload", json={})
+    assert (json_body.status_code, json_body.json()["code"]) == (415, "unsupported_media_type")
+
+
+def test_a_killed_worker_costs_nobody_an_answer(service: RunningService, photo_png: bytes) -> None:
+    def depth(_: int) -> int:
+        with service.client() as client:
+            return client.post("/depth", files={"image": photo_png}, params={"input_size": 512}).status_code
+
+    with ThreadPoolExecutor(6) as threads, service.client() as client:
+        answers = threads.map(depth, range(12))
+        os.kill(_workers_of(service)[0], signal.SIGKILL)
+        assert list(answers) == [200] * 12
+        end = time.monotonic() + 30
+        while client.get("/health").status_code != 200:
+            assert time.monotonic() < end, "the worker was not replaced"
+        assert client.get("/health").json()["workers"]["warm"] == 2
+
+
+def test_health_answers_while_all_workers_are_busy(service: RunningService, photo_png: bytes) -> None:
+    def depth(_: int) -> int:
+        with service.client() as client:
+            return client.post("/depth", files={"image": photo_png}, params={"input_size": 1024}).status_code
+
+    with ThreadPoolExecutor(4) as threads, service.client() as client:
+        answers = threads.map(depth, range(4))
+        seen = 0
+        while not seen:
+            health = client.get("/health")
+            assert health.status_code == 200
+            seen = health.json()["queue"]["waiting"]
+        assert list(answers) == [200] * 4
+
+
+def _workers_of(service: RunningService) -> list[int]:
+    """Process ids of a service's workers: the children of its fork server."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+    servers = {pid for pid, parent in parents.items() if parent == service.process.pid}
+    return [pid for pid, parent in parents.items() if parent in servers]

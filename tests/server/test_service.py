@@ -1,0 +1,174 @@
+"""The service as a whole: health, models, documentation, page, start and end."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from depthsvc import __version__
+from tests.conftest import Checkpoint, RunningService
+
+
+def test_health_tells_the_whole_state(client: httpx.Client) -> None:
+    response = client.get("/health")
+    health = response.json()
+    assert response.status_code == 200
+    assert health.pop("uptime_s") > 0
+    restarts = health["workers"].pop("restarts")
+    assert restarts >= 0
+    assert health == {
+        "status": "ok",
+        "version": __version__,
+        "model": "midas_small",
+        "degraded": False,
+        "engine": "torchscript",
+        "precision": "fp32",
+        "workers": {"configured": 2, "warm": 2},
+        "queue": {"waiting": 0, "in_flight": 0, "limit": 64},
+    }
+
+
+def test_probes(client: httpx.Client) -> None:
+    assert client.get("/health/live").json() == {"status": "ok"}
+    assert client.get("/health/ready").json()["status"] == "ok"
+
+
+def test_models_lists_the_registry_and_the_one_in_use(client: httpx.Client) -> None:
+    models = client.get("/models").json()
+    assert (models["in_use"], models["degraded"]) == ("midas_small", False)
+    entries = {model["name"]: model for model in models["models"]}
+    assert set(entries) == {"midas_small", "embedded"}
+    assert entries["midas_small"]["in_use"]
+    assert not entries["embedded"]["in_use"]
+    assert "not MiDaS" in entries["embedded"]["description"]
+    assert entries["midas_small"]["input"]["size"] == 256
+
+
+def test_openapi_documents_routes_parameters_and_errors(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+    upload = document["paths"]["/upload"]["post"]
+    assert {parameter["name"] for parameter in upload["parameters"]} == {
+        "size",
+        "input_size",
+        "colormap",
+        "invert",
+        "palette",
+    }
+    assert set(upload["responses"]) == {"200", "400", "413", "415", "422", "500", "503", "504"}
+    assert set(upload["requestBody"]["content"]) >= {"multipart/form-data", "image/jpeg"}
+    problem = upload["responses"]["503"]["content"]["application/problem+json"]["schema"]
+    assert {"status", "code", "detail"} <= set(problem["required"])
+    assert "`queue_full`" in upload["responses"]["503"]["description"]
+    assert client.get("/docs").status_code == 200
+
+
+def test_unknown_routes_and_methods_are_problems(client: httpx.Client) -> None:
+    missing = client.get("/uplaod")
+    assert (missing.status_code, missing.json()["code"]) == (404, "not_found")
+    method = client.get("/upload")
+    assert (method.status_code, method.json()["code"]) == (405, "method_not_allowed")
+    assert method.headers["Allow"] == "POST"
+
+
+def test_a_request_id_that_could_do_harm_is_replaced(client: httpx.Client) -> None:
+    for harmful in ("x" * 129, "a b", "<script>"):
+        given = client.get("/health/live", headers={"X-Request-ID": harmful}).headers["X-Request-ID"]
+        assert re.fullmatch("[0-9a-f]{32}", given)
+
+
+def test_the_page_loads_only_its_own_files(client: httpx.Client) -> None:
+    page = client.get("/")
+    assert page.status_code == 200
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert links
+    for link in links:
+        assert not link.startswith(("http", "//"))
+        assert client.get(f"/{link}").status_code == 200
+
+
+def test_a_body_over_the_limit_is_refused_before_it_is_read(service: RunningService) -> None:
+    host, port = service.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(
+            b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 2000000000\r\n\r\n"
+        )
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_streamed_body_is_refused_as_soon_as_it_is_over_the_limit(client: httpx.Client) -> None:
+    sent = 0
+
+    def endless() -> object:
+        nonlocal sent
+        while sent < 500_000_000:
+            sent += 65536
+            yield bytes(65536)
+
+    try:
+        response = client.post("/depth", content=endless(), headers={"Content-Type": "image/png"})
+        assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
+    except httpx.TransportError:
+        pass  # the service may close the connection while the client still sends
+    assert sent < 100_000_000
+
+
+def test_auto_starts_with_the_embedded_model_where_there_is_no_other(
+    start_service: Callable[..., RunningService], photo_png: bytes
+) -> None:
+    service = start_service("--workers", "1")
+    assert re.search(r"model +embedded +\(FALLBACK", service.announcement)
+    with service.client() as client:
+        health = client.get("/health").json()
+        assert (health["model"], health["degraded"]) == ("embedded", True)
+        answer = client.post("/upload", files={"image": photo_png})
+        assert answer.headers["X-Depth-Model"] == "embedded"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_service_with_status_0(
+    start_service: Callable[..., RunningService], number: signal.Signals
+) -> None:
+    service = start_service("--model", "embedded", "--workers", "1")
+    service.process.send_signal(number)
+    assert service.process.wait(timeout=30) == 0
+
+
+def run_serve(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "depthsvc", "serve", "--port", "0", *options],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_midas_small_insists(tmp_path: Path) -> None:
+    result = run_serve("--model", "midas_small", "--cache-dir", str(tmp_path))
+    assert result.returncode == 1
+    assert "midas_v21_small-70d6b9c8.pt" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_port_that_is_taken_is_reported_before_the_model_is_loaded() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = run_serve("--port", str(taken.getsockname()[1]))
+    assert result.returncode == 1
+    assert "in use" in result.stderr
+
+
+def test_bad_settings_are_named(checkpoint: Checkpoint) -> None:
+    result = run_serve("--workers", "0", "--weights-sha256", "xyz")
+    assert result.returncode == 1
+    assert "--workers (or DEPTHSVC_WORKERS)" in result.stderr
+    assert "--weights-sha256" in result.stderr
+    unhashed = run_serve("--model", "midas_small", "--weights", str(checkpoint.path))
+    assert f"--weights-sha256 {checkpoint.sha256}" in unhashed.stderr

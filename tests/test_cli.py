@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from depthsvc import DepthEstimator, __version__
+from depthsvc.cli import main
+from depthsvc.settings import Settings
+from tests.conftest import Checkpoint, encoded
+from tests.parity import photo
+
+
+@pytest.fixture
+def photo_file(tmp_path: Path, photo_png: bytes) -> Path:
+    path = tmp_path / "cat.png"
+    path.write_bytes(photo_png)
+    return path
+
+
+def predict(*arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "depthsvc", "predict", *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, timeout=300)
+
+
+def test_predict_writes_each_format_by_extension_or_option(
+    checkpoint: Checkpoint, midas: DepthEstimator, photo_file: Path, tmp_path: Path
+) -> None:
+    expected = midas.predict(photo_file)
+    npy, grey = tmp_path / "out.npy", tmp_path / "out.png"
+    assert predict(photo_file, "-o", npy, *checkpoint.options, "--worker-threads", 1).returncode == 0
+    assert np.abs(np.load(npy).astype(np.float32) - expected.values).max() <= np.spacing(np.float16(expected.max))
+    result = predict(photo_file, "-o", grey, "--format", "png16", *checkpoint.options, "--worker-threads", 1)
+    assert "out.png: 320 x 240, by midas_small" in result.stderr.decode()
+    assert np.asarray(Image.open(grey)).dtype == np.uint16
+
+
+def test_predict_is_a_pipe(checkpoint: Checkpoint, photo_png: bytes) -> None:
+    result = predict("-", "-o", "-", *checkpoint.options, stdin=photo_png)
+    assert Image.open(io.BytesIO(result.stdout)).size == (320, 240)
+
+
+def test_predict_names_its_output_after_the_photo(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, photo_file: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["predict", str(photo_file), "--model", "embedded", "--worker-threads", "1"])
+    assert result.exit_code == 0, result.output
+    assert Image.open(tmp_path / "cat-depth.png").mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.jpg"], "missing.jpg: No such file or directory"),
+        (["{photo}", "-o", "depth.tiff"], "unknown format. Use one of .png, .npy, .f16, .png16, or --format"),
+        (["{photo}", "--model", "nonesuch"], "Unknown model 'nonesuch': use one of auto, midas_small, embedded"),
+        (["{photo}", "--model", "embedded", "--colormap", "rainbow"], "'rainbow' is not one of inferno, magma"),
+        (["{broken}", "--model", "embedded"], "PNG file is damaged"),
+        (["{photo}", "--worker-threads", "0"], "--worker-threads (or DEPTHSVC_WORKER_THREADS)"),
+    ],
+)
+def test_predict_explains_what_is_wrong(photo_file: Path, arguments: list[str], message: str) -> None:
+    broken = photo_file.with_name("broken.png")
+    broken.write_bytes(encoded(photo(9, 9))[:-30])
+    given = [argument.format(photo=photo_file, broken=broken) for argument in arguments]
+    result = CliRunner().invoke(main, ["predict", *given])
+    assert result.exit_code in (1, 2)
+    assert message in result.output
+
+
+def test_serve_has_an_option_and_a_variable_for_every_setting() -> None:
+    output = CliRunner().invoke(main, ["serve", "--help"]).output
+    for name in Settings.model_fields:
+        assert f"--{name.replace('_', '-')}" in output
+        assert f"DEPTHSVC_{name.upper()}" in output
+
+
+def test_version() -> None:
+    assert __version__ in CliRunner().invoke(main, ["--version"]).output
+
+
+def test_weights_list_path_and_verify(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    run = CliRunner().invoke
+    listed = run(main, ["weights", "list", "--cache-dir", str(tmp_path)]).output
+    assert "midas_small" in listed
+    assert "not on this machine; get them: depthsvc weights fetch midas_small" in listed
+    missing = run(main, ["weights", "path", "--cache-dir", str(tmp_path)])
+    assert missing.exit_code == 1
+    assert "depthsvc weights fetch midas_small" in missing.output
+    assert run(main, ["weights", "path", "embedded"]).output.strip().endswith("embedded.safetensors")
+    good = run(
+        main,
+        ["weights", "verify", "--weights", str(checkpoint.path), "--weights-sha256", checkpoint.sha256],
+    )
+    assert good.output == f"{checkpoint.path} is good: SHA-256 {checkpoint.sha256}\n"
+    wrong = run(main, ["weights", "verify", "--weights", str(checkpoint.path), "--weights-sha256", "0" * 64])
+    assert wrong.exit_code == 1
+    assert str(checkpoint.path) in wrong.output
+    assert "expected 000" in wrong.output

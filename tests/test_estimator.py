@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import depthsvc
+from depthsvc import DepthEstimator, DepthMap
+from depthsvc.errors import InvalidParameter, NotAnImage, WeightsError
+from tests import parity
+from tests.conftest import encoded
+
+
+def test_public_names() -> None:
+    assert depthsvc.__all__ == ["DepthEstimator", "DepthMap", "__version__"]
+    assert all(hasattr(depthsvc, name) for name in depthsvc.__all__)
+    with pytest.raises(AttributeError, match="Pipeline"):
+        _ = depthsvc.Pipeline
+
+
+@pytest.mark.parametrize("module", ["depthsvc", "depthsvc.cli", "depthsvc.server.run"])
+def test_torch_is_not_imported_before_it_is_needed(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_every_kind_of_photo_gives_the_same_depth(midas: DepthEstimator, photo_png: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(photo_png)
+    image = Image.open(io.BytesIO(photo_png))
+    expected = midas.predict(photo_png)
+    assert isinstance(expected, DepthMap)
+    assert (expected.model, expected.width, expected.height) == ("midas_small", 320, 240)
+    for photo in (path, str(path), image, np.asarray(image)):
+        assert np.array_equal(midas.predict(photo).values, expected.values)
+
+
+def test_values_are_those_of_the_official_code(midas: DepthEstimator) -> None:
+    golden = parity.goldens()["upsampled_0_640x480"]
+    values = midas.predict(parity.photo(480, 640)).values
+    assert np.abs(values[::8, ::8] - golden).max() < 2e-4 * golden.max()
+
+
+def test_size_and_input_size(midas: DepthEstimator, photo_png: bytes) -> None:
+    assert midas.predict(photo_png, size="model").values.shape == (192, 256)
+    assert midas.predict(photo_png, size="model", input_size=512).values.shape == (384, 512)
+    with pytest.raises(InvalidParameter, match="100 is not a multiple of 32 from 32 to 1024"):
+        midas.predict(photo_png, input_size=100)
+
+
+def test_a_grey_array_is_a_photo(midas: DepthEstimator) -> None:
+    grey = parity.photo(60, 80)[..., 0]
+    assert np.array_equal(midas.predict(grey).values, midas.predict(np.dstack([grey] * 3)).values)
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)]
+)
+def test_other_arrays_are_refused(midas: DepthEstimator, array: np.ndarray) -> None:
+    with pytest.raises(NotAnImage, match=r"An array must be uint8 \(h, w, 3\) or \(h, w\)"):
+        midas.predict(array)
+
+
+def test_a_photo_that_is_not_there(midas: DepthEstimator) -> None:
+    with pytest.raises(FileNotFoundError):
+        midas.predict("no/such/photo.jpg")
+
+
+def test_auto_becomes_the_embedded_model_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    estimator = DepthEstimator("auto", worker_threads=1)
+    assert (estimator.model, estimator.degraded) == ("embedded", True)
+    assert "FALLING BACK to the embedded model" in caplog.text
+
+
+def test_midas_small_insists() -> None:
+    with pytest.raises(WeightsError, match="downloading is off"):
+        DepthEstimator("midas_small")
+
+
+def test_a_jpeg_decoded_at_reduced_size_has_nearly_the_depth_of_the_whole(embedded: DepthEstimator) -> None:
+    """Scaled decoding is a speed-up, not another photo."""
+    scene = Image.fromarray(parity.photo(192, 256)).resize((2048, 1536), Image.Resampling.BICUBIC)
+    data = encoded(scene, "JPEG", quality=92)
+    reduced = embedded.predict(data, size="model").normalized().values
+    whole = embedded.predict(Image.open(io.BytesIO(data)), size="model").normalized().values
+    assert np.abs(reduced - whole).mean() < 0.02

@@ -1,0 +1,178 @@
+"""The pool with real workers. What a worker computes is tested elsewhere; here it is who dies and who does not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from depthsvc.errors import BrokenImage, DeadlineExceeded, ModelError, QueueFull, Unavailable, WorkerCrashed
+from depthsvc.model.loading import PreparedModel, prepare, resolve
+from depthsvc.options import DepthFormat, DepthOptions, HeatmapOptions
+from depthsvc.pipeline import Answer
+from depthsvc.pool import WorkerConfig, WorkerPool
+from depthsvc.settings import Settings
+from tests.conftest import Checkpoint, encoded
+
+
+@pytest.fixture(scope="module")
+def model(checkpoint: Checkpoint) -> PreparedModel:
+    settings = Settings(model="midas_small", weights=checkpoint.path, weights_sha256=checkpoint.sha256)
+    return prepare(resolve(settings.model, settings.weights_locations), settings.cache_dir)
+
+
+@pytest.fixture(scope="module")
+def pool(model: PreparedModel) -> Iterator[WorkerPool]:
+    with WorkerPool(config_of(model), workers=2, queue_size=8) as pool:
+        pool.wait_until_warm()
+        yield pool
+
+
+def config_of(model: PreparedModel) -> WorkerConfig:
+    return WorkerConfig(model, threads=1, max_pixels=50_000_000, max_input_size=1024)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.01)
+
+
+def submit(pool: WorkerPool, data: bytes, *, deadline_s: float = 30, input_size: int = 256) -> Future[Answer]:
+    return pool.submit(data, DepthOptions(input_size=input_size), deadline_s=deadline_s)
+
+
+def test_answers_come_from_the_workers(pool: WorkerPool, photo_png: bytes) -> None:
+    answer = pool.submit(photo_png, HeatmapOptions(), deadline_s=30).result()
+    assert answer.media_type == "image/png"
+    assert answer.body.startswith(b"\x89PNG")
+    assert answer.shape == (240, 320)
+    assert set(answer.seconds) == {"queue", "decode", "infer", "render"}
+
+
+def test_a_bad_photo_fails_alone_and_keeps_its_worker(pool: WorkerPool, photo_png: bytes) -> None:
+    pids = set(pool.pids)
+    with pytest.raises(BrokenImage, match="PNG file is damaged"):
+        submit(pool, photo_png[:200]).result()
+    assert submit(pool, photo_png).result().shape == (240, 320)
+    assert set(pool.pids) == pids
+
+
+def test_a_photo_that_meets_a_dying_worker_is_tried_again(pool: WorkerPool, photo_png: bytes) -> None:
+    before = pool.restarts
+    futures = [submit(pool, photo_png, input_size=1024) for _ in range(4)]
+    until(futures[0].running)
+    os.kill(pool.pids[0], signal.SIGKILL)
+    assert [future.result().shape for future in futures] == [(240, 320)] * 4
+    until(lambda: pool.warm == 2)
+    assert pool.restarts == before + 1
+
+
+def test_a_worker_killed_while_idle_is_replaced(pool: WorkerPool) -> None:
+    victim = pool.pids[1]
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: pool.warm == 2 and victim not in pool.pids)
+
+
+def test_a_worker_killed_while_it_sends_a_large_answer_harms_no_other(pool: WorkerPool) -> None:
+    large = encoded(np.full((4000, 4000, 3), 128, np.uint8))
+    for _ in range(3):
+        futures = [pool.submit(large, DepthOptions(format=DepthFormat.F16), deadline_s=60) for _ in range(4)]
+        until(futures[1].done)
+        os.kill(pool.pids[0], signal.SIGKILL)
+        assert {len(future.result().body) for future in futures} == {32_000_000}
+
+
+def test_a_photo_that_kills_two_workers_is_given_up(pool: WorkerPool, photo_png: bytes) -> None:
+    future = submit(pool, photo_png, input_size=1024)
+    killed: set[int] = set()
+    while not future.done():
+        for pid in set(pool.pids) - killed:
+            os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
+        time.sleep(0.02)
+    with pytest.raises(WorkerCrashed):
+        future.result()
+    until(lambda: pool.warm == 2)
+    assert submit(pool, photo_png).result().shape == (240, 320)
+
+
+def test_a_stuck_worker_is_killed_at_the_deadline(pool: WorkerPool, photo_png: bytes) -> None:
+    for pid in pool.pids:
+        os.kill(pid, signal.SIGSTOP)
+    future = submit(pool, photo_png, deadline_s=0.5)
+    with pytest.raises(DeadlineExceeded):
+        future.result(timeout=30)
+    for pid in pool.pids:
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: pool.warm == 2)
+    assert submit(pool, photo_png).result().shape == (240, 320)
+
+
+def test_a_photo_that_waits_beyond_its_deadline_is_not_computed(pool: WorkerPool, photo_png: bytes) -> None:
+    busy = [submit(pool, photo_png, input_size=1024) for _ in range(4)]
+    with pytest.raises(DeadlineExceeded):
+        submit(pool, photo_png, deadline_s=0.01).result()
+    wait(busy)
+
+
+def test_the_queue_is_bounded(pool: WorkerPool, photo_png: bytes) -> None:
+    accepted = [submit(pool, photo_png, input_size=512) for _ in range(10)]
+    with pytest.raises(QueueFull, match="10 photos are ahead"):
+        submit(pool, photo_png)
+    assert [future.result().shape for future in accepted] == [(240, 320)] * 10
+    until(lambda: pool.in_flight == 0)
+
+
+def test_a_cancelled_photo_leaves_the_queue(pool: WorkerPool, photo_png: bytes) -> None:
+    futures = [submit(pool, photo_png, input_size=512) for _ in range(8)]
+    assert futures[-1].cancel()
+    assert len([future.result() for future in futures[:-1]]) == 7
+    until(lambda: pool.in_flight == 0)
+
+
+def test_closing_answers_what_was_accepted_and_leaves_no_process(model: PreparedModel, photo_png: bytes) -> None:
+    pool = WorkerPool(config_of(model), workers=1, queue_size=8)
+    with pool:
+        pool.wait_until_warm()
+        pid = pool.pids[0]
+        futures = [submit(pool, photo_png) for _ in range(4)]
+        pool.close(drain_s=30)
+    assert [future.result().shape for future in futures] == [(240, 320)] * 4
+    until(lambda: not _exists(pid))
+    with pytest.raises(Unavailable):
+        submit(pool, photo_png)
+
+
+def test_closing_at_once_fails_what_waits(model: PreparedModel, photo_png: bytes) -> None:
+    with WorkerPool(config_of(model), workers=1, queue_size=8) as pool:
+        pool.wait_until_warm()
+        futures = [submit(pool, photo_png, input_size=1024) for _ in range(5)]
+    for future in futures[1:]:
+        with pytest.raises(Unavailable):
+            future.result(timeout=5)
+
+
+def test_a_model_that_no_worker_can_load_is_reported(model: PreparedModel, caplog: pytest.LogCaptureFixture) -> None:
+    broken = replace(model, path=model.path.with_name("missing.ts"))
+    with (
+        WorkerPool(config_of(broken), workers=1, queue_size=0) as pool,
+        pytest.raises(ModelError, match=r"missing\.ts is refused"),
+    ):
+        pool.wait_until_warm()
+    assert "did not start" in caplog.text
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

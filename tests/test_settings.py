@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from depthsvc.settings import Settings, available_cpus, markdown_table
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    settings = Settings()
+    assert (settings.host, settings.port, settings.model) == ("127.0.0.1", 7860, "auto")
+    assert (settings.engine, settings.precision) == ("torchscript", "fp32")
+    assert settings.max_upload_bytes == 10_000_000
+    assert settings.max_pixels == 50_000_000
+
+
+def test_variables_set_what_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPTHSVC_PORT", "8000")
+    monkeypatch.setenv("DEPTHSVC_MODEL", "embedded")
+    assert Settings().port == 8000
+    assert Settings(port=9000).port == 9000
+    assert Settings(port=9000).model == "embedded"
+
+
+def test_the_cpus_are_shared_out_among_the_workers() -> None:
+    assert available_cpus() == len(os.sched_getaffinity(0))
+    assert Settings(workers=1).threads_per_worker == available_cpus()
+    assert Settings(workers=256).threads_per_worker == 1
+    assert Settings(workers=1, worker_threads=3).threads_per_worker == 3
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"port": 70000},
+        {"workers": 0},
+        {"engine": "magic"},
+        {"precision": "fp8"},
+        {"deadline_s": 0},
+        {"weights_sha256": "70d6b9c8"},
+        {"max_megapixels": 1000},
+        {"model": ""},
+    ],
+)
+def test_values_that_cannot_work_are_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(bad))):
+        Settings(**bad)
+
+
+def test_the_readme_has_the_table_of_settings() -> None:
+    assert markdown_table() in README.read_text()
