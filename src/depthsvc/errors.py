@@ -83,13 +83,5 @@ class QueueFull(Unavailable):
     code, title = "queue_full", "The service is busy"
 
 
-class Starting(Unavailable):
-    code, title = "starting", "The service is starting"
-
-
-class Draining(Unavailable):
-    code, title = "draining", "The service is shutting down"
-
-
 class DeadlineExceeded(RequestError):
     status, code, title = 504, "deadline_exceeded", "The photo took too long"

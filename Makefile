@@ -1,0 +1,55 @@
+# Every target sets up what it needs: Python 3.11 or newer, make and a package index are enough.
+#
+# Where PyTorch with CUDA is not wanted (it is several gigabytes), point pip at PyTorch's index of CPU builds, as
+# README.md tells, for example with the variable PIP_EXTRA_INDEX_URL.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
+SOURCES := src tests training benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench clean
+
+help:
+	@echo "make run     start the service and print its address (options: make run ARGS='--port 8000')"
+	@echo "make test    run the test suite"
+	@echo "make lint    check style and types"
+	@echo "make format  rewrite the sources in the project's style"
+	@echo "make bench   measure the service on this machine"
+
+run: $(VENV)/.run
+	@$(BIN)/depthsvc serve $(ARGS)
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks.throughput $(ARGS)
+
+clean:
+	rm -rf $(VENV)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "depthsvc needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing depthsvc into $(VENV) (once; PyTorch is large) ..."
+	@$(PIP_INSTALL) -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing depthsvc and its development tools into $(VENV) (once; PyTorch is large) ..."
+	@$(PIP_INSTALL) -e '.[dev]'
+	@touch $@ $(VENV)/.run
