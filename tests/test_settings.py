@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from depthsvc.settings import Settings, available_cpus, markdown_table
+from depthsvc.settings import Settings, available_cpus, markdown_table, unknown_variables
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -32,6 +32,13 @@ def test_the_cpus_are_shared_out_among_the_workers() -> None:
     assert Settings(workers=1).threads_per_worker == available_cpus()
     assert Settings(workers=256).threads_per_worker == 1
     assert Settings(workers=1, worker_threads=3).threads_per_worker == 3
+
+
+def test_a_misspelt_variable_or_argument_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPTHSVC_WROKERS", "4")
+    assert unknown_variables() == ["DEPTHSVC_WROKERS"]
+    with pytest.raises(ValidationError, match="wrokers"):
+        Settings(wrokers=4)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ from pydantic import ValidationError
 
 from depthsvc import __version__
 from depthsvc.errors import ConfigurationError, DepthServiceError
-from depthsvc.settings import Settings, default_text, flag, markdown_table, variable
+from depthsvc.settings import Settings, default_text, flag, markdown_table, unknown_variables, variable
+
+logger = logging.getLogger(__name__)
 
 MODEL_SETTINGS = ("model", "weights", "weights_sha256", "weights_dir", "cache_dir", "download")
 """Settings that say which model is used, for the commands that run one."""
@@ -90,6 +92,8 @@ def main() -> None:
 def serve(settings: Settings) -> None:
     """Run the HTTP service."""
     _log_to_stderr(settings)
+    for name in unknown_variables():
+        logger.warning("%s is not a setting of depthsvc and has no effect", name)
     from depthsvc.server.run import serve as run
 
     run(settings)

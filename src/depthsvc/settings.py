@@ -39,7 +39,7 @@ def available_cpus() -> int:
 class Settings(BaseSettings):
     """Settings of the service, validated once at start. The unit is in the name."""
 
-    model_config = SettingsConfigDict(env_prefix="DEPTHSVC_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="DEPTHSVC_", extra="forbid", frozen=True)
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(7860, ge=0, le=65535, description="TCP port to listen on; 0 picks a free one.")
@@ -112,6 +112,12 @@ class Settings(BaseSettings):
     @property
     def max_pixels(self) -> int:
         return round(self.max_megapixels * 1e6)
+
+
+def unknown_variables() -> list[str]:
+    """Variables that look like settings and are none, perhaps misspelt."""
+    known = {variable(name) for name in Settings.model_fields}
+    return sorted(name for name in os.environ if name.startswith("DEPTHSVC_") and name not in known)
 
 
 def variable(name: str) -> str:

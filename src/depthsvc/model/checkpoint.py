@@ -57,9 +57,9 @@ def _parse_pytorch(data: bytes, weights: VerifiedFile) -> StateDict:
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{weights.path} is refused: it holds more than tensors, which could run code when opened."
+            f"{weights.path} is refused: damaged, or it holds more than tensors, which could run code when opened."
         ) from error
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # on damaged bytes PyTorch's parser raises whatever they lead to
         raise WeightsError(f"{weights.path} is refused: damaged or cut off, not a checkpoint.") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{weights.path} is refused: not a state dict of tensors.")
@@ -73,10 +73,12 @@ def _mismatch(state: StateDict, expected: StateDict) -> str | None:
     if unexpected := state.keys() - expected.keys():
         return f"{len(unexpected)} tensors do not belong, such as {min(map(str, unexpected))}"
     for key, value in expected.items():
+        if state[key].layout != torch.strided or state[key].is_meta:
+            return f"{key} is no plain array of numbers"
         if state[key].shape != value.shape:
             return f"{key} has shape {tuple(state[key].shape)}, expected {tuple(value.shape)}"
         if state[key].is_floating_point() != value.is_floating_point():
             return f"{key} has type {state[key].dtype}, expected {value.dtype}"
-        if not torch.isfinite(state[key]).all():
+        if not torch.isfinite(state[key].to(value.dtype)).all():
             return f"{key} holds values that are not finite"
     return None

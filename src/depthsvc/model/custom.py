@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,8 @@ from depthsvc.model.registry import OutputKind
 TORCHSCRIPT_SUFFIXES = (".pt", ".ts", ".torchscript")
 ONNX_SUFFIXES = (".onnx",)
 
-_Positive = Annotated[float, Field(gt=0)]
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class _InputDescription(BaseModel):
@@ -25,7 +27,7 @@ class _InputDescription(BaseModel):
     size: int = Field(ge=8, le=4096, description="Input size in pixels.")
     rule: ResizeRule = Field(ResizeRule.UPPER_BOUND, description="How the photo's sides become the input's.")
     multiple: int = Field(32, ge=1, description="Both sides are made multiples of this.")
-    mean: tuple[float, float, float] = Field(description="Subtracted from RGB in 0..1.")
+    mean: tuple[_Finite, _Finite, _Finite] = Field(description="Subtracted from RGB in 0..1.")
     std: tuple[_Positive, _Positive, _Positive] = Field(description="Divides RGB after that.")
 
 
@@ -34,7 +36,7 @@ class ModelDescription(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str | None = Field(None, min_length=1, max_length=64, pattern=r"^[\w.+-]+$")
+    name: str | None = Field(None, min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.+-]+$")
     input: _InputDescription
     output: OutputKind
 
@@ -46,6 +48,11 @@ class ModelDescription(BaseModel):
 def is_model_path(model: str) -> bool:
     """Whether this names a user's model file rather than a model of the registry."""
     return Path(model).suffix.lower() in TORCHSCRIPT_SUFFIXES + ONNX_SUFFIXES
+
+
+def default_name(model_file: Path) -> str:
+    """The name of a model whose description gives none: its file's, of characters that an HTTP header can carry."""
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "-", model_file.stem).strip("-") or "model"
 
 
 def read_description(model_file: Path) -> ModelDescription:

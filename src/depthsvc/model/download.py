@@ -37,7 +37,6 @@ def download(
 
     Raises DownloadError if no address gave an acceptable file.
     """
-    destination.parent.mkdir(parents=True, exist_ok=True)
     transfer = _Transfer(addresses, destination, verify)
     if first_byte_s is None:
         transfer.run()
@@ -79,6 +78,14 @@ class _Transfer:
             self.settled.set()
 
     def run(self) -> None:
+        try:
+            self.destination.parent.mkdir(parents=True, exist_ok=True)
+            self._run_alone()
+        except OSError as error:
+            reason = error.strerror or error
+            raise DownloadError(f"{self.destination.parent} cannot be written to: {reason}.") from error
+
+    def _run_alone(self) -> None:
         lock = FileLock(self.destination.with_name(self.destination.name + ".lock"))
         if _is_taken(lock):
             self.settled.set()
@@ -158,6 +165,7 @@ class _Transfer:
                 file.write(chunk)
                 progress.advance(task, len(chunk))
                 if file.tell() > MAX_BYTES:
+                    self.part.unlink()
                     raise DownloadError(f"The file is larger than {MAX_BYTES / 1e9:g} GB.")
             if total is not None and file.tell() < total:
                 raise httpx.RemoteProtocolError("the connection ended early")

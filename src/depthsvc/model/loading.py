@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from depthsvc.errors import ConfigurationError, ModelError, WeightsError
 from depthsvc.imaging.resize import InputSpec, network_size
 from depthsvc.model.architecture import Architecture
-from depthsvc.model.custom import ONNX_SUFFIXES, is_model_path, read_description
+from depthsvc.model.custom import ONNX_SUFFIXES, default_name, is_model_path, read_description
 from depthsvc.model.engine import Engine, OnnxEngine, TorchScriptEngine
 from depthsvc.model.locations import WeightsLocations
 from depthsvc.model.registry import AUTO, OutputKind, RegisteredModel, registered
@@ -83,7 +83,8 @@ def _resolve_auto(locations: WeightsLocations) -> ResolvedModel:
             "and not MiDaS. `depthsvc weights fetch midas_small` gets the weights; model=midas_small insists.",
             error,
         )
-    return replace(_resolved(embedded, obtain(embedded, locations)), degraded=True)
+    weights = obtain(embedded, replace(locations, sha256=None))
+    return replace(_resolved(embedded, weights), degraded=True)
 
 
 def _resolved(model: RegisteredModel, weights: VerifiedFile) -> ResolvedModel:
@@ -95,7 +96,7 @@ def _resolve_custom(path: Path, locations: WeightsLocations) -> ResolvedModel:
         raise ConfigurationError(f"{path} holds its own weights; weights={locations.explicit} cannot be used.")
     description = read_description(path)
     file = verify(path, locations.sha256) if locations.sha256 else VerifiedFile(path, sha256_of(path))
-    name = description.name or path.stem
+    name = description.name or default_name(path)
     return ResolvedModel(name, description.input_spec, description.output, file, architecture=None)
 
 
@@ -110,6 +111,8 @@ def prepare(model: ResolvedModel, cache_dir: Path) -> PreparedModel:
         path = cached_trace(model.architecture, model.file, cache_dir)
         return PreparedModel(model.name, model.input, model.output, path, "torchscript", model.degraded)
     path = model.file.path
+    if sha256_of(path) != model.file.sha256:
+        raise WeightsError(f"{path} is refused: it has changed since its SHA-256 was checked.")
     is_onnx = path.suffix.lower() in ONNX_SUFFIXES
     engine: Literal["onnxruntime", "torchscript"] = "onnxruntime" if is_onnx else "torchscript"
     prepared = PreparedModel(model.name, model.input, model.output, path.resolve(), engine, model.degraded)
@@ -134,7 +137,7 @@ class Model:
         such map.
         """
         output = self._engine.infer(planes)
-        if output.ndim < 2 or output.size != output.shape[-1] * output.shape[-2]:
+        if output.ndim < 2 or output.size == 0 or output.size != output.shape[-1] * output.shape[-2]:
             raise ModelError(
                 f"{self._path} is refused: for input {planes.shape} it gives {output.shape}, which is no (h, w) map."
             )

@@ -13,7 +13,7 @@ class WeightsLocations:
     cache_dir: Path
     explicit: Path | None = None
     sha256: str | None = None
-    """Of the explicit file."""
+    """Of the explicit file, or of the registered one where there is none."""
     weights_dir: Path | None = None
     download: bool = True
 

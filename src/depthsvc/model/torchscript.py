@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import tempfile
 import warnings
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -38,13 +40,16 @@ def cached_trace(architecture: Architecture, weights: VerifiedFile, cache_dir: P
     Where the cache cannot be written to, the trace goes to the folder for temporary files instead.
     """
     name = f"{architecture.name}-{weights.sha256[:16]}-torch{torch.__version__}-v{TRACE_FORMAT}.ts"
-    for folder in (cache_dir / "traces", _private_temporary_folder()):
-        path = folder / name
-        if _is_intact(path):
-            return path
+    path = cache_dir / "traces" / name
+    if _is_intact(path):
+        return path
+    with suppress(OSError):  # nothing can be written there, or there is no such folder
+        spare = _private_temporary_folder() / name
+        if _is_intact(spare):
+            return spare
     module = trace(load_network(architecture, weights))
     try:
-        return _save(module, cache_dir / "traces" / name)
+        return _save(module, path)
     except OSError as error:
         logger.warning("%s cannot be written (%s); using a temporary folder.", cache_dir, error.strerror)
         return _save(module, _private_temporary_folder() / name)
@@ -65,19 +70,22 @@ def _is_intact(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile):
+    except Exception:  # on damaged bytes zipfile raises whatever they lead to
         return False
 
 
 def _save(module: torch.jit.ScriptModule, path: Path) -> Path:
-    """Write a module so that the file appears whole or not at all."""
+    """Write a module so that the file appears whole or not at all; OSError if it cannot be written."""
+    # PyTorch ends the whole process where its own writing of a file fails, as on a full disk.
+    serialized = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.save(module, serialized)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
-    os.close(handle)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            torch.jit.save(module, temporary)
+        with os.fdopen(handle, "wb") as file:
+            file.write(serialized.getbuffer())
         Path(temporary).replace(path)
     finally:
         Path(temporary).unlink(missing_ok=True)

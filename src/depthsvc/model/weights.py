@@ -64,13 +64,18 @@ def obtain(model: RegisteredModel, locations: WeightsLocations, *, first_byte_s:
         lambda path: verify(path, published.sha256),
         first_byte_s=first_byte_s,
     )
-    return verify(destination, published.sha256)
+    return verify(destination, locations.sha256 or published.sha256)
 
 
 def find(model: RegisteredModel, locations: WeightsLocations) -> VerifiedFile | None:
     """The model's weights if they are on this machine. Raises as `obtain` does."""
     if locations.explicit is not None:
         return _verify_explicit(locations.explicit, locations.sha256, model)
+    found = _find_registered(model, locations)
+    return verify(found.path, locations.sha256) if found and locations.sha256 else found
+
+
+def _find_registered(model: RegisteredModel, locations: WeightsLocations) -> VerifiedFile | None:
     if model.weights is None:
         return VerifiedFile(EMBEDDED_WEIGHTS, sha256_of(EMBEDDED_WEIGHTS))
     if locations.weights_dir is not None and (path := _present(locations.weights_dir, model.weights)):

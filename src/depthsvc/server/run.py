@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import socket
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from depthsvc.server.app import create_app
 from depthsvc.server.service import Service
 from depthsvc.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 
 def serve(settings: Settings) -> None:
     """Run the service until a signal ends it.
@@ -22,7 +25,9 @@ def serve(settings: Settings) -> None:
     Raises ConfigurationError, ModelError or WeightsError if it cannot start, and OSError if it cannot listen.
     """
     listening = _listen(settings.host, settings.port)
-    model = prepare_apart(resolve(settings.model, settings.weights_locations), settings)
+    resolved = resolve(settings.model, settings.weights_locations)
+    logger.info("loading %s; its first start on a machine takes longer", resolved.name)
+    model = prepare_apart(resolved, settings)
     worker = WorkerConfig(model, settings.threads_per_worker, settings.max_pixels, settings.max_input_size)
     with WorkerPool(worker, workers=settings.workers, queue_size=settings.queue_size) as pool:
         pool.wait_until_warm()

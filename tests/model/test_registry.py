@@ -1,0 +1,57 @@
+"""Every model that depthsvc names says where it is from, and naming it costs no torch."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from depthsvc.errors import ModelError
+from depthsvc.model.registry import AUTO, MODELS, RegisteredModel, registered
+
+
+def test_models_are_the_documented_ones() -> None:
+    assert list(MODELS) == ["midas_small", "embedded"]
+    assert all(registered(name).name == name for name in MODELS)
+
+
+def test_auto_is_no_model() -> None:
+    assert AUTO not in MODELS
+
+
+def test_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(ModelError, match=r"^Unknown model 'dpt': use one of auto, midas_small, embedded, or "):
+        registered("dpt")
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_model_has_a_licence_a_source_and_a_description(model: RegisteredModel) -> None:
+    assert model.licence == "MIT"
+    assert model.source
+    assert model.description
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_model_takes_sides_that_its_network_can_halve_five_times(model: RegisteredModel) -> None:
+    assert model.input.multiple == 32
+    assert model.input.size % 32 == 0
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_published_weights_have_https_addresses_and_a_hash(model: RegisteredModel) -> None:
+    if model.weights is None:
+        assert model.name == "embedded"
+        return
+    assert model.weights.filenames
+    assert model.weights.addresses
+    assert all(address.startswith("https://") for address in model.weights.addresses)
+    assert re.fullmatch(r"[0-9a-f]{8,64}", model.weights.sha256)
+
+
+@pytest.mark.parametrize("module", ["registry", "weights", "custom", "loading"])
+def test_import_is_light(module: str) -> None:
+    code = f"import sys, depthsvc.model.{module}; print(sorted({{'torch', 'timm', 'onnxruntime'}} & set(sys.modules)))"
+    fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert fresh.stdout == "[]\n"
