@@ -2,8 +2,8 @@
 
     python -m benchmarks.throughput [--rounds N] [--seconds S]
 
-Both services run side by side on this machine, every worker with one thread, and take turns: A, B, A, B, ... The figures
-are ratios within one round, because the speed of a machine drifts; the median round is the result.
+Both services run side by side on this machine, every worker with one thread, and take turns: A, B, A, B, ... The
+figures are ratios within one round, because the speed of a machine drifts; the median round is the result.
 """
 
 from __future__ import annotations

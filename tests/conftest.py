@@ -78,6 +78,13 @@ def encoded(pixels: np.ndarray | Image.Image, format: str = "PNG", **options: ob
     return buffer.getvalue()
 
 
+def opened(source: Path | bytes) -> Image.Image:
+    """The image in a file or in bytes, decoded, with nothing left open."""
+    with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+        image.load()
+        return image
+
+
 @pytest.fixture(scope="session")
 def photo_png() -> bytes:
     """A PNG photo of 320 x 240."""

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
 from pathlib import Path
@@ -8,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from PIL import Image
 
 from depthsvc import DepthEstimator, __version__
 from depthsvc.cli import main
 from depthsvc.settings import Settings
-from tests.conftest import Checkpoint, encoded
+from tests.conftest import Checkpoint, encoded, opened
 from tests.parity import photo
 
 
@@ -38,12 +36,12 @@ def test_predict_writes_each_format_by_extension_or_option(
     assert np.abs(np.load(npy).astype(np.float32) - expected.values).max() <= np.spacing(np.float16(expected.max))
     result = predict(photo_file, "-o", grey, "--format", "png16", *checkpoint.options, "--worker-threads", 1)
     assert "out.png: 320 x 240, by midas_small" in result.stderr.decode()
-    assert np.asarray(Image.open(grey)).dtype == np.uint16
+    assert np.asarray(opened(grey)).dtype == np.uint16
 
 
 def test_predict_is_a_pipe(checkpoint: Checkpoint, photo_png: bytes) -> None:
     result = predict("-", "-o", "-", *checkpoint.options, stdin=photo_png)
-    assert Image.open(io.BytesIO(result.stdout)).size == (320, 240)
+    assert opened(result.stdout).size == (320, 240)
 
 
 def test_predict_names_its_output_after_the_photo(
@@ -52,7 +50,7 @@ def test_predict_names_its_output_after_the_photo(
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, ["predict", str(photo_file), "--model", "embedded", "--worker-threads", "1"])
     assert result.exit_code == 0, result.output
-    assert Image.open(tmp_path / "cat-depth.png").mode == "RGB"
+    assert opened(tmp_path / "cat-depth.png").mode == "RGB"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from PIL import Image
 
 from depthsvc import DepthMap
 from depthsvc.errors import ConfigurationError
+from tests.conftest import opened
 
 
 def test_any_array_is_brought_into_the_contract() -> None:
@@ -48,7 +49,7 @@ def test_files_agree_with_the_values(tmp_path: Path) -> None:
     depth = DepthMap.of(np.linspace(1, 3, 12, dtype=np.float32).reshape(3, 4), "m")
     for name in ("d.png", "d.npy", "d.f16", "d.png16"):
         depth.save(tmp_path / name)
-    assert np.array_equal(np.asarray(Image.open(tmp_path / "d.png")), depth.heatmap())
+    assert np.array_equal(np.asarray(opened(tmp_path / "d.png")), depth.heatmap())
     assert np.array_equal(np.load(tmp_path / "d.npy"), depth.float16())
     assert (tmp_path / "d.f16").read_bytes() == depth.float16().tobytes()
     with Image.open(tmp_path / "d.png16", formats=["PNG"]) as image:

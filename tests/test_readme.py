@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import RunningService
+from tests.conftest import RunningService, opened
 from tests.parity import photo
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -62,7 +62,7 @@ def test_shell_examples_run(embedded_service: RunningService, folder: Path, scri
         if name.endswith(".npy"):
             assert np.load(folder / name).shape == (60, 80)
         else:
-            assert Image.open(folder / name).size == (80, 60)
+            assert opened(folder / name).size == (80, 60)
 
 
 @pytest.mark.parametrize("script", blocks("python"))
@@ -70,13 +70,13 @@ def test_python_examples_run(embedded_service: RunningService, folder: Path, scr
     output = run([sys.executable, "-c"], script, embedded_service, folder)
     if "photos" in script:
         assert "broken.jpg The JPEG file is damaged" in output
-        assert Image.open(folder / "depth_first.jpg").size == (80, 60)
-        assert Image.open(folder / "depth_second.jpg").size == (60, 80)
+        assert opened(folder / "depth_first.jpg").size == (80, 60)
+        assert opened(folder / "depth_second.jpg").size == (60, 80)
     elif "argmax" in script:
         assert output.startswith("nearest point at")
     else:
         assert output.startswith("embedded (60, 80)")
-        assert Image.open(folder / "depth.png").size == (80, 60)
+        assert opened(folder / "depth.png").size == (80, 60)
 
 
 def test_every_error_code_is_in_the_readme() -> None:

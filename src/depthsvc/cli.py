@@ -2,51 +2,56 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import sys
-from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-from pydantic import ValidationError
 
 from depthsvc import __version__
 from depthsvc.errors import ConfigurationError, DepthServiceError
-from depthsvc.settings import Settings, default_text, flag, markdown_table, unknown_variables, variable
+
+if TYPE_CHECKING:
+    from depthsvc.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 MODEL_SETTINGS = ("model", "weights", "weights_sha256", "weights_dir", "cache_dir", "download")
 """Settings that say which model is used, for the commands that run one."""
 
-Command = Callable[..., None]
+
+class _CommandWithSettings(click.Command):
+    """A command that has an option for each of some settings and receives them all as one argument, `settings`."""
+
+    def __init__(self, *arguments: Any, setting_names: tuple[str, ...] | None, **keywords: Any) -> None:
+        """`setting_names` is None for all settings."""
+        super().__init__(*arguments, **keywords)
+        self._setting_names = setting_names
+
+    @cached_property
+    def _setting_options(self) -> dict[str, click.Option]:
+        from depthsvc.settings import Settings
+
+        return {name: _option(name) for name in self._setting_names or Settings.model_fields}
+
+    def get_params(self, context: click.Context) -> list[click.Parameter]:
+        return [*super().get_params(context), *self._setting_options.values()]
+
+    def invoke(self, context: click.Context) -> Any:
+        given = {name: context.params.pop(name) for name in self._setting_options}
+        context.params["settings"] = _settings(given)
+        return super().invoke(context)
 
 
-def setting_options(*names: str) -> Callable[[Command], Command]:
-    """Give a command an option for each of these settings; it receives them all as one argument, `settings`."""
+def _option(name: str) -> click.Option:
+    from depthsvc.settings import Settings, default_text, flag, variable
 
-    def decorate(command: Command) -> Command:
-        @functools.wraps(command)
-        def with_settings(**arguments: Any) -> None:
-            given = {name: arguments.pop(name) for name in names}
-            command(settings=_settings(given), **arguments)
-
-        decorated: Command = with_settings
-        for name in reversed(names):
-            decorated = _option(name)(decorated)
-        return decorated
-
-    return decorate
-
-
-def _option(name: str) -> Callable[[Command], Command]:
     field = Settings.model_fields[name]
     is_flag = field.annotation is bool
-    return click.option(
-        f"{flag(name)}/{flag('no_' + name)}" if is_flag else flag(name),
-        name,
+    return click.Option(
+        [f"{flag(name)}/{flag('no_' + name)}" if is_flag else flag(name), name],
         default=None,
         help=f"{field.description}  [{default_text(name)}; {variable(name)}]",
         metavar=None if is_flag else "VALUE",
@@ -54,6 +59,10 @@ def _option(name: str) -> Callable[[Command], Command]:
 
 
 def _settings(given: dict[str, Any]) -> Settings:
+    from pydantic import ValidationError
+
+    from depthsvc.settings import Settings
+
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
@@ -61,6 +70,8 @@ def _settings(given: dict[str, Any]) -> Settings:
 
 
 def _setting_problem(problem: Any) -> str:
+    from depthsvc.settings import flag, variable
+
     message = str(problem["msg"]).removeprefix("Value error, ")
     if not problem["loc"]:
         return message
@@ -87,11 +98,12 @@ def main() -> None:
     """One photo in, its depth out: relative inverse depth, larger and brighter is nearer."""
 
 
-@main.command()
-@setting_options(*Settings.model_fields)
+@main.command(cls=_CommandWithSettings, setting_names=None)
 def serve(settings: Settings) -> None:
     """Run the HTTP service."""
     _log_to_stderr(settings)
+    from depthsvc.settings import unknown_variables
+
     for name in unknown_variables():
         logger.warning("%s is not a setting of depthsvc and has no effect", name)
     from depthsvc.server.run import serve as run
@@ -128,7 +140,10 @@ def _check_colormap(name: str) -> None:
         raise ConfigurationError(f"--colormap: {name!r} is not one of {', '.join(Colormap)}.")
 
 
-@main.command()
+@main.command(
+    cls=_CommandWithSettings,
+    setting_names=(*MODEL_SETTINGS, "worker_threads", "max_megapixels", "max_input_size", "log_level"),
+)
 @click.argument("photo")
 @click.option("-o", "--output", help="File to write, - for standard output.  [PHOTO-depth.FORMAT]")
 @click.option(
@@ -139,7 +154,6 @@ def _check_colormap(name: str) -> None:
 @click.option("--colormap", default="inferno", help="Colours of a heatmap, as in the HTTP interface.  [inferno]")
 @click.option("--input-size", type=int, help="Size at which the network sees the photo.  [the model's own]")
 @click.option("--size", type=click.Choice(["source", "model"]), default="source", help="Grid of the result.  [source]")
-@setting_options(*MODEL_SETTINGS, "worker_threads", "max_megapixels", "max_input_size", "log_level")
 def predict(
     settings: Settings,
     photo: str,
@@ -169,6 +183,8 @@ def predict(
 @main.command("settings")
 def show_settings() -> None:
     """Print every setting with its variable and default, as a Markdown table."""
+    from depthsvc.settings import markdown_table
+
     click.echo(markdown_table())
 
 
@@ -177,8 +193,7 @@ def weights() -> None:
     """Find, fetch and check the weights of models."""
 
 
-@weights.command("list")
-@setting_options("weights_dir", "cache_dir")
+@weights.command("list", cls=_CommandWithSettings, setting_names=("weights_dir", "cache_dir"))
 def list_weights(settings: Settings) -> None:
     """Print the models of the registry and where their weights are."""
     from depthsvc.model.registry import MODELS
@@ -190,9 +205,8 @@ def list_weights(settings: Settings) -> None:
         click.echo(f"{model.name}\n  {model.description}\n  licence {model.licence}\n  weights {state}")
 
 
-@weights.command("fetch")
+@weights.command("fetch", cls=_CommandWithSettings, setting_names=("weights_dir", "cache_dir", "log_level"))
 @click.argument("name", default="midas_small")
-@setting_options("weights_dir", "cache_dir", "log_level")
 def fetch_weights(settings: Settings, name: str) -> None:
     """Download the weights of a model, midas_small unless NAME says otherwise, and print their path."""
     _log_to_stderr(settings)
@@ -202,9 +216,8 @@ def fetch_weights(settings: Settings, name: str) -> None:
     click.echo(obtain(registered(name), settings.weights_locations).path)
 
 
-@weights.command("path")
+@weights.command("path", cls=_CommandWithSettings, setting_names=("weights_dir", "cache_dir"))
 @click.argument("name", default="midas_small")
-@setting_options("weights_dir", "cache_dir")
 def weights_path(settings: Settings, name: str) -> None:
     """Print the path of a model's weights; exit status 1 if they are not on this machine."""
     from depthsvc.model.registry import registered
@@ -213,9 +226,10 @@ def weights_path(settings: Settings, name: str) -> None:
     click.echo(locate(registered(name), settings.weights_locations).path)
 
 
-@weights.command("verify")
+@weights.command(
+    "verify", cls=_CommandWithSettings, setting_names=("weights", "weights_sha256", "weights_dir", "cache_dir")
+)
 @click.argument("name", default="midas_small")
-@setting_options("weights", "weights_sha256", "weights_dir", "cache_dir")
 def verify_weights(settings: Settings, name: str) -> None:
     """Check the weights on this machine: hash, and every tensor's name, shape and values."""
     from depthsvc.model.checkpoint import load_network

@@ -16,6 +16,7 @@ import time
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import TYPE_CHECKING
@@ -44,6 +45,12 @@ def fork_server() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["depthsvc.worker"])
     return context
+
+
+def start_fork_server() -> None:
+    """Have the fork server import what workers need while this process does something else. Not required."""
+    fork_server()
+    forkserver.ensure_running()
 
 
 @dataclass(frozen=True)

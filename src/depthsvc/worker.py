@@ -21,15 +21,12 @@ from depthsvc.pool import WorkerConfig
 logger = logging.getLogger(__name__)
 
 
-class Ready:
-    """A worker's first message: it is warm."""
-
-
 def serve(connection: Connection, config: WorkerConfig) -> None:
     """Answer photos from `connection` until the other side closes it.
 
-    The protocol: this side begins with Ready or an Exception. Then, for each photo, it receives the options, pickled,
-    and the photo's bytes, and sends an Answer with an empty body followed by the body's bytes, or an Exception.
+    The protocol: this side begins with None, when it is warm, or an Exception. Then, for each photo, it receives the
+    options, pickled, and the photo's bytes, and sends an Answer with an empty body followed by the body's bytes, or
+    an Exception.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -38,7 +35,7 @@ def serve(connection: Connection, config: WorkerConfig) -> None:
     except Exception as error:
         connection.send(error if isinstance(error, DepthServiceError) else RuntimeError(repr(error)))
         return
-    connection.send(Ready())
+    connection.send(None)
     while True:
         try:
             options: Options = connection.recv()

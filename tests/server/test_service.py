@@ -70,6 +70,10 @@ def test_openapi_documents_routes_parameters_and_errors(client: httpx.Client) ->
     assert client.get("/docs").status_code == 200
 
 
+def test_the_server_process_does_not_hold_torch(service: RunningService) -> None:
+    assert "libtorch" not in Path(f"/proc/{service.process.pid}/maps").read_text()
+
+
 def test_unknown_routes_and_methods_are_problems(client: httpx.Client) -> None:
     missing = client.get("/uplaod")
     assert (missing.status_code, missing.json()["code"]) == (404, "not_found")

@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 import uvicorn
 
 from depthsvc.model.loading import PreparedModel, ResolvedModel, prepare, resolve
-from depthsvc.pool import WorkerConfig, WorkerPool, fork_server
+from depthsvc.pool import WorkerConfig, WorkerPool, fork_server, start_fork_server
 from depthsvc.server.app import create_app
 from depthsvc.server.service import Service
 from depthsvc.settings import Settings
@@ -25,6 +25,7 @@ def serve(settings: Settings) -> None:
     Raises ConfigurationError, ModelError or WeightsError if it cannot start, and OSError if it cannot listen.
     """
     listening = _listen(settings.host, settings.port)
+    start_fork_server()
     resolved = resolve(settings.model, settings.weights_locations)
     logger.info("loading %s; its first start on a machine takes longer", resolved.name)
     model = prepare_apart(resolved, settings)

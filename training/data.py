@@ -1,0 +1,209 @@
+"""Training batches from photos with teacher labels and from RGB-D folders, as a function of seed and step.
+
+A photo folder is PHOTOS/NAME.jpg with labels LABELS/NAME.png (16-bit, relative inverse depth) and an index
+of the photos' groups. An RGB-D folder is NAME.png or NAME.jpg with NAME.inverse_depth.npy (1 / metres,
+0 = infinitely far) or NAME.depth.npy (metres); both kinds of files hold (H, W) floats of the image's size.
+"""
+
+from __future__ import annotations
+
+import csv
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+Image = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+Scalar = TypeVar("Scalar", np.uint8, np.float32)
+
+SHORT_SIDE = 192
+"""Short side of the network's input, in training and in use."""
+SHAPES = {(192, 256): 0.5, (256, 192): 0.25, (192, 320): 0.15, (192, 352): 0.1}
+"""Heights and widths of batches, with their probabilities."""
+CAPPED_GROUPS = {"flower_photos": 0.13, "grocery store": 0.12}
+"""Share of the photos drawn that narrow groups have; every other photo is equally likely."""
+_SMALLEST_CROP = 0.6
+"""Least side of a crop, as a share of the largest crop of its shape."""
+
+
+def read_image(path: Path) -> Image:
+    """(H, W, 3) RGB of a picture file."""
+    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise ValueError(f"cannot read {path}")
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture and the file of its inverse depth."""
+
+    image: Path
+    label: Path
+    group: str
+
+    def load_image(self) -> Image:
+        """(H, W, 3) RGB."""
+        return read_image(self.image)
+
+    def load_inverse_depth(self) -> Floats:
+        """(H, W), not always the image's size: in [0, 1] if it is a teacher's, else 1 / metres."""
+        if self.label.suffix == ".npy":
+            values: Floats = np.load(self.label).astype(np.float32)
+            return values if self.label.name.endswith(".inverse_depth.npy") else np.reciprocal(values)
+        label = cv2.imread(str(self.label), cv2.IMREAD_UNCHANGED)
+        if label is None:
+            raise ValueError(f"cannot read {self.label}")
+        return np.asarray(label, dtype=np.float32) / np.float32(65535)
+
+
+def read_photos(photos: Path, labels: Path, index: Path) -> list[Pair]:
+    """The photos that the index names, in its order."""
+    with index.open(newline="", encoding="utf-8") as lines:
+        return [
+            Pair(photos / row["file"], (labels / row["file"]).with_suffix(".png"), row["group"])
+            for row in csv.DictReader(lines)
+        ]
+
+
+def read_rgbd(folder: Path) -> list[Pair]:
+    """The pairs of an RGB-D folder, by name."""
+    pairs = []
+    for label in sorted([*folder.glob("*.inverse_depth.npy"), *folder.glob("*.depth.npy")]):
+        name = label.name.split(".")[0]
+        image = next(path for path in (folder / f"{name}.png", folder / f"{name}.jpg") if path.exists())
+        pairs.append(Pair(image, label, folder.name))
+    return pairs
+
+
+def is_held_out(pair: Pair) -> bool:
+    """Whether a photo is kept for evaluation: one in twenty, by its name alone."""
+    return zlib.crc32(pair.image.name.encode()) % 20 == 0
+
+
+def network_size(height: int, width: int, short_side: int = SHORT_SIDE) -> tuple[int, int]:
+    """Height and width to resize to: this short side, the aspect kept as far as multiples of 32 allow."""
+    scale = short_side / min(height, width)
+    return max(32, round(height * scale / 32) * 32), max(32, round(width * scale / 32) * 32)
+
+
+def resize(array: npt.NDArray[Scalar], height: int, width: int) -> npt.NDArray[Scalar]:
+    """(H, W[, C]) -> (height, width[, C]): area averages to shrink, bilinear to enlarge."""
+    shrinks = height * width < array.shape[0] * array.shape[1]
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(array, (width, height), interpolation=interpolation), dtype=array.dtype)
+
+
+def to_input(images: Sequence[Image]) -> Tensor:
+    """Images of one size, (H, W, 3) RGB -> the network's input, float32 (N, 3, H, W) in [-1, 1]."""
+    batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    return batch.float().div(127.5).sub(1)
+
+
+def _crop(rng: np.random.Generator, image: Image, label: Floats, shape: tuple[int, int]) -> tuple[Image, Floats]:
+    """A random crop of about the shape's aspect, resized to it, half of the time mirrored."""
+    height, width = image.shape[:2]
+    stretch = np.exp(rng.uniform(-0.1, 0.1))
+    largest = min(height / (shape[0] * stretch), width / shape[1])
+    scale = largest * rng.uniform(_SMALLEST_CROP, 1) ** 0.7
+    size = np.array([shape[0] * stretch, shape[1]]) * scale / (height, width)
+    start = rng.uniform(0, 1, 2) * (1 - size)
+
+    def cut(array: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+        first = np.floor(start * array.shape[:2]).astype(int)
+        last = np.maximum(np.ceil((start + size) * array.shape[:2]).astype(int), first + 2)
+        return resize(array[first[0] : last[0], first[1] : last[1]], *shape)
+
+    step = 1 if rng.random() < 0.5 else -1
+    return cut(image)[:, ::step], cut(label)[:, ::step]
+
+
+def _jitter_colour(rng: np.random.Generator, image: Image) -> Image:
+    """Random white balance, brightness, contrast, gamma and saturation, lightly."""
+    colour = image.astype(np.float32) / 255
+    colour *= np.exp(rng.normal(0, 0.06, 3)).astype(np.float32) * np.float32(rng.uniform(0.75, 1.25))
+    grey = colour.mean(axis=2, keepdims=True)
+    colour = grey + (colour - grey) * np.float32(rng.uniform(0.5, 1.3) if rng.random() < 0.9 else 0)
+    mean = colour.mean()
+    colour = mean + (colour - mean) * np.float32(rng.uniform(0.75, 1.2))
+    colour = np.clip(colour, 0, 1) ** np.float32(np.exp(rng.uniform(-0.3, 0.3)))
+    return np.asarray((colour * 255).round(), dtype=np.uint8)
+
+
+def _degrade(rng: np.random.Generator, image: Image) -> Image:
+    """Sometimes blur, noise or JPEG artefacts, as of a poor camera or a small upload."""
+    kind = rng.choice(["none", "blur", "noise", "jpeg"], p=[0.55, 0.15, 0.15, 0.15])
+    if kind == "blur":
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.2))), dtype=np.uint8)
+    if kind == "noise":
+        noise = rng.normal(0, rng.uniform(1, 10), image.shape)
+        return np.clip(image + noise, 0, 255).round().astype(np.uint8)
+    if kind == "jpeg":
+        _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 85))])
+        return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
+    return image
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures of one size with what the loss needs."""
+
+    images: Tensor
+    """float32 (N, 3, H, W) in [-1, 1]."""
+    inverse_depth: Tensor
+    """float32 (N, H, W), each in an unknown scale and shift."""
+    exact: Tensor
+    """bool (N,): whether the label is exact, not a teacher's."""
+
+    def to(self, device: torch.device) -> Batch:
+        """This batch on a device, images channels-last."""
+        images = self.images.to(device, memory_format=torch.channels_last, non_blocking=True)
+        return Batch(images, self.inverse_depth.to(device), self.exact.to(device))
+
+
+class Batches(Dataset[Batch]):
+    """Batch number `step` of a training run: random, and the same whenever it is asked for."""
+
+    def __init__(
+        self, photos: Sequence[Pair], exact: Sequence[Pair], exact_share: float, batch_size: int, seed: int
+    ) -> None:
+        """`exact_share` of a batch's pictures are drawn from `exact` (RGB-D), the rest from `photos`."""
+        self.photos, self.exact = photos, exact
+        self.exact_share = exact_share if exact else 0.0
+        self.batch_size, self.seed = batch_size, seed
+        self.photo_probabilities = _photo_probabilities(photos)
+        self.shapes = list(SHAPES)
+
+    def _sample(self, rng: np.random.Generator, shape: tuple[int, int]) -> tuple[Image, Floats, bool]:
+        is_exact = bool(rng.random() < self.exact_share)
+        if is_exact:
+            pair = self.exact[int(rng.integers(len(self.exact)))]
+        else:
+            pair = self.photos[int(rng.choice(len(self.photos), p=self.photo_probabilities))]
+        image, label = _crop(rng, pair.load_image(), pair.load_inverse_depth(), shape)
+        return _degrade(rng, _jitter_colour(rng, image)), label, is_exact
+
+    def __getitem__(self, step: int) -> Batch:
+        rng = np.random.default_rng((self.seed, step))
+        shape = self.shapes[rng.choice(len(self.shapes), p=list(SHAPES.values()))]
+        images, labels, exact = zip(*(self._sample(rng, shape) for _ in range(self.batch_size)), strict=True)
+        return Batch(to_input(images), torch.from_numpy(np.stack(labels)), torch.tensor(exact))
+
+
+def _photo_probabilities(photos: Sequence[Pair]) -> npt.NDArray[np.float64]:
+    """Probability of each photo, (N,): narrow groups have a fixed share in all, the others share the rest."""
+    groups = [pair.group if pair.group in CAPPED_GROUPS else "others" for pair in photos]
+    shares = {**CAPPED_GROUPS, "others": 1 - sum(CAPPED_GROUPS.values())}
+    counts = Counter(groups)
+    weights = [shares[group] / counts[group] for group in groups]
+    return np.array(weights) / sum(weights)

@@ -1,0 +1,102 @@
+"""Writes a run's averaged weights as the file that the package ships, and checks it."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import struct
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from depthsvc.model.network import COMPACT, DepthNetwork
+from training.data import to_input
+from training.evaluate import load_network
+from training.scenes import render
+
+FORMAT = "depthsvc-1"
+LARGEST_FILE = 8_000_000
+"""Bytes that the shipped file may have."""
+_TYPE_NAMES = {torch.float16: "F16", torch.int64: "I64"}
+_PREFIX = "module."
+
+
+def averaged_weights(checkpoint: Path) -> tuple[dict[str, Tensor], int]:
+    """The averaged network's float32 state dict in a checkpoint of training.train, and the step it is of."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    averaged = state["averaged"].items()
+    weights = {name.removeprefix(_PREFIX): value for name, value in averaged if name.startswith(_PREFIX)}
+    return weights, state["step"]
+
+
+def to_half(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Floating tensors as float16, others unchanged."""
+    half = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
+    overflown = [name for name, value in half.items() if not value.isfinite().all()]
+    if overflown:
+        raise ValueError(f"out of float16's range: {', '.join(overflown)}")
+    return half
+
+
+def serialise(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
+    """A safetensors file whose bytes depend on nothing but the arguments; int64 first, then float16, by name.
+
+    The format is 8 bytes of header length, little-endian, a JSON header and the tensors' bytes. The
+    safetensors package writes the metadata in an order that changes from one process to the next.
+    """
+    header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
+    chunks: list[bytes] = []
+    offset = 0
+    for name, tensor in sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0])):
+        chunk = tensor.contiguous().numpy().tobytes()
+        header[name] = {
+            "dtype": _TYPE_NAMES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [offset, offset + len(chunk)],
+        }
+        chunks.append(chunk)
+        offset += len(chunk)
+    encoded = json.dumps(header, separators=(",", ":")).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    return struct.pack("<Q", len(encoded)) + encoded + b"".join(chunks)
+
+
+@torch.inference_mode()
+def largest_rounding_error(weights: dict[str, Tensor], exported: Path) -> float:
+    """Largest change of the output that the file's rounding causes on four scenes, over the output's span."""
+    original = DepthNetwork(COMPACT)
+    original.load_state_dict(weights)
+    images = to_input([render(seed, 192, 256).image for seed in range(4)])
+    expected = original.eval()(images)
+    change = (load_network(exported)(images) - expected).abs().max()
+    return float(change / (expected.max() - expected.min()))
+
+
+def main() -> None:
+    """Export, check and print the SHA-256 of the file."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--trained", required=True, help="date of the training, YYYY-MM-DD")
+    parser.add_argument("--batch-size", type=int, default=8, help="of the run, to count its samples")
+    arguments = parser.parse_args()
+    weights, step = averaged_weights(arguments.checkpoint)
+    metadata = {
+        "architecture": "compact",
+        "format": FORMAT,
+        "samples": str(step * arguments.batch_size),
+        "trained": arguments.trained,
+    }
+    content = serialise(to_half(weights), metadata)
+    if len(content) > LARGEST_FILE:
+        raise ValueError(f"{len(content)} bytes, more than {LARGEST_FILE}")
+    arguments.output.write_bytes(content)
+    error = largest_rounding_error(weights, arguments.output)
+    print(f"{arguments.output}: {len(content)} bytes, float16 changes the output by {error:.1e} of its span")
+    print(f"sha256 {hashlib.sha256(content).hexdigest()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,272 @@
+"""Trains the compact network on photos with a teacher's labels and on RGB-D pairs; see training/README.md.
+
+A run can be killed at any moment and started again with the same command: it continues from its checkpoint
+with the batches that would have followed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import math
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+
+from depthsvc.model.encoder import Encoder
+from depthsvc.model.network import COMPACT, DepthNetwork
+from training.data import Batch, Batches, Pair, is_held_out, read_photos, read_rgbd
+from training.evaluate import network_predictor, score, write_sheet
+from training.losses import Weights, depth_loss
+
+_STAGES = (
+    (r"^conv_stem\.", "layer1.0."),
+    (r"^bn1\.", "layer1.1."),
+    (r"^blocks\.0\.", "layer1.3."),
+    (r"^blocks\.1\.", "layer1.4."),
+    (r"^blocks\.2\.", "layer2.0."),
+    (r"^blocks\.3\.", "layer3.0."),
+    (r"^blocks\.4\.", "layer3.1."),
+    (r"^blocks\.5\.", "layer4.0."),
+    (r"^blocks\.6\.", "layer4.1."),
+)
+"""timm's names of a MobileNetV2's parts and the encoder's names of the same."""
+_ENCODER_RATE = 0.35
+"""The encoder's learning rate over the decoder's."""
+_FEATURE_SCALE = 5.0
+"""Root mean square of the ImageNet encoder's features, about."""
+_ADAPTER_RATE = 0.15
+"""Learning rate of the convolutions that take the encoder's features, over that of the rest of the decoder.
+
+Their inputs are large and many, and an Adam step has the same size for every weight: at the full rate the
+coarse features grow within a hundred steps until they drown the fine ones, and the depth stays blurred.
+"""
+_WARM_UP = 0.04
+"""Share of the run in which the learning rate rises."""
+_LAST_RATE = 0.01
+"""Learning rate at the end over the peak."""
+_AVERAGE_DECAY = 0.995
+_SHEET_PHOTOS = 10
+
+
+def load_initial_encoder(encoder: Encoder, weights: Path) -> None:
+    """Load timm's mobilenetv2_100 into the encoder; the file's classifier, if any, is left out."""
+    renamed = {}
+    for name, tensor in load_file(weights).items():
+        for pattern, replacement in _STAGES:
+            if re.match(pattern, name):
+                renamed[re.sub(pattern, replacement, name)] = tensor
+    encoder.load_state_dict(renamed)
+
+
+def learning_rate_factor(step: int, steps: int) -> float:
+    """Learning rate over its peak: a linear rise, then half a cosine down to _LAST_RATE."""
+    warm_up = max(1, round(_WARM_UP * steps))
+    if step < warm_up:
+        return (step + 1) / warm_up
+    progress = min(1.0, (step - warm_up) / max(1, steps - warm_up))
+    return _LAST_RATE + (1 - _LAST_RATE) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def deployed(averaged: AveragedModel) -> DepthNetwork:
+    """A copy of the averaged network with the ReLU of the deployed one at its end."""
+    network = copy.deepcopy(averaged.module)
+    assert isinstance(network, DepthNetwork)
+    network.output_activation = nn.ReLU()
+    return network.eval()
+
+
+class Trainer:
+    """A network in training with its optimiser, its moving average and its folder of results."""
+
+    def __init__(self, run: Path, device: torch.device, steps: int, rate: float) -> None:
+        """`steps` is the length of the whole run and `rate` the decoder's peak learning rate."""
+        self.run, self.device, self.steps, self.rate = run, device, steps, rate
+        network = DepthNetwork(COMPACT)
+        # A slope on both sides: below zero, ReLU would let the shift-invariant loss die out.
+        network.output_activation = nn.LeakyReLU(0.1)
+        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # Batch norm keeps its ImageNet statistics; the decoder has none.
+        self.network.eval()
+        average = get_ema_multi_avg_fn(_AVERAGE_DECAY)  # type: ignore[no-untyped-call]
+        self.averaged = AveragedModel(self.network, multi_avg_fn=average)
+        adapters = [p for name, p in self.network.scratch.named_parameters() if "_rn." in name]
+        decoder = [p for name, p in self.network.scratch.named_parameters() if "_rn." not in name]
+        groups = [
+            {"params": list(self.network.pretrained.parameters()), "relative_rate": _ENCODER_RATE},
+            {"params": adapters, "relative_rate": _ADAPTER_RATE},
+            {"params": decoder, "relative_rate": 1.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=rate, weight_decay=0.01)
+        self.step = 0
+
+    @property
+    def checkpoint(self) -> Path:
+        """File of everything that a resumed run needs."""
+        return self.run / "checkpoint.pt"
+
+    def start(self, initial_encoder: Path) -> None:
+        """Begin from an ImageNet encoder and a random decoder scaled to its features."""
+        load_initial_encoder(self.network.pretrained, initial_encoder)
+        with torch.no_grad():
+            for name, parameter in self.network.scratch.named_parameters():
+                if "_rn." in name:
+                    parameter /= _FEATURE_SCALE
+        self.averaged.module.load_state_dict(self.network.state_dict())
+
+    def save(self) -> None:
+        """Replace the checkpoint; a kill leaves the old one or the new one, never half of one."""
+        state = {
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        partial = self.checkpoint.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(self.checkpoint)
+
+    def resume(self) -> None:
+        """Continue from the checkpoint."""
+        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        self.step = state["step"]
+        self.network.load_state_dict(state["network"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def train_step(self, batch: Batch, weights: Weights) -> dict[str, float]:
+        """One update; returns the loss terms."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate * group["relative_rate"] * learning_rate_factor(self.step, self.steps)
+        batch = batch.to(self.device)
+        losses = depth_loss(self.network(batch.images), batch.inverse_depth, batch.exact, weights)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses["total"].backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.averaged.update_parameters(self.network)
+        self.step += 1
+        return {name: value.item() for name, value in losses.items()}
+
+    def validate(self, sets: dict[str, list[Pair]]) -> dict[str, float]:
+        """Scores of the averaged network on held-out pictures, by set; draws a sheet of some of them."""
+        predict = network_predictor(deployed(self.averaged))
+        shown = [pair for pairs in sets.values() for pair in pairs[:_SHEET_PHOTOS]]
+        images, labels = [pair.load_image() for pair in shown], [pair.load_inverse_depth() for pair in shown]
+        write_sheet(self.run / f"sheet_{self.step:06d}.png", predict, images, labels)
+        return {
+            f"{name} {key}": round(value, 4)
+            for name, pairs in sets.items()
+            for key, value in score(predict, pairs).items()
+        }
+
+
+def append_row(path: Path, row: dict[str, Any]) -> None:
+    """Append one row to a CSV file, after the names of its columns if the file is new."""
+    is_new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, row)
+        if is_new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def train(
+    trainer: Trainer,
+    loader: DataLoader[Batch],
+    held_out: dict[str, list[Pair]],
+    weights: Weights,
+    *,
+    save_every: int,
+    validate_every: int,
+) -> None:
+    """Run to the end: a row of log every 20 steps, checkpoints and held-out scores when they are due."""
+    sums: dict[str, float] = {}
+    pictures, begun = 0, time.monotonic()
+    for batch in loader:
+        for name, value in trainer.train_step(batch, weights).items():
+            sums[name] = sums.get(name, 0.0) + value / 20
+        pictures += len(batch.images)
+        if trainer.step % 20 == 0:
+            rate = pictures / (time.monotonic() - begun)
+            row = {name: round(value, 4) for name, value in sums.items()}
+            append_row(trainer.run / "log.csv", {"step": trainer.step, **row, "images_per_s": round(rate, 2)})
+            sums, pictures, begun = {}, 0, time.monotonic()
+        if trainer.step % save_every == 0 or trainer.step == trainer.steps:
+            trainer.save()
+        if trainer.step % validate_every == 0 or trainer.step == trainer.steps:
+            append_row(trainer.run / "held_out.csv", {"step": trainer.step, **trainer.validate(held_out)})
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Train the compact depth network.")
+    parser.add_argument("--photos", type=Path, required=True, help="folder of NAME.jpg")
+    parser.add_argument("--labels", type=Path, required=True, help="folder of NAME.png, the teacher's labels")
+    parser.add_argument("--index", type=Path, required=True, help="CSV with the photos' file and group")
+    parser.add_argument("--initial-encoder", type=Path, required=True, help="ImageNet weights, timm's names")
+    parser.add_argument("--rgbd", type=Path, help="RGB-D folder with exact inverse depth to mix in")
+    parser.add_argument("--rgbd-held-out", type=Path, help="RGB-D folder to score on")
+    parser.add_argument("--rgbd-share", type=float, default=0.25, help="share of pictures from --rgbd")
+    parser.add_argument("--run", type=Path, required=True, help="folder of checkpoint, logs and sheets")
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=0, help="processes that prepare batches")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
+    parser.add_argument("--save-every", type=int, default=100)
+    parser.add_argument("--validate-every", type=int, default=500)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train, or continue a run that was cut off."""
+    arguments = _parse_arguments()
+    name = arguments.device
+    device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+    arguments.run.mkdir(parents=True, exist_ok=True)
+    cv2.setNumThreads(1)
+    torch.manual_seed(arguments.seed)
+    trainer = Trainer(arguments.run, device, arguments.steps, arguments.learning_rate)
+    if trainer.checkpoint.exists():
+        trainer.resume()
+    else:
+        trainer.start(arguments.initial_encoder)
+    photos = read_photos(arguments.photos, arguments.labels, arguments.index)
+    batches = Batches(
+        [pair for pair in photos if not is_held_out(pair)],
+        read_rgbd(arguments.rgbd) if arguments.rgbd else [],
+        arguments.rgbd_share,
+        arguments.batch_size,
+        arguments.seed,
+    )
+    held_out = {"photos": [pair for pair in photos if is_held_out(pair)]}
+    if arguments.rgbd_held_out:
+        held_out["rgbd"] = read_rgbd(arguments.rgbd_held_out)
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=range(trainer.step, trainer.steps),
+        num_workers=arguments.workers,
+    )
+    train(
+        trainer,
+        loader,
+        held_out,
+        Weights(),
+        save_every=arguments.save_every,
+        validate_every=arguments.validate_every,
+    )
+
+
+if __name__ == "__main__":
+    main()
