@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 import socket
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -24,6 +25,8 @@ def serve(settings: Settings) -> None:
 
     Raises ConfigurationError, ModelError or WeightsError if it cannot start, and OSError if it cannot listen.
     """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
     listening = _listen(settings.host, settings.port)
     start_fork_server()
     resolved = resolve(settings.model, settings.weights_locations)
@@ -39,6 +42,11 @@ def serve(settings: Settings) -> None:
             server_header=False,
         )
         _Server(config, announce=lambda: _announce(settings, model, listening)).run(sockets=[listening])
+
+
+def _exit(*_: object) -> None:
+    """End in order: uvicorn stops gracefully by itself and then raises the signal again."""
+    raise SystemExit(0)
 
 
 class _Server(uvicorn.Server):
