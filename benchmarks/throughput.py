@@ -1,6 +1,6 @@
 """Throughput of two workers under two busy clients against one worker under one, and /health meanwhile.
 
-    python -m benchmarks.throughput [--rounds N] [--seconds S]
+    python -m benchmarks.throughput [--model NAME] [--rounds N] [--seconds S]
 
 Both services run side by side on this machine, every worker with one thread, and take turns: A, B, A, B, ... The
 figures are ratios within one round, because the speed of a machine drifts; the median round is the result.
@@ -42,9 +42,9 @@ class Round:
 
 
 @contextmanager
-def service(workers: int) -> Iterator[str]:
+def service(workers: int, model: str) -> Iterator[str]:
     """The address of a running service with this many single-threaded workers."""
-    options = ["--model", "embedded", "--port", "0", "--workers", str(workers), "--worker-threads", "1"]
+    options = ["--model", model, "--port", "0", "--workers", str(workers), "--worker-threads", "1"]
     process = subprocess.Popen(
         [sys.executable, "-m", "depthsvc", "serve", "--log-level", "warning", *options],
         stdout=subprocess.PIPE,
@@ -114,11 +114,12 @@ def measured_round(one_worker: str, two_workers: str, data: bytes, seconds: floa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="embedded", help="DEPTHSVC_* variables say the rest")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0)
     arguments = parser.parse_args()
     data = photo()
-    with service(1) as one_worker, service(2) as two_workers:
+    with service(1, arguments.model) as one_worker, service(2, arguments.model) as two_workers:
         for url in (one_worker, two_workers):
             throughput(url, data, 2, 2.0)
         rounds = [measured_round(one_worker, two_workers, data, arguments.seconds) for _ in range(arguments.rounds)]
