@@ -26,8 +26,6 @@ Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Scalar = TypeVar("Scalar", np.uint8, np.float32)
 
-SHORT_SIDE = 192
-"""Short side of the network's input, in training and in use."""
 SHAPES = {(192, 256): 0.5, (256, 192): 0.25, (192, 320): 0.15, (192, 352): 0.1}
 """Heights and widths of batches, with their probabilities."""
 CAPPED_GROUPS = {"flower_photos": 0.13, "grocery store": 0.12}
@@ -89,12 +87,6 @@ def read_rgbd(folder: Path) -> list[Pair]:
 def is_held_out(pair: Pair) -> bool:
     """Whether a photo is kept for evaluation: one in twenty, by its name alone."""
     return zlib.crc32(pair.image.name.encode()) % 20 == 0
-
-
-def network_size(height: int, width: int, short_side: int = SHORT_SIDE) -> tuple[int, int]:
-    """Height and width to resize to: this short side, the aspect kept as far as multiples of 32 allow."""
-    scale = short_side / min(height, width)
-    return max(32, round(height * scale / 32) * 32), max(32, round(width * scale / 32) * 32)
 
 
 def resize(array: npt.NDArray[Scalar], height: int, width: int) -> npt.NDArray[Scalar]:

@@ -16,18 +16,18 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import load_file
 
+from depthsvc.imaging.resize import network_size, to_network_input, upsample
 from depthsvc.model.network import COMPACT, DepthNetwork
+from depthsvc.model.registry import registered
 from training.data import (
     Floats,
     Image,
     Pair,
     is_held_out,
-    network_size,
     read_image,
     read_photos,
     read_rgbd,
     resize,
-    to_input,
 )
 
 Predictor = Callable[[Image], Floats]
@@ -46,15 +46,16 @@ def load_network(weights: Path) -> DepthNetwork:
 
 
 def network_predictor(network: DepthNetwork) -> Predictor:
-    """Run a network as it is deployed: short side resized to 192, the result resized to the image's size."""
+    """Run a network as the registered embedded model is run, the result resized to the image's size."""
     device = next(network.parameters()).device
+    spec = registered("embedded").input
 
     @torch.inference_mode()
     def predict(image: Image) -> Floats:
         height, width = image.shape[:2]
-        small = resize(image, *network_size(height, width))
-        output = network(to_input([small]).to(device))[0].float().cpu().numpy()
-        return np.asarray(cv2.resize(output, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+        planes = to_network_input(image, *network_size(width, height, spec), spec)
+        output = network(torch.from_numpy(planes).to(device))[0].float().cpu().numpy()
+        return upsample(output, width, height)
 
     return predict
 

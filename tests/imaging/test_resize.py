@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from depthsvc.imaging.resize import InputSpec, ResizeRule, network_size, to_network_input, upsample
+from depthsvc.imaging.resize import InputSpec, Interpolation, ResizeRule, network_size, to_network_input, upsample
 from tests import parity
 
 MIDAS = InputSpec(256, ResizeRule.UPPER_BOUND, 32, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -53,6 +53,15 @@ def test_preprocessing_equals_the_official_one(seed: int, width: int, height: in
     assert planes.dtype == np.float32
     assert planes.shape == tuple(goldens[f"{name}_shape"])
     assert np.abs(planes[:, :, ::5, ::5] - goldens[name]).max() < 2e-6
+
+
+def test_area_averages_where_bicubic_aliases() -> None:
+    stripes = np.zeros((640, 640, 3), np.uint8)
+    stripes[:, ::2] = 255
+    for interpolation, contrast in ((Interpolation.AREA, 0.2), (Interpolation.BICUBIC, 1.0)):
+        spec = InputSpec(128, ResizeRule.UPPER_BOUND, 32, (0.5,) * 3, (0.5,) * 3, interpolation)
+        planes = to_network_input(stripes, 128, 128, spec)
+        assert np.abs(planes).max() == pytest.approx(contrast, abs=0.01)
 
 
 def test_upsampling_equals_torch_bicubic() -> None:

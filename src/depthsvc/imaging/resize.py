@@ -22,6 +22,15 @@ class ResizeRule(StrEnum):
     """T x T whatever the aspect ratio, for models with a fixed input."""
 
 
+class Interpolation(StrEnum):
+    """How a photo is brought to the network's size."""
+
+    BICUBIC = "bicubic"
+    """OpenCV's bicubic, which does not antialias: what MiDaS was trained with."""
+    AREA = "area"
+    """Area averages to shrink, bilinear to enlarge."""
+
+
 LOWER_BOUND_MAX_ASPECT = 4
 """With `lower_bound` the long side is at most this many times the input size, so that cost is bounded."""
 
@@ -39,6 +48,8 @@ class InputSpec:
     """Subtracted from RGB in 0..1."""
     std: tuple[float, float, float]
     """Divides RGB in 0..1 after the mean is subtracted."""
+    interpolation: Interpolation = Interpolation.BICUBIC
+    """How the photo is resized."""
 
 
 def network_size(width: int, height: int, spec: InputSpec, size: int | None = None) -> tuple[int, int]:
@@ -73,15 +84,18 @@ def _round_side(side: float, multiple: int, shortest: int, longest: int) -> int:
 
 
 def to_network_input(pixels: NDArray[np.uint8], width: int, height: int, spec: InputSpec) -> NDArray[np.float32]:
-    """RGB (h, w, 3) -> float32 (1, 3, height, width): scaled to 0..1, resized bicubically, normalised.
+    """RGB (h, w, 3) -> float32 (1, 3, height, width): scaled to 0..1, resized, normalised.
 
-    The interpolation is OpenCV's bicubic without antialiasing, as in MiDaS; it takes one channel at a
-    time, so a large photo costs 4 bytes a pixel and not 12.
+    It takes one channel at a time, so a large photo costs 4 bytes a pixel and not 12.
     """
     planes = np.empty((1, 3, height, width), np.float32)
+    interpolation = cv2.INTER_CUBIC
+    if spec.interpolation is Interpolation.AREA:
+        shrinks = height * width < pixels.shape[0] * pixels.shape[1]
+        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     for channel in range(3):
         plane = pixels[..., channel].astype(np.float32)
-        resized = cv2.resize(plane, (width, height), interpolation=cv2.INTER_CUBIC)
+        resized = cv2.resize(plane, (width, height), interpolation=interpolation)
         scale = np.float32(1 / (255 * spec.std[channel]))
         planes[0, channel] = resized * scale - np.float32(spec.mean[channel] / spec.std[channel])
     return planes

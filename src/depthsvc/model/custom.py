@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from depthsvc.errors import ModelError
-from depthsvc.imaging.resize import InputSpec, ResizeRule
+from depthsvc.imaging.resize import InputSpec, Interpolation, ResizeRule
 from depthsvc.model.registry import OutputKind
 
 TORCHSCRIPT_SUFFIXES = (".pt", ".ts", ".torchscript")
@@ -29,6 +29,7 @@ class _InputDescription(BaseModel):
     multiple: int = Field(32, ge=1, description="Both sides are made multiples of this.")
     mean: tuple[_Finite, _Finite, _Finite] = Field(description="Subtracted from RGB in 0..1.")
     std: tuple[_Positive, _Positive, _Positive] = Field(description="Divides RGB after that.")
+    interpolation: Interpolation = Field(Interpolation.BICUBIC, description="How the photo is resized.")
 
 
 class ModelDescription(BaseModel):
@@ -42,7 +43,7 @@ class ModelDescription(BaseModel):
 
     @property
     def input_spec(self) -> InputSpec:
-        return InputSpec(self.input.size, self.input.rule, self.input.multiple, self.input.mean, self.input.std)
+        return InputSpec(**dict(self.input))
 
 
 def is_model_path(model: str) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from depthsvc.errors import ModelError
-from depthsvc.imaging.resize import InputSpec, ResizeRule
+from depthsvc.imaging.resize import InputSpec, Interpolation, ResizeRule
 from depthsvc.model.architecture import COMPACT, MIDAS_SMALL, Architecture
 
 AUTO = "auto"
@@ -69,7 +69,14 @@ _EMBEDDED = RegisteredModel(
     name="embedded",
     description="depthsvc's own compact model, 2.4 million parameters, part of the package; not MiDaS",
     architecture=COMPACT,
-    input=InputSpec(192, ResizeRule.LOWER_BOUND, 32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+    input=InputSpec(
+        192,
+        ResizeRule.LOWER_BOUND,
+        32,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        interpolation=Interpolation.AREA,
+    ),
     output=OutputKind.INVERSE_DEPTH,
     weights=None,
     licence="MIT",
