@@ -226,15 +226,15 @@ class WorkerPool:
         Cancelling the future takes the photo out of the queue, or does nothing if a worker has it. Raises
         QueueFull at once if as many photos wait as may, and Unavailable when the pool is closing.
         """
+        job = _Job(data, options, time.monotonic() + deadline_s)
         with self._lock:
             if self._closing:
                 raise Unavailable("The service is shutting down. Try again later.")
             if self._accepted >= self.workers + self.queue_size:
                 raise QueueFull(f"{self._accepted} photos are ahead of this one. Try again later.")
             self._accepted += 1
-        job = _Job(data, options, time.monotonic() + deadline_s)
-        job.future.add_done_callback(self._forget)
-        self._jobs.put(job)
+            job.future.add_done_callback(self._forget)
+            self._jobs.put(job)
         return job.future
 
     def _forget(self, _: Future[Answer]) -> None:

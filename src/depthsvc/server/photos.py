@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from depthsvc import errors
+from depthsvc.errors import DeadlineExceeded
 from depthsvc.options import DepthOptions, HeatmapOptions, Options
 from depthsvc.pipeline import Answer
 from depthsvc.server.body import OPENAPI_REQUEST_BODY, photo_bytes
@@ -15,6 +16,9 @@ from depthsvc.server.problems import documented
 from depthsvc.server.service import CurrentService, Service
 
 router = APIRouter(tags=["depth"])
+
+_DEADLINE_MARGIN_S = 1.0
+"""The pool keeps deadlines itself as long as it has workers; only later is it taken to have none."""
 
 _ERRORS = documented(
     errors.MissingImage,
@@ -80,8 +84,12 @@ async def depth(request: Request, service: CurrentService, options: Annotated[De
 
 async def _answer(request: Request, service: Service, options: Options) -> Response:
     data = await photo_bytes(request)
-    future = service.pool.submit(data, options, deadline_s=service.settings.deadline_s)
-    answer = await asyncio.wrap_future(future)
+    deadline_s = service.settings.deadline_s
+    future = service.pool.submit(data, options, deadline_s=deadline_s)
+    try:
+        answer = await asyncio.wait_for(asyncio.wrap_future(future), deadline_s + _DEADLINE_MARGIN_S)
+    except TimeoutError as error:
+        raise DeadlineExceeded("No worker was free before the deadline. Try again later.") from error
     return Response(answer.body, media_type=answer.media_type, headers=_headers(answer))
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from depthsvc.errors import BodyTooLarge, DeadlineExceeded, InvalidParameter, MalformedBody, RequestError, Unavailable
+from depthsvc.server.middleware import REQUEST_ID
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,8 @@ def problem_response(
     """One error as an answer to one request."""
     request_id = request.scope.get("state", {}).get("request_id", "")
     problem = Problem(title=title, status=status, code=code, detail=detail, request_id=request_id)
+    # The middleware sets the id as well, but an error that no one foresaw is answered outside of it.
+    headers = {**(headers or {}), REQUEST_ID: request_id}
     return JSONResponse(problem.model_dump(), status, headers=headers, media_type=MEDIA_TYPE)
 
 
