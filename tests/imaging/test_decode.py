@@ -174,6 +174,13 @@ def test_nothing_at_all_is_a_missing_image() -> None:
         sniff(b"")
 
 
+def test_the_first_picture_of_a_phones_multi_picture_jpeg_is_used() -> None:
+    first, second = (Image.fromarray(photo(40, 60, seed)) for seed in (0, 1))
+    result = decoded(encoded(first, "MPO", save_all=True, append_images=[second], quality=95))
+    assert np.abs(result.pixels.astype(int) - np.asarray(first)).mean() < 8
+    assert np.abs(result.pixels.astype(int) - np.asarray(second)).mean() > 15
+
+
 def test_only_the_sniffed_decoder_is_tried() -> None:
     """A file of another format behind a known signature reaches no other codec."""
     with pytest.raises(BrokenImage):

@@ -14,8 +14,6 @@ from PIL import ExifTags, Image, ImageFile
 
 from depthsvc.errors import BrokenImage, MissingImage, NotAnImage, TooManyPixels, UnsupportedMediaType
 
-FORMATS = ("JPEG", "PNG", "WEBP")
-
 _SIGNATURES = ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"))
 _REFUSED_SIGNATURES = (
     (b"GIF8", "a GIF"),
@@ -73,7 +71,7 @@ class Photo:
 
 
 def sniff(data: bytes) -> str:
-    """Name the format of an image file by its first bytes: one of FORMATS.
+    """Name the format of an image file by its first bytes: "JPEG", "PNG" or "WEBP".
 
     Raises MissingImage for no bytes at all, UnsupportedMediaType for an image (or document) of another
     kind, and NotAnImage for everything else.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Literal
@@ -15,8 +14,6 @@ from starlette.exceptions import HTTPException
 
 from depthsvc.errors import BodyTooLarge, DeadlineExceeded, InvalidParameter, MalformedBody, RequestError, Unavailable
 from depthsvc.server.middleware import REQUEST_ID
-
-logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
