@@ -38,6 +38,6 @@ USER 10001
 EXPOSE 7860
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
-    CMD ["/opt/depthsvc/bin/python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:7860/health/ready', timeout=2)"]
+    CMD ["/opt/depthsvc/bin/python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('DEPTHSVC_PORT', '7860') + '/health/ready', timeout=2)"]
 ENTRYPOINT ["/opt/depthsvc/bin/depthsvc"]
 CMD ["serve"]

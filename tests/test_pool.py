@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from dataclasses import replace
+from multiprocessing import forkserver
 
 import numpy as np
 import pytest
@@ -138,26 +139,40 @@ def test_a_cancelled_photo_leaves_the_queue(pool: WorkerPool, photo_png: bytes) 
     until(lambda: pool.in_flight == 0)
 
 
-def test_closing_answers_what_was_accepted_and_leaves_no_process(model: PreparedModel, photo_png: bytes) -> None:
-    pool = WorkerPool(config_of(model), workers=1, queue_size=8)
-    with pool:
-        pool.wait_until_warm()
-        pid = pool.pids[0]
-        futures = [submit(pool, photo_png) for _ in range(4)]
-        pool.close(drain_s=30)
-    assert [future.result().shape for future in futures] == [(240, 320)] * 4
-    until(lambda: not _exists(pid))
-    with pytest.raises(Unavailable):
-        submit(pool, photo_png)
-
-
-def test_closing_at_once_fails_what_waits(model: PreparedModel, photo_png: bytes) -> None:
+def test_closing_fails_what_is_not_answered_and_leaves_no_process(model: PreparedModel, photo_png: bytes) -> None:
     with WorkerPool(config_of(model), workers=1, queue_size=8) as pool:
         pool.wait_until_warm()
+        pid = pool.pids[0]
         futures = [submit(pool, photo_png, input_size=1024) for _ in range(5)]
-    for future in futures[1:]:
+    for future in futures:
         with pytest.raises(Unavailable):
             future.result(timeout=5)
+    with pytest.raises(Unavailable):
+        submit(pool, photo_png)
+    until(lambda: not _exists(pid))
+
+
+def test_closing_does_not_wait_for_a_worker_that_is_starting(model: PreparedModel) -> None:
+    with WorkerPool(config_of(model), workers=1, queue_size=8) as pool:
+        pool.wait_until_warm()
+        first = pool.pids[0]
+        os.kill(first, signal.SIGKILL)
+        until(lambda: bool(set(pool.started_pids) - {first}))
+        starting = pool.started_pids[0]
+        os.kill(starting, signal.SIGSTOP)
+    until(lambda: not _exists(starting))
+
+
+def test_a_dead_fork_server_is_replaced(pool: WorkerPool, photo_png: bytes) -> None:
+    server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    for pid in pool.pids:
+        os.kill(pid, signal.SIGSTOP)
+    futures = [submit(pool, photo_png) for _ in range(3)]
+    os.kill(server, signal.SIGKILL)
+    for pid in pool.pids:
+        os.kill(pid, signal.SIGKILL)
+    assert [future.result().shape for future in futures] == [(240, 320)] * 3
+    until(lambda: pool.warm == 2)
 
 
 def test_a_model_that_no_worker_can_load_is_reported(model: PreparedModel, caplog: pytest.LogCaptureFixture) -> None:

@@ -17,7 +17,8 @@ import torch
 from safetensors.torch import load_file
 
 from depthsvc.imaging.resize import network_size, to_network_input, upsample
-from depthsvc.model.network import COMPACT, DepthNetwork
+from depthsvc.model.architecture import COMPACT
+from depthsvc.model.network import DepthNetwork
 from depthsvc.model.registry import registered
 from training.data import (
     Floats,

@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from depthsvc.model.network import COMPACT, DepthNetwork
+from depthsvc.model.architecture import COMPACT
+from depthsvc.model.network import DepthNetwork
 from training.data import to_input
 from training.evaluate import load_network
 from training.scenes import render

@@ -22,8 +22,9 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
+from depthsvc.model.architecture import COMPACT
 from depthsvc.model.encoder import Encoder
-from depthsvc.model.network import COMPACT, DepthNetwork
+from depthsvc.model.network import DepthNetwork
 from training.data import Batch, Batches, Pair, is_held_out, read_photos, read_rgbd
 from training.evaluate import network_predictor, score, write_sheet
 from training.losses import Weights, depth_loss

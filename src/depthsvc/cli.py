@@ -130,6 +130,8 @@ def _target(photo: str, output: str | None, format: str | None) -> _Target:
     format = format or Path(output).suffix.removeprefix(".").lower()
     if format not in _FORMATS:
         raise ConfigurationError(f"{output}: unknown format. Use one of .{', .'.join(_FORMATS)}, or --format.")
+    if not Path(output).parent.is_dir():
+        raise ConfigurationError(f"{output}: the folder {Path(output).parent} does not exist.")
     return _Target(Path(output), format)
 
 

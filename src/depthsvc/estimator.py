@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from depthsvc.depth import DepthMap
-from depthsvc.errors import NotAnImage
+from depthsvc.errors import InvalidParameter, NotAnImage
 from depthsvc.imaging.decode import Photo, photo_of_image
 from depthsvc.model.loading import prepare, resolve
 from depthsvc.options import OutputSize
@@ -76,6 +76,8 @@ class DepthEstimator:
         An array is uint8, RGB (h, w, 3) or grey (h, w), and is taken as upright. `size` is "source" for the photo's
         upright width and height, or "model" for the network's own grid. Raises RequestError and OSError.
         """
+        if size not in list(OutputSize):
+            raise InvalidParameter(f"size: {size!r} is not one of {', '.join(OutputSize)}.")
         return self._pipeline.depth(self._decoded(photo, input_size), input_size=input_size, size=OutputSize(size))
 
     def _decoded(self, photo: PhotoLike, input_size: int | None) -> Photo:

@@ -100,8 +100,8 @@ class Pipeline:
             raise InvalidParameter(f"input_size: the model {self.model.name} takes {spec.size} only. Leave it out.")
         if input_size % spec.multiple or not spec.multiple <= input_size <= self.max_input_size:
             raise InvalidParameter(
-                f"input_size: {input_size} is not a multiple of {spec.multiple} "
-                f"from {spec.multiple} to {self.max_input_size}."
+                f"input_size: {input_size} does not fit. It must be a multiple of {spec.multiple}, "
+                f"at least {spec.multiple} and at most {self.max_input_size}."
             )
         return input_size
 

@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import os
 import queue
+import signal
 import threading
 import time
 from concurrent.futures import Future, InvalidStateError
@@ -36,6 +37,8 @@ TRIES = 2
 """Workers that may die on one photo before it is given up: inference is idempotent, crashes may be chance."""
 _IDLE_CHECK_S = 0.2
 """How often an idle worker is looked at, to replace it if it has died."""
+_END_S = 5.0
+"""Longest wait for a feeder whose worker has been killed; one that cannot end is a daemon thread."""
 _BACKOFF_S = (0.1, 10.0)
 """First and longest pause between attempts to start a worker that does not become ready."""
 
@@ -89,7 +92,7 @@ class _Worker:
     """One process and this side's end of its pipe."""
 
     def __init__(self, context: ForkServerContext, config: WorkerConfig) -> None:
-        """Start the process and wait until it is warm. Raises ModelError or _WorkerDied."""
+        """Start the process; `wait_until_warm` comes next."""
         self._connection, theirs = context.Pipe(duplex=True)
         self.process: ForkServerProcess = context.Process(
             target=_serve, args=(theirs, config), daemon=True, name="depthsvc-worker"
@@ -97,6 +100,9 @@ class _Worker:
         with _starting:
             self.process.start()
         theirs.close()
+
+    def wait_until_warm(self) -> None:
+        """Raises ModelError or _WorkerDied."""
         first = self._receive_first()
         if isinstance(first, Exception):
             self.kill()
@@ -116,10 +122,10 @@ class _Worker:
     def alive(self) -> bool:
         return self.process.is_alive()
 
-    def answer(self, job: _Job) -> Answer:
-        """Have the process answer one job. Kills it at the job's deadline.
+    def reply(self, job: _Job) -> Answer | Exception:
+        """What the process makes of one job: an answer or an exception. Kills it at the job's deadline.
 
-        Raises DeadlineExceeded, _WorkerDied, or what the process sent as its answer.
+        Raises DeadlineExceeded or _WorkerDied. After any exception the pipe cannot be used again.
         """
         watchdog = threading.Timer(max(job.remaining, 0), self.process.kill)
         watchdog.start()
@@ -134,13 +140,7 @@ class _Worker:
             raise _WorkerDied("it died on a photo") from error
         finally:
             watchdog.cancel()
-        if isinstance(reply, Exception):
-            raise reply
-        return replace(reply, body=body)
-
-    def close(self) -> None:
-        """Let the process end by itself: it does when its pipe closes."""
-        self._connection.close()
+        return reply if isinstance(reply, Exception) else replace(reply, body=body)
 
     def kill(self) -> None:
         self._connection.close()
@@ -176,6 +176,7 @@ class WorkerPool:
         self._lock = threading.Lock()
         self._accepted = 0
         self._warm: dict[int, int] = {}  # index of a feeder -> process id of its worker
+        self._started: dict[int, int] = {}  # the same, from before it is warm
         self._closing = False
         self._first_failure: Future[None] = Future()
         self._feeders = [
@@ -195,6 +196,11 @@ class WorkerPool:
     def pids(self) -> list[int]:
         """Process ids of the workers that are warm."""
         return list(self._warm.values())
+
+    @property
+    def started_pids(self) -> list[int]:
+        """Process ids of all workers, those included that are not warm yet."""
+        return list(self._started.values())
 
     @property
     def warm(self) -> int:
@@ -241,30 +247,22 @@ class WorkerPool:
         with self._lock:
             self._accepted -= 1
 
-    def close(self, drain_s: float = 0.0) -> None:
-        """Answer what has been accepted, for at most `drain_s` seconds, then end the workers."""
+    def close(self) -> None:
+        """End the workers at once. What has been accepted and not yet answered fails with Unavailable."""
         with self._lock:
             self._closing = True
-        for _ in self._feeders:
-            self._jobs.put(None)
-        end = time.monotonic() + drain_s
-        for feeder in self._feeders:
-            feeder.join(max(0.0, end - time.monotonic()))
-        self._abandon()
-        for feeder in self._feeders:
-            feeder.join()
-
-    def _abandon(self) -> None:
-        """Fail what still waits, and kill the workers of feeders that have not ended."""
         with suppress(queue.Empty):
             while True:
                 if (job := self._jobs.get_nowait()) is not None:
-                    job.fail(Unavailable("The service has shut down. Try again later."))
+                    job.fail(_closed())
         for _ in self._feeders:
             self._jobs.put(None)
-        for pid in self.pids:
+        for pid in self.started_pids:
             with suppress(ProcessLookupError):
-                os.kill(pid, 9)
+                os.kill(pid, signal.SIGKILL)
+        end = time.monotonic() + _END_S
+        for feeder in self._feeders:
+            feeder.join(max(0.0, end - time.monotonic()))
 
     def _feed(self, index: int) -> None:
         """One thread's work: keep one worker running and give it one job after the other."""
@@ -279,8 +277,7 @@ class WorkerPool:
                 worker = self._still_alive(index, worker)
                 continue
             if job is None:
-                del self._warm[index]
-                worker.close()
+                self._lost(index, worker)
                 return
             worker = self._run(index, worker, job)
 
@@ -296,10 +293,14 @@ class WorkerPool:
         while not self._closing:
             try:
                 worker = _Worker(self._context, self._config)
-            except (ModelError, _WorkerDied, OSError) as error:
-                logger.error("worker %d did not start: %s", index, error)
-                if isinstance(error, ModelError) and not self._first_failure.done():
-                    self._first_failure.set_exception(error)
+                self._started[index] = worker.process.pid or 0
+                worker.wait_until_warm()
+            except Exception as error:  # EOFError too: the fork server can die; a feeder must outlive it all
+                logger.error("worker %d did not start: %s", index, error or type(error).__name__)
+                if isinstance(error, ModelError):
+                    with suppress(InvalidStateError):
+                        self._first_failure.set_exception(error)
+                self._started.pop(index, None)
                 time.sleep(pause)
                 pause = min(2 * pause, longest)
                 continue
@@ -309,6 +310,7 @@ class WorkerPool:
 
     def _lost(self, index: int, worker: _Worker) -> None:
         self._warm.pop(index, None)
+        self._started.pop(index, None)
         worker.kill()
         if not self._closing:
             self.restarts += 1
@@ -324,27 +326,31 @@ class WorkerPool:
             if current is None or job.remaining <= 0:
                 break
             try:
-                answer = current.answer(job)
+                reply = current.reply(job)
             except _WorkerDied:
                 self._lost(index, current)
                 current = self._start(index)
-            except DeadlineExceeded as error:
+            except Exception as error:
                 job.fail(error)
                 self._lost(index, current)
                 return None
-            except Exception as error:
-                job.fail(error)
-                return current
             else:
-                job.future.set_result(replace(answer, seconds={"queue": waited, **answer.seconds}))
+                if isinstance(reply, Exception):
+                    job.fail(reply)
+                else:
+                    job.future.set_result(replace(reply, seconds={"queue": waited, **reply.seconds}))
                 return current
         job.fail(_hopeless(job, closing=current is None))
         return current
 
 
+def _closed() -> Unavailable:
+    return Unavailable("The service has shut down. Try again later.")
+
+
 def _hopeless(job: _Job, *, closing: bool) -> Exception:
     if closing:
-        return Unavailable("The service has shut down. Try again later.")
+        return _closed()
     if job.remaining <= 0:
         return DeadlineExceeded("The photo waited until its deadline. Try again later.")
     return WorkerCrashed("Workers died on this photo twice, so it is not tried again. Send another version of it.")

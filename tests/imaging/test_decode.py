@@ -124,6 +124,17 @@ def test_the_pixel_limit_is_checked_before_decoding() -> None:
         decode(data, max_pixels=109)
 
 
+@pytest.mark.parametrize(("width", "height"), [(65_536, 1), (1, 50_000_000)])
+def test_a_side_longer_than_any_output_can_have_is_refused(width: int, height: int) -> None:
+    with pytest.raises(TooManyPixels, match="a side has at most 65535 pixels"):
+        decoded(_png(width, height, 8, 0, b""))
+
+
+def test_a_pillow_image_without_pixels_is_refused() -> None:
+    with pytest.raises(BrokenImage, match="no pixels"):
+        photo_of_image(Image.new("RGB", (0, 5)))
+
+
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
 def test_a_file_cut_off_anywhere_is_refused(format: str) -> None:
     data = encoded(photo(60, 80), format)

@@ -90,6 +90,10 @@ def test_network_is_traced_once(filled_cache: Path, weights: VerifiedFile, monke
     assert cached_trace(COMPACT, weights, filled_cache).parent == filled_cache / "traces"
 
 
+def test_trace_can_be_read_by_another_user_than_the_one_who_made_it(made: Path) -> None:
+    assert made.stat().st_mode & 0o777 == 0o644
+
+
 def test_cache_holds_the_trace_alone(made: Path) -> None:
     assert list(made.parent.parent.rglob("*")) == [made.parent, made]
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -39,6 +40,7 @@ def test_health_tells_the_whole_state(client: httpx.Client) -> None:
 def test_probes(client: httpx.Client) -> None:
     assert client.get("/health/live").json() == {"status": "ok"}
     assert client.get("/health/ready").json()["status"] == "ok"
+    assert client.head("/health").status_code == 200
 
 
 def test_models_lists_the_registry_and_the_one_in_use(client: httpx.Client) -> None:
@@ -67,7 +69,6 @@ def test_openapi_documents_routes_parameters_and_errors(client: httpx.Client) ->
     problem = upload["responses"]["503"]["content"]["application/problem+json"]["schema"]
     assert {"status", "code", "detail"} <= set(problem["required"])
     assert "`queue_full`" in upload["responses"]["503"]["description"]
-    assert client.get("/docs").status_code == 200
 
 
 def test_the_server_process_does_not_hold_torch(service: RunningService) -> None:
@@ -80,6 +81,16 @@ def test_unknown_routes_and_methods_are_problems(client: httpx.Client) -> None:
     method = client.get("/upload")
     assert (method.status_code, method.json()["code"]) == (405, "method_not_allowed")
     assert method.headers["Allow"] == "POST"
+    slash = client.post("/upload/", headers={"Host": "elsewhere.example"})
+    assert (slash.status_code, slash.json()["code"]) == (404, "not_found")
+
+
+def test_the_documentation_needs_no_other_host(client: httpx.Client) -> None:
+    links = re.findall(r'(?:src|href)="([^"]+)"', client.get("/docs").text)
+    assert links
+    for link in links:
+        assert link.startswith("/")
+        assert client.get(link).status_code == 200
 
 
 def test_a_request_id_that_could_do_harm_is_replaced(client: httpx.Client) -> None:
@@ -146,6 +157,43 @@ def test_a_signal_ends_the_service_with_status_0(
     assert service.process.wait(timeout=30) == 0
 
 
+def test_accepted_photos_are_answered_after_sigterm(
+    start_service: Callable[..., RunningService], photo_png: bytes
+) -> None:
+    service = start_service("--model", "embedded", "--workers", "1")
+
+    def upload(_: int) -> int:
+        with service.client() as client:
+            return client.post("/upload", files={"image": photo_png}, params={"input_size": 512}).status_code
+
+    with ThreadPoolExecutor(6) as threads, service.client() as client:
+        answers = threads.map(upload, range(6))
+        while client.get("/health").json()["queue"]["in_flight"] < 6:
+            pass
+        service.process.terminate()
+        assert list(answers) == [200] * 6
+    assert service.process.wait(timeout=30) == 0
+
+
+def test_what_is_not_ready_when_the_time_to_drain_is_over_gets_a_503(
+    start_service: Callable[..., RunningService], photo_png: bytes
+) -> None:
+    service = start_service("--model", "embedded", "--workers", "1", "--drain-s", "0.5")
+
+    def upload(_: int) -> tuple[int, bool]:
+        with service.client() as client:
+            answer = client.post("/upload", files={"image": photo_png}, params={"input_size": 1024})
+            return answer.status_code, "Retry-After" in answer.headers
+
+    with ThreadPoolExecutor(12) as threads, service.client() as client:
+        answers = threads.map(upload, range(12))
+        while client.get("/health").json()["queue"]["in_flight"] < 12:
+            pass
+        service.process.terminate()
+        assert set(answers) <= {(200, False), (503, True)}
+    assert service.process.wait(timeout=30) == 0
+
+
 def run_serve(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "depthsvc", "serve", "--port", "0", *options],
@@ -166,7 +214,7 @@ def test_a_port_that_is_taken_is_reported_before_the_model_is_loaded() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         result = run_serve("--port", str(taken.getsockname()[1]))
     assert result.returncode == 1
-    assert "in use" in result.stderr
+    assert re.search(r"Cannot listen on 127\.0\.0\.1:\d+: Address already in use", result.stderr)
 
 
 def test_bad_settings_are_named(checkpoint: Checkpoint) -> None:

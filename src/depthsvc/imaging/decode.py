@@ -14,6 +14,9 @@ from PIL import ExifTags, Image, ImageFile
 
 from depthsvc.errors import BrokenImage, MissingImage, NotAnImage, TooManyPixels, UnsupportedMediaType
 
+MAX_SIDE = 65_535
+"""Longest side in pixels: a JPEG has no longer one, and libpng writes none beyond a million."""
+
 _SIGNATURES = ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"))
 _REFUSED_SIGNATURES = (
     (b"GIF8", "a GIF"),
@@ -108,6 +111,8 @@ def decode(data: bytes, *, max_pixels: int, enough: int | None = None) -> Photo:
     try:
         with _open(data, format_name) as image:
             width, height = image.size
+            if max(width, height) > MAX_SIDE:
+                raise TooManyPixels(f"The image is {width} x {height}; a side has at most {MAX_SIDE} pixels. Scale it.")
             if width * height > max_pixels:
                 raise _too_many_pixels(f"{width} x {height} pixels", max_pixels)
             if enough is not None:
@@ -122,6 +127,8 @@ def decode(data: bytes, *, max_pixels: int, enough: int | None = None) -> Photo:
 
 def photo_of_image(image: Image.Image) -> Photo:
     """A Pillow image of any mode as an upright photo; BrokenImage if it cannot be decoded."""
+    if 0 in image.size:
+        raise BrokenImage("The image has no pixels.")
     try:
         pixels, _ = _upright_rgb(image)
     except _DECODER_ERRORS as error:

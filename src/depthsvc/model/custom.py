@@ -74,6 +74,6 @@ def read_description(model_file: Path) -> ModelDescription:
         ) from error
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'file'}: {problem['msg']}" for problem in error.errors()
+            ": ".join(filter(None, (".".join(map(str, problem["loc"])), problem["msg"]))) for problem in error.errors()
         )
         raise ModelError(f"{path} does not describe a model: {problems}.") from error

@@ -51,7 +51,7 @@ class OnnxEngine:
         try:
             import onnxruntime
         except ImportError as error:
-            raise ModelError(f"{path} needs ONNX Runtime. Install it: pip install 'depthsvc[onnx]'") from error
+            raise ModelError(f"{path} needs ONNX Runtime. Install it: pip install onnxruntime") from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         try:

@@ -80,7 +80,7 @@ def _resolve_auto(locations: WeightsLocations) -> ResolvedModel:
     except (WeightsError, OSError) as error:
         logger.warning(
             "MiDaS_small cannot be had: %s\nFALLING BACK to the embedded model, which is smaller, less accurate "
-            "and not MiDaS. `depthsvc weights fetch midas_small` gets the weights; model=midas_small insists.",
+            "and not MiDaS. --model midas_small insists on it, --model embedded chooses this one.",
             error,
         )
     weights = obtain(embedded, replace(locations, sha256=None))

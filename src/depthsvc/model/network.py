@@ -10,10 +10,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from depthsvc.model.architecture import COMPACT, MIDAS_SMALL, Architecture
+from depthsvc.model.architecture import Architecture
 from depthsvc.model.encoder import Encoder
-
-__all__ = ["COMPACT", "MIDAS_SMALL", "Architecture", "DepthNetwork"]
 
 
 def _conv3x3(inputs: int, outputs: int, *, bias: bool = True) -> nn.Conv2d:

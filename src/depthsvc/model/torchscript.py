@@ -86,6 +86,7 @@ def _save(module: torch.jit.ScriptModule, path: Path) -> Path:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(serialized.getbuffer())
+        Path(temporary).chmod(0o644)  # mkstemp's 0600 would hide the cache of an image from the user that runs it
         Path(temporary).replace(path)
     finally:
         Path(temporary).unlink(missing_ok=True)

@@ -7,12 +7,14 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from depthsvc.errors import ConfigurationError, WeightsError
+from depthsvc.errors import ConfigurationError, DownloadError, WeightsError
 from depthsvc.model.download import download
 from depthsvc.model.locations import WeightsLocations
 from depthsvc.model.registry import RegisteredModel, RegisteredWeights
 
 logger = logging.getLogger(__name__)
+
+_BY_HAND = "If you have the file, put it into a folder and name the folder in DEPTHSVC_WEIGHTS_DIR."
 
 EMBEDDED_WEIGHTS = Path(__file__).parent / "data" / "embedded.safetensors"
 
@@ -57,13 +59,16 @@ def obtain(model: RegisteredModel, locations: WeightsLocations, *, first_byte_s:
     published = _published(model)
     destination = locations.cached_weights / published.filenames[0]
     if not locations.download:
-        raise WeightsError(f"{destination.name} is not in {_searched(locations)}, and downloading is off.")
-    download(
-        published.addresses,
-        destination,
-        lambda path: verify(path, published.sha256),
-        first_byte_s=first_byte_s,
-    )
+        raise WeightsError(f"{destination.name} is not in {_searched(locations)}, and downloading is off. {_BY_HAND}")
+    try:
+        download(
+            published.addresses,
+            destination,
+            lambda path: verify(path, published.sha256),
+            first_byte_s=first_byte_s,
+        )
+    except DownloadError as error:
+        raise DownloadError(f"{error} {_BY_HAND}") from error
     return verify(destination, locations.sha256 or published.sha256)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 
 from depthsvc import __version__
@@ -18,10 +19,12 @@ and shift are unknown, so values are no metres and those of two photos do not co
 
 def create_app(service: Service) -> FastAPI:
     """The ASGI application for a service whose pool is running."""
-    app = FastAPI(
+    app = FastAPIOffline(
         title="depthsvc",
         version=__version__,
         description=_DESCRIPTION,
+        redirect_slashes=False,
+        redoc_url=None,
         middleware=[
             Middleware(RequestIdMiddleware),
             Middleware(BodyLimitMiddleware, max_bytes=service.settings.max_upload_bytes),

@@ -54,6 +54,7 @@ class Liveness(BaseModel):
 _NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not every worker is warm."}}
 
 
+@router.head("", include_in_schema=False)
 @router.get("", responses=_NOT_READY)
 async def health(service: CurrentService, response: Response) -> Health:
     """200 when every worker is warm, else 503, with the same body."""
@@ -62,12 +63,14 @@ async def health(service: CurrentService, response: Response) -> Health:
     return _health(service)
 
 
+@router.head("/live", include_in_schema=False)
 @router.get("/live")
 async def live() -> Liveness:
     """200 as long as the process answers at all; a liveness probe."""
     return Liveness()
 
 
+@router.head("/ready", include_in_schema=False)
 @router.get("/ready", responses=_NOT_READY)
 async def ready(service: CurrentService, response: Response) -> Health:
     """The same as /health; a readiness probe."""

@@ -18,6 +18,7 @@ _CONTENT_SECURITY_POLICY = (
 )
 
 
+@router.head("/")
 @router.get("/")
 async def page() -> FileResponse:
     """The web page."""

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from depthsvc import errors
-from depthsvc.errors import DeadlineExceeded
 from depthsvc.options import DepthOptions, HeatmapOptions, Options
 from depthsvc.pipeline import Answer
 from depthsvc.server.body import OPENAPI_REQUEST_BODY, photo_bytes
@@ -89,7 +88,9 @@ async def _answer(request: Request, service: Service, options: Options) -> Respo
     try:
         answer = await asyncio.wait_for(asyncio.wrap_future(future), deadline_s + _DEADLINE_MARGIN_S)
     except TimeoutError as error:
-        raise DeadlineExceeded("No worker was free before the deadline. Try again later.") from error
+        raise errors.DeadlineExceeded("No worker was free before the deadline. Try again later.") from error
+    except asyncio.CancelledError as error:  # by uvicorn, when the time to drain is over
+        raise errors.Unavailable("The service has shut down. Try again later.") from error
     return Response(answer.body, media_type=answer.media_type, headers=_headers(answer))
 
 

@@ -13,7 +13,6 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from depthsvc.errors import BodyTooLarge, DeadlineExceeded, InvalidParameter, MalformedBody, RequestError, Unavailable
-from depthsvc.server.middleware import REQUEST_ID
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
@@ -49,7 +48,6 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(RequestError, _on_request_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(Exception, _on_unforeseen)
 
 
 def problem_response(
@@ -63,12 +61,10 @@ def problem_response(
     """One error as an answer to one request."""
     request_id = request.scope.get("state", {}).get("request_id", "")
     problem = Problem(title=title, status=status, code=code, detail=detail, request_id=request_id)
-    # The middleware sets the id as well, but an error that no one foresaw is answered outside of it.
-    headers = {**(headers or {}), REQUEST_ID: request_id}
     return JSONResponse(problem.model_dump(), status, headers=headers, media_type=MEDIA_TYPE)
 
 
-def _on_request_error(request: Request, error: Exception) -> JSONResponse:
+async def _on_request_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestError)
     headers = {}
     if isinstance(error, (Unavailable, DeadlineExceeded)):
@@ -78,17 +74,23 @@ def _on_request_error(request: Request, error: Exception) -> JSONResponse:
     return problem_response(request, error.status, error.code, error.title, str(error), headers)
 
 
-def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
+async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     detail = _sentence(error.errors())
     return problem_response(request, InvalidParameter.status, InvalidParameter.code, InvalidParameter.title, detail)
 
 
 def _sentence(errors: Iterable[Mapping[str, Any]]) -> str:
-    return " ".join(f"{error['loc'][-1]}: {error['msg']}." for error in errors)
+    return " ".join(f"{error['loc'][-1]}: {_reason(error)}." for error in errors)
 
 
-def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
+def _reason(error: Mapping[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return "there is no such parameter; /docs lists them"
+    return str(error["msg"])
+
+
+async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     phrase = HTTPStatus(error.status_code).phrase
     code, title = phrase.lower().replace(" ", "_"), phrase
@@ -102,6 +104,7 @@ def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     return problem_response(request, error.status_code, code, title, detail, error.headers)
 
 
-def _on_unforeseen(request: Request, error: Exception) -> JSONResponse:
+def unforeseen(request: Request) -> JSONResponse:
+    """The answer where an exception has left the application; the middleware logs it."""
     detail = "The service failed in a way that no one foresaw. Its log tells more under the request's id."
     return problem_response(request, RequestError.status, RequestError.code, RequestError.title, detail)

@@ -8,9 +8,11 @@ import signal
 import socket
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 import uvicorn
 
+from depthsvc.errors import ConfigurationError, ModelError
 from depthsvc.model.loading import PreparedModel, ResolvedModel, prepare, resolve
 from depthsvc.pool import WorkerConfig, WorkerPool, fork_server, start_fork_server
 from depthsvc.server.app import create_app
@@ -42,6 +44,7 @@ def serve(settings: Settings) -> None:
             server_header=False,
         )
         _Server(config, announce=lambda: _announce(settings, model, listening)).run(sockets=[listening])
+        logger.info("stopped")
 
 
 def _exit(*_: object) -> None:
@@ -64,7 +67,12 @@ class _Server(uvicorn.Server):
 def prepare_apart(model: ResolvedModel, settings: Settings) -> PreparedModel:
     """`prepare` in a process of its own, so that the server never has to hold torch in its memory."""
     with ProcessPoolExecutor(1, mp_context=fork_server()) as executor:
-        return executor.submit(prepare, model, settings.cache_dir).result()
+        try:
+            return executor.submit(prepare, model, settings.cache_dir).result()
+        except BrokenProcessPool as error:
+            raise ModelError(
+                f"The process that prepares {model.name} was killed. Is there too little memory?"
+            ) from error
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -72,7 +80,12 @@ def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind((host, port))
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another with --host and --port."
+        ) from error
     listening.set_inheritable(False)
     return listening
 

@@ -28,7 +28,7 @@ class Service:
         return self.pool.warm == self.pool.workers
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:
     """The service that a request belongs to."""
     service: Service = request.app.state.service
     return service

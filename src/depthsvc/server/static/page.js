@@ -52,12 +52,13 @@ async function send(photo) {
   const form = new FormData();
   form.append("image", photo);
   say("Estimating depth …");
+  element("result").hidden = true;
   try {
     const response = await fetch("upload?palette=true", { method: "POST", body: form });
     const failure = response.ok ? null : await problemOf(response);
     const heatmap = response.ok ? await response.blob() : null;
     if (mine !== current) return;
-    say(failure ?? "", failure !== null);
+    say(failure === null ? "" : `${photo.name}: ${failure}`, failure !== null);
     if (heatmap) show(photo, heatmap, response);
   } catch {
     if (mine === current) say("The service cannot be reached. Is it still running?", true);
