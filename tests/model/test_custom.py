@@ -63,9 +63,9 @@ def test_missing_description_is_told_with_an_example_that_works(model_file: Path
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "file: Invalid JSON: EOF"),
-        ('{"input": ', "file: Invalid JSON: EOF"),
-        ("[]", "file: Input should be an object"),
+        ("", "Invalid JSON: EOF"),
+        ('{"input": ', "Invalid JSON: EOF"),
+        ("[]", "Input should be an object"),
         ("{}", "input: Field required; output: Field required"),
     ],
     ids=["empty", "cut off", "list", "no fields"],

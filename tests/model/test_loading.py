@@ -145,7 +145,9 @@ def test_unknown_name_is_answered_with_the_known_ones(locations: WeightsLocation
 
 
 def test_midas_small_insists(locations: WeightsLocations, embedded_file: Path) -> None:
-    with pytest.raises(WeightsError, match=r"^midas_v21_small-70d6b9c8\.pt is not in .*, and downloading is off\.$"):
+    with pytest.raises(
+        WeightsError, match=r"^midas_v21_small-70d6b9c8\.pt is not in .*, and downloading is off\. If you have"
+    ):
         resolve("midas_small", locations)
 
 
