@@ -14,8 +14,8 @@ from depthsvc.model.loading import Model, PreparedModel, open_model
 from depthsvc.options import DepthFormat, HeatmapOptions, Options, OutputSize
 
 _DECODE_MARGIN = 2
-"""A JPEG is decoded to at least this many times the network's input size. Measured on photos: the depth then
-differs from that of a full decode by about as much as it does between two JPEG qualities."""
+"""A JPEG is decoded to at least this many times the network's input size. On six photos of 8 to 22 megapixels the
+embedded model's depth then differed from that of a full decode by 0.2 to 1 % of its range, mean over the photo."""
 
 
 @dataclass(frozen=True)
