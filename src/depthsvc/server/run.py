@@ -43,8 +43,11 @@ def serve(settings: Settings) -> None:
             timeout_graceful_shutdown=math.ceil(settings.drain_s),
             server_header=False,
         )
-        _Server(config, announce=lambda: _announce(settings, model, listening)).run(sockets=[listening])
-        logger.info("stopped")
+        server = _Server(config, announce=lambda: _announce(settings, model, listening))
+        try:
+            server.run(sockets=[listening])
+        finally:
+            logger.info("stopped")
 
 
 def _exit(*_: object) -> None:
