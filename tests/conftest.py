@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,14 @@ def encoded(pixels: np.ndarray | Image.Image, format: str = "PNG", **options: ob
     buffer = io.BytesIO()
     image.save(buffer, format, **options)
     return buffer.getvalue()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition, and fail if it does not come true."""
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.01)
 
 
 def opened(source: Path | bytes) -> Image.Image:

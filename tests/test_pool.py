@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from dataclasses import replace
 from multiprocessing import forkserver
@@ -19,7 +19,7 @@ from depthsvc.options import DepthFormat, DepthOptions, HeatmapOptions
 from depthsvc.pipeline import Answer
 from depthsvc.pool import WorkerConfig, WorkerPool
 from depthsvc.settings import Settings
-from tests.conftest import Checkpoint, encoded
+from tests.conftest import Checkpoint, encoded, until
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +37,6 @@ def pool(model: PreparedModel) -> Iterator[WorkerPool]:
 
 def config_of(model: PreparedModel) -> WorkerConfig:
     return WorkerConfig(model, threads=1, max_pixels=50_000_000, max_input_size=1024)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.01)
 
 
 def submit(pool: WorkerPool, data: bytes, *, deadline_s: float = 30, input_size: int = 256) -> Future[Answer]:

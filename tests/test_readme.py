@@ -25,7 +25,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def embedded_service(start_service: Callable[..., RunningService]) -> RunningService:
-    return start_service("--model", "embedded", "--workers", "1")
+    return start_service("--model", "embedded", "--workers", "1", "--worker-threads", "1")
 
 
 @pytest.fixture

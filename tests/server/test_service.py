@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from depthsvc import __version__
-from tests.conftest import Checkpoint, RunningService
+from tests.conftest import Checkpoint, RunningService, until
 
 
 def test_health_tells_the_whole_state(client: httpx.Client) -> None:
@@ -139,7 +139,7 @@ def test_a_streamed_body_is_refused_as_soon_as_it_is_over_the_limit(client: http
 def test_auto_starts_with_the_embedded_model_where_there_is_no_other(
     start_service: Callable[..., RunningService], photo_png: bytes
 ) -> None:
-    service = start_service("--workers", "1")
+    service = start_service("--workers", "1", "--worker-threads", "1")
     assert re.search(r"model +embedded +\(FALLBACK", service.announcement)
     with service.client() as client:
         health = client.get("/health").json()
@@ -152,7 +152,7 @@ def test_auto_starts_with_the_embedded_model_where_there_is_no_other(
 def test_a_signal_ends_the_service_with_status_0(
     start_service: Callable[..., RunningService], number: signal.Signals
 ) -> None:
-    service = start_service("--model", "embedded", "--workers", "1")
+    service = start_service("--model", "embedded", "--workers", "1", "--worker-threads", "1")
     service.process.send_signal(number)
     assert service.process.wait(timeout=30) == 0
 
@@ -160,16 +160,15 @@ def test_a_signal_ends_the_service_with_status_0(
 def test_accepted_photos_are_answered_after_sigterm(
     start_service: Callable[..., RunningService], photo_png: bytes
 ) -> None:
-    service = start_service("--model", "embedded", "--workers", "1")
+    service = start_service("--model", "embedded", "--workers", "1", "--worker-threads", "1")
 
     def upload(_: int) -> int:
         with service.client() as client:
-            return client.post("/upload", files={"image": photo_png}, params={"input_size": 512}).status_code
+            return client.post("/upload", files={"image": photo_png}, params={"input_size": 1024}).status_code
 
     with ThreadPoolExecutor(6) as threads, service.client() as client:
         answers = threads.map(upload, range(6))
-        while client.get("/health").json()["queue"]["in_flight"] < 6:
-            pass
+        until(lambda: client.get("/health").json()["queue"]["in_flight"] == 6)
         service.process.terminate()
         assert list(answers) == [200] * 6
     assert service.process.wait(timeout=30) == 0
@@ -178,7 +177,7 @@ def test_accepted_photos_are_answered_after_sigterm(
 def test_what_is_not_ready_when_the_time_to_drain_is_over_gets_a_503(
     start_service: Callable[..., RunningService], photo_png: bytes
 ) -> None:
-    service = start_service("--model", "embedded", "--workers", "1", "--drain-s", "0.5")
+    service = start_service("--model", "embedded", "--workers", "1", "--worker-threads", "1", "--drain-s", "0.5")
 
     def upload(_: int) -> tuple[int, bool]:
         with service.client() as client:
@@ -187,8 +186,7 @@ def test_what_is_not_ready_when_the_time_to_drain_is_over_gets_a_503(
 
     with ThreadPoolExecutor(12) as threads, service.client() as client:
         answers = threads.map(upload, range(12))
-        while client.get("/health").json()["queue"]["in_flight"] < 12:
-            pass
+        until(lambda: client.get("/health").json()["queue"]["in_flight"] == 12)
         service.process.terminate()
         assert set(answers) <= {(200, False), (503, True)}
     assert service.process.wait(timeout=30) == 0
