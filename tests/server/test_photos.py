@@ -5,6 +5,7 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -207,12 +208,8 @@ def test_bodies_without_a_photo_are_explained(client: httpx.Client, photo_png: b
 
 
 def test_a_killed_worker_costs_nobody_an_answer(service: RunningService, photo_png: bytes) -> None:
-    def depth(_: int) -> int:
-        with service.client() as client:
-            return client.post("/depth", files={"image": photo_png}, params={"input_size": 512}).status_code
-
     with ThreadPoolExecutor(6) as threads, service.client() as client:
-        answers = threads.map(depth, range(12))
+        answers = threads.map(partial(_depth_status, service, photo_png), [512] * 12)
         os.kill(_workers_of(service)[0], signal.SIGKILL)
         assert list(answers) == [200] * 12
         until(lambda: client.get("/health").status_code == 200)
@@ -220,15 +217,17 @@ def test_a_killed_worker_costs_nobody_an_answer(service: RunningService, photo_p
 
 
 def test_health_answers_while_all_workers_are_busy(service: RunningService, photo_png: bytes) -> None:
-    def depth(_: int) -> int:
-        with service.client() as client:
-            return client.post("/depth", files={"image": photo_png}, params={"input_size": 1024}).status_code
-
     with ThreadPoolExecutor(4) as threads, service.client() as client:
-        answers = threads.map(depth, range(4))
+        answers = threads.map(partial(_depth_status, service, photo_png), [1024] * 4)
         until(lambda: client.get("/health").json()["queue"]["waiting"] > 0)
         assert client.get("/health").status_code == 200
         assert list(answers) == [200] * 4
+
+
+def _depth_status(service: RunningService, photo: bytes, input_size: int) -> int:
+    """The status that a client of its own gets for a photo."""
+    with service.client() as client:
+        return client.post("/depth", files={"image": photo}, params={"input_size": input_size}).status_code
 
 
 def _workers_of(service: RunningService) -> list[int]:
