@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from depthsvc.errors import ConfigurationError
 from depthsvc.imaging import encode
-from depthsvc.imaging.colormaps import Colormap, normalized
+from depthsvc.imaging.colormaps import Colormap, levels, normalized
 
 FLOAT16_MAX = 65504.0
 
@@ -76,7 +76,7 @@ class DepthMap:
         """The bytes that `save` writes for "png", "npy", "f16" or "png16"."""
         match format:
             case "png":
-                return encode.heatmap_png(self.values, Colormap(colormap))
+                return encode.heatmap_png(levels(self.values), Colormap(colormap))
             case "npy":
                 return encode.npy(self.float16())
             case "f16":

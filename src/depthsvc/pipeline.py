@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from depthsvc.depth import DepthMap
 from depthsvc.errors import InvalidParameter
 from depthsvc.imaging import encode
+from depthsvc.imaging.colormaps import levels
 from depthsvc.imaging.decode import Photo, decode
 from depthsvc.imaging.resize import ResizeRule, network_size, to_network_input, upsample
 from depthsvc.model.loading import Model, PreparedModel, open_model
-from depthsvc.options import DepthFormat, HeatmapOptions, Options, OutputSize
+from depthsvc.options import DepthFormat, DepthOptions, HeatmapOptions, Options, OutputSize
 
 _DECODE_MARGIN = 2
 """A JPEG is decoded to at least this many times the network's input size. On six photos of 8 to 22 megapixels the
@@ -19,20 +20,24 @@ embedded model's depth then differed from that of a full decode by 0.2 to 1 % of
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a photo became."""
-
+class _Rendered:
     body: bytes
     media_type: str
-    model: str
-    shape: tuple[int, int]
-    """Height and width of the result."""
     dtype: str
     """NumPy's name for the numbers in the body."""
+    shape: tuple[int, int]
+    """Height and width of the result."""
     min: float
     """Inverse depth of the farthest point, in the units of the body for formats that hold depth."""
     max: float
     """Inverse depth of the nearest point."""
+
+
+@dataclass(frozen=True)
+class Answer(_Rendered):
+    """What a photo became."""
+
+    model: str
     seconds: dict[str, float]
     """Time spent in each stage: queue, where there is one, decode, infer, render."""
 
@@ -59,22 +64,11 @@ class Pipeline:
         decoded = time.perf_counter()
         depth = self._infer(photo, options.input_size)
         inferred = time.perf_counter()
-        depth = _sized(depth, photo, options.size)
-        body, media_type, dtype, depth = _encode(depth, options)
-        return Answer(
-            body,
-            media_type,
-            self.model.name,
-            (depth.height, depth.width),
-            dtype,
-            depth.min,
-            depth.max,
-            {
-                "decode": decoded - started,
-                "infer": inferred - decoded,
-                "render": time.perf_counter() - inferred,
-            },
-        )
+        width, height = photo.width, photo.height
+        del photo  # its pixels are not needed any more, and the result may be as large
+        rendered = _rendered(_sized(depth, width, height, options.size), options)
+        seconds = {"decode": decoded - started, "infer": inferred - decoded, "render": time.perf_counter() - inferred}
+        return Answer(**vars(rendered), model=self.model.name, seconds=seconds)
 
     def decode(self, data: bytes, input_size: int | None = None) -> Photo:
         """Decode a photo with no more detail than the network will need. Raises RequestError."""
@@ -83,7 +77,7 @@ class Pipeline:
 
     def depth(self, photo: Photo, *, input_size: int | None = None, size: OutputSize = OutputSize.SOURCE) -> DepthMap:
         """Estimate the depth of a decoded photo. Raises InvalidParameter."""
-        return _sized(self._infer(photo, input_size), photo, size)
+        return _sized(self._infer(photo, input_size), photo.width, photo.height, size)
 
     def _infer(self, photo: Photo, input_size: int | None) -> DepthMap:
         """Depth on the network's own grid."""
@@ -106,23 +100,26 @@ class Pipeline:
         return input_size
 
 
-def _sized(depth: DepthMap, photo: Photo, size: OutputSize) -> DepthMap:
+def _sized(depth: DepthMap, width: int, height: int, size: OutputSize) -> DepthMap:
     if size is OutputSize.MODEL:
         return depth
-    return DepthMap.of(upsample(depth.values, photo.width, photo.height), depth.model)
+    return DepthMap.of(upsample(depth.values, width, height), depth.model)
 
 
-def _encode(depth: DepthMap, options: Options) -> tuple[bytes, str, str, DepthMap]:
-    """Body, media type, dtype, and the map whose values they are."""
-    if isinstance(options, HeatmapOptions):
-        body = encode.heatmap_png(depth.values, options.colormap, invert=options.invert, palette=options.palette)
-        return body, "image/png", "uint8", depth
-    if options.normalize:
+def _rendered(depth: DepthMap, options: Options) -> _Rendered:
+    """Encode a map as the options ask. The map is let go as soon as it can be: it may be the largest array there is."""
+    if isinstance(options, DepthOptions) and options.normalize:
         depth = depth.normalized()
-    match options.format:
-        case DepthFormat.F16:
-            return encode.float16_bytes(depth.float16()), "application/octet-stream", "float16", depth
-        case DepthFormat.NPY:
-            return encode.npy(depth.float16()), "application/x-npy", "float16", depth
-        case DepthFormat.PNG16:
-            return encode.png16(depth.values), "image/png", "uint16", depth
+    shape, low, high = (depth.height, depth.width), depth.min, depth.max
+    if isinstance(options, HeatmapOptions):
+        heat = levels(depth.values)
+        del depth
+        body = encode.heatmap_png(heat, options.colormap, invert=options.invert, palette=options.palette)
+        return _Rendered(body, "image/png", "uint8", shape, low, high)
+    if options.format is DepthFormat.PNG16:
+        return _Rendered(encode.png16(depth.values), "image/png", "uint16", shape, low, high)
+    half = depth.float16()
+    del depth
+    if options.format is DepthFormat.NPY:
+        return _Rendered(encode.npy(half), "application/x-npy", "float16", shape, low, high)
+    return _Rendered(encode.float16_bytes(half), "application/octet-stream", "float16", shape, low, high)

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from depthsvc.imaging import encode
-from depthsvc.imaging.colormaps import Colormap
+from depthsvc.imaging.colormaps import Colormap, levels
 
 RAMP = np.linspace(2, 10, 60 * 80, dtype=np.float32).reshape(60, 80)
 
@@ -16,15 +16,15 @@ def opened(data: bytes) -> Image.Image:
 
 
 def test_a_heatmap_is_a_truecolour_png_that_pillow_saves_as_jpeg() -> None:
-    image = opened(encode.heatmap_png(RAMP))
+    image = opened(encode.heatmap_png(levels(RAMP)))
     assert (image.format, image.mode, image.size) == ("PNG", "RGB", (80, 60))
     image.save(io.BytesIO(), "JPEG")
 
 
 def test_a_palette_heatmap_has_the_same_colours() -> None:
     for invert in (False, True):
-        truecolour = opened(encode.heatmap_png(RAMP, Colormap.MAGMA, invert=invert))
-        palette = opened(encode.heatmap_png(RAMP, Colormap.MAGMA, invert=invert, palette=True))
+        truecolour = opened(encode.heatmap_png(levels(RAMP), Colormap.MAGMA, invert=invert))
+        palette = opened(encode.heatmap_png(levels(RAMP), Colormap.MAGMA, invert=invert, palette=True))
         assert palette.mode == "P"
         assert np.array_equal(np.asarray(palette.convert("RGB")), np.asarray(truecolour))
 

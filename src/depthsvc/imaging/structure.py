@@ -1,0 +1,69 @@
+"""Bounds on how a file is put together, checked before a decoder reads it.
+
+A few megabytes can hold millions of empty segments, or thousands of scans over a large picture, and keep a decoder
+busy for minutes. No camera and no editor writes such files.
+"""
+
+from __future__ import annotations
+
+from depthsvc.errors import BrokenImage
+
+MAX_SEGMENTS = 20_000
+"""Segments before a JPEG's first scan, and chunks of a PNG."""
+MAX_SCANS = 100
+"""Scans of a progressive JPEG; encoders write about ten."""
+MAX_SCANNED_PIXELS = 1_000_000_000
+"""Scans times pixels. Measured: the decoder needs 1.5 s for so many when the scans are empty."""
+_MAX_TEXT = 1 << 20
+"""Longest text chunk of a PNG that is kept, in bytes. EXIF can be in one."""
+
+_PNG_SIGNATURE_LENGTH = 8
+_PNG_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
+_PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt")
+_JPEG_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
+_JPEG_START_OF_SCAN = 0xDA
+
+
+def check_jpeg_segments(data: bytes) -> None:
+    """Raise BrokenImage if what precedes the first scan is in more than MAX_SEGMENTS pieces."""
+    position = 2
+    for _ in range(MAX_SEGMENTS):
+        position = data.find(b"\xff", position)
+        if position < 0 or position + 4 > len(data) or data[position + 1] == _JPEG_START_OF_SCAN:
+            return
+        marker = data[position + 1]
+        if marker in {0x00, 0xFF}:
+            position += 1
+        elif marker in _JPEG_WITHOUT_LENGTH:
+            position += 2
+        else:
+            position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    raise BrokenImage(f"The JPEG file has more than {MAX_SEGMENTS} segments. Save it again with another program.")
+
+
+def check_jpeg_scans(data: bytes, pixels: int) -> None:
+    """Raise BrokenImage if a JPEG of so many pixels has too many scans. Inside a scan no marker can occur."""
+    scans = data.count(bytes((0xFF, _JPEG_START_OF_SCAN)))
+    if scans > MAX_SCANS or scans * pixels > max(MAX_SCANNED_PIXELS, pixels):
+        raise BrokenImage(f"The JPEG file has {scans} scans, too many for its size. Save it as a baseline JPEG.")
+
+
+def essential_png(data: bytes) -> bytes:
+    """A PNG without the chunks that neither its pixels nor its orientation need, such as ICC profiles and animation.
+
+    A file that is cut off or put together wrongly stays so. Raises BrokenImage for more than MAX_SEGMENTS chunks.
+    """
+    kept = [data[:_PNG_SIGNATURE_LENGTH]]
+    position = _PNG_SIGNATURE_LENGTH
+    for _ in range(MAX_SEGMENTS):
+        length = int.from_bytes(data[position : position + 4], "big")
+        kind = data[position + 4 : position + 8]
+        end = position + 12 + length
+        if end > len(data):
+            return b"".join([*kept, data[position:]])
+        if kind in _PNG_PIXELS or (kind in _PNG_TEXT and length <= _MAX_TEXT):
+            kept.append(data[position:end])
+        if kind == b"IEND":
+            return b"".join(kept)
+        position = end
+    raise BrokenImage(f"The PNG file has more than {MAX_SEGMENTS} chunks. Save it again with another program.")
