@@ -7,24 +7,25 @@ share one pipe, was measured to break for good when workers are killed while the
 
 from __future__ import annotations
 
+import itertools
 import logging
-import multiprocessing
 import os
 import queue
 import signal
 import threading
 import time
+from collections import Counter
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from multiprocessing import forkserver
+from enum import StrEnum
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import TYPE_CHECKING
 
 from depthsvc.errors import DeadlineExceeded, ModelError, QueueFull, Unavailable, WorkerCrashed
 from depthsvc.model.loading import PreparedModel
 from depthsvc.options import Options
+from depthsvc.processes import start_child
 
 if TYPE_CHECKING:
     from depthsvc.pipeline import Answer
@@ -40,20 +41,22 @@ _IDLE_CHECK_S = 0.2
 _END_S = 5.0
 """Longest wait for a feeder whose worker has been killed; one that cannot end is a daemon thread."""
 _BACKOFF_S = (0.1, 10.0)
-"""First and longest pause between attempts to start a worker that does not become ready."""
+"""First and longest pause before a worker is started again that keeps dying without having answered a photo."""
+_SMOOTHING = 0.1
+"""Weight of the latest photo in the mean service time."""
 
 
-def fork_server() -> ForkServerContext:
-    """The context whose processes are forked from a server that has already imported all that a worker needs."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["depthsvc.worker"])
-    return context
+class RestartCause(StrEnum):
+    """Why a worker was replaced."""
 
-
-def start_fork_server() -> None:
-    """Have the fork server import what workers need while this process does something else. Not required."""
-    fork_server()
-    forkserver.ensure_running()
+    CRASHED = "crashed"
+    """It ended by itself, or by a signal of its own making such as SIGSEGV."""
+    KILLED = "killed"
+    """SIGKILL from outside this service: usually the system has run out of memory."""
+    DEADLINE = "deadline"
+    """This service killed it, because a photo was not ready at its deadline."""
+    RECYCLED = "recycled"
+    """It had answered as many photos as a worker may."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,11 @@ class WorkerConfig:
 
 @dataclass
 class _Job:
-    data: bytes
+    data: bytes | bytearray
     options: Options
     deadline: float
     """On time.monotonic()'s clock."""
+    tries: int = 0
     submitted: float = field(default_factory=time.monotonic)
     future: Future[Answer] = field(default_factory=Future)
 
@@ -79,9 +83,22 @@ class _Job:
     def remaining(self) -> float:
         return self.deadline - time.monotonic()
 
+    def begin(self) -> bool:
+        """Whether a worker is to have it: neither cancelled nor too late."""
+        if self.tries == 0 and not self.future.set_running_or_notify_cancel():
+            return False
+        if self.remaining <= 0:
+            self.fail(DeadlineExceeded("The photo waited until its deadline. Try again later."))
+            return False
+        self.tries += 1
+        return True
+
     def fail(self, error: Exception) -> None:
         with suppress(InvalidStateError):
             self.future.set_exception(error)
+
+    def forget_data(self, _: Future[Answer]) -> None:
+        self.data = b""
 
 
 class _WorkerDied(Exception):
@@ -91,15 +108,10 @@ class _WorkerDied(Exception):
 class _Worker:
     """One process and this side's end of its pipe."""
 
-    def __init__(self, context: ForkServerContext, config: WorkerConfig) -> None:
+    def __init__(self, config: WorkerConfig) -> None:
         """Start the process; `wait_until_warm` comes next."""
-        self._connection, theirs = context.Pipe(duplex=True)
-        self.process: ForkServerProcess = context.Process(
-            target=_serve, args=(theirs, config), daemon=True, name="depthsvc-worker"
-        )
-        with _starting:
-            self.process.start()
-        theirs.close()
+        self.process, self._connection = start_child(_serve, config, name="depthsvc-worker")
+        self.answered = 0
 
     def wait_until_warm(self) -> None:
         """Raises ModelError or _WorkerDied."""
@@ -140,6 +152,7 @@ class _Worker:
             raise _WorkerDied("it died on a photo") from error
         finally:
             watchdog.cancel()
+        self.answered += 1
         return reply if isinstance(reply, Exception) else replace(reply, body=body)
 
     def kill(self) -> None:
@@ -148,8 +161,10 @@ class _Worker:
             self.process.kill()
         self.process.join()
 
-
-_starting = threading.Lock()  # Process.start is not meant to be called by several threads at once
+    def cause_of_death(self) -> RestartCause:
+        """How a process whose pipe is broken ended."""
+        self.process.join(_END_S)
+        return RestartCause.KILLED if self.process.exitcode == -signal.SIGKILL else RestartCause.CRASHED
 
 
 def _serve(connection: Connection, config: WorkerConfig) -> None:
@@ -159,30 +174,56 @@ def _serve(connection: Connection, config: WorkerConfig) -> None:
     serve(connection, config)
 
 
+class _Jobs:
+    """The queue: first come first served, but what a dying worker left behind goes first."""
+
+    def __init__(self) -> None:
+        self._entries: queue.PriorityQueue[tuple[int, int, _Job | None]] = queue.PriorityQueue()
+        self._numbers = itertools.count()
+
+    def add(self, job: _Job) -> None:
+        self._entries.put((1, next(self._numbers), job))
+
+    def add_first(self, job: _Job) -> None:
+        self._entries.put((0, next(self._numbers), job))
+
+    def end_one_feeder(self) -> None:
+        self._entries.put((-1, next(self._numbers), None))
+
+    def take(self, timeout: float) -> _Job | None:
+        """The next job; None ends a feeder. Raises queue.Empty."""
+        return self._entries.get(timeout=timeout)[2]
+
+    def fail_all(self, error: Exception) -> None:
+        with suppress(queue.Empty):
+            while True:
+                if (job := self._entries.get_nowait()[2]) is not None:
+                    job.fail(error)
+
+
 class WorkerPool:
     """A fixed number of workers and one queue for them, first come first served.
 
     Use as a context manager. `submit` may be called from any thread.
     """
 
-    def __init__(self, config: WorkerConfig, *, workers: int, queue_size: int) -> None:
+    def __init__(
+        self, config: WorkerConfig, *, workers: int, queue_size: int, max_photos_per_worker: int | None = None
+    ) -> None:
+        """`max_photos_per_worker`: replace a worker that has answered so many."""
+        self.config = config
         self.workers = workers
         self.queue_size = queue_size
-        self.restarts = 0
+        self.max_photos_per_worker = max_photos_per_worker
+        self.restarts: Counter[RestartCause] = Counter()
         """Workers replaced so far."""
-        self._config = config
-        self._context = fork_server()
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self.jobs = _Jobs()
+        self.closed = threading.Event()
+        self.first_failure: Future[None] = Future()
         self._lock = threading.Lock()
         self._accepted = 0
-        self._warm: dict[int, int] = {}  # index of a feeder -> process id of its worker
-        self._started: dict[int, int] = {}  # the same, from before it is warm
-        self._closing = False
-        self._first_failure: Future[None] = Future()
-        self._feeders = [
-            threading.Thread(target=self._feed, args=(index,), name=f"worker-{index}", daemon=True)
-            for index in range(workers)
-        ]
+        self._mean_service_s = 0.0
+        self._feeders = [_Feeder(self, index) for index in range(workers)]
 
     def __enter__(self) -> WorkerPool:
         for feeder in self._feeders:
@@ -195,38 +236,60 @@ class WorkerPool:
     @property
     def pids(self) -> list[int]:
         """Process ids of the workers that are warm."""
-        return list(self._warm.values())
+        return [feeder.pid for feeder in self._feeders if feeder.warm and feeder.pid]
 
     @property
     def started_pids(self) -> list[int]:
         """Process ids of all workers, those included that are not warm yet."""
-        return list(self._started.values())
+        return [feeder.pid for feeder in self._feeders if feeder.pid]
 
     @property
     def warm(self) -> int:
         """Workers that can take a photo, or are answering one."""
-        return len(self._warm)
+        return sum(feeder.warm for feeder in self._feeders)
 
     @property
-    def waiting(self) -> int:
-        """Photos that have been accepted and wait for a worker."""
-        return self._jobs.qsize()
+    def busy(self) -> int:
+        """Workers that are answering a photo."""
+        return sum(feeder.busy for feeder in self._feeders)
 
     @property
     def in_flight(self) -> int:
         """Photos that have been accepted and not yet answered."""
         return self._accepted
 
+    @property
+    def waiting(self) -> int:
+        """Photos that have been accepted and wait for a worker."""
+        return max(0, self._accepted - self.busy)
+
+    @property
+    def full(self) -> bool:
+        """Whether `submit` would raise QueueFull."""
+        return self._accepted >= self.workers + self.queue_size
+
+    @property
+    def expected_wait_s(self) -> float:
+        """Time until everything accepted so far will be answered, by the mean service time of late."""
+        return self._accepted * self._mean_service_s / self.workers
+
     def wait_until_warm(self, timeout: float = START_TIMEOUT_S) -> None:
         """Block until every worker is warm. Raises ModelError if one says why it cannot be, or on timeout."""
         end = time.monotonic() + timeout
         while self.warm < self.workers:
             with suppress(TimeoutError):
-                self._first_failure.result(timeout=0.02)
+                self.first_failure.result(timeout=0.02)
             if time.monotonic() > end:
                 raise ModelError(f"Only {self.warm} of {self.workers} workers were ready after {timeout:g} s.")
 
-    def submit(self, data: bytes, options: Options, *, deadline_s: float) -> Future[Answer]:
+    def check_room(self) -> None:
+        """Raise what `submit` would raise now: QueueFull, or Unavailable when the pool is closing."""
+        if self.closed.is_set():
+            raise _closed()
+        if self.full:
+            raise QueueFull(f"{self._accepted} photos are ahead of this one. Try again later.")
+
+    def submit(self, data: bytes | bytearray, options: Options, *, deadline_s: float) -> Future[Answer]:
         """Queue a photo. The future gives its Answer, or raises RequestError.
 
         Cancelling the future takes the photo out of the queue, or does nothing if a worker has it. Raises
@@ -234,123 +297,162 @@ class WorkerPool:
         """
         job = _Job(data, options, time.monotonic() + deadline_s)
         with self._lock:
-            if self._closing:
-                raise Unavailable("The service is shutting down. Try again later.")
-            if self._accepted >= self.workers + self.queue_size:
-                raise QueueFull(f"{self._accepted} photos are ahead of this one. Try again later.")
+            self.check_room()
             self._accepted += 1
             job.future.add_done_callback(self._forget)
-            self._jobs.put(job)
+            job.future.add_done_callback(job.forget_data)
+            self.jobs.add(job)
         return job.future
 
     def _forget(self, _: Future[Answer]) -> None:
         with self._lock:
             self._accepted -= 1
 
+    def note_service(self, seconds: float) -> None:
+        """Take the time that a worker spent on one photo into the mean."""
+        with self._lock:
+            self._mean_service_s += (_SMOOTHING if self._mean_service_s else 1.0) * (seconds - self._mean_service_s)
+
+    def note_restart(self, cause: RestartCause) -> None:
+        """Count a worker that is replaced."""
+        with self._lock:
+            self.restarts[cause] += 1
+
     def close(self) -> None:
         """End the workers at once. What has been accepted and not yet answered fails with Unavailable."""
         with self._lock:
-            self._closing = True
-        with suppress(queue.Empty):
-            while True:
-                if (job := self._jobs.get_nowait()) is not None:
-                    job.fail(_closed())
+            self.closed.set()
+        self.jobs.fail_all(_closed())
         for _ in self._feeders:
-            self._jobs.put(None)
+            self.jobs.end_one_feeder()
         for pid in self.started_pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         end = time.monotonic() + _END_S
         for feeder in self._feeders:
-            feeder.join(max(0.0, end - time.monotonic()))
+            if feeder.is_alive():
+                feeder.join(max(0.0, end - time.monotonic()))
+        self.jobs.fail_all(_closed())
 
-    def _feed(self, index: int) -> None:
-        """One thread's work: keep one worker running and give it one job after the other."""
+
+class _Feeder(threading.Thread):
+    """Keeps one worker running and gives it one job after the other."""
+
+    def __init__(self, pool: WorkerPool, index: int) -> None:
+        super().__init__(name=f"worker-{index}", daemon=True)
+        self.pid: int | None = None
+        """Process id of the worker, if there is one."""
+        self.warm = False
+        self.busy = False
+        self._pool = pool
+        self._index = index
+        self._deaths = 0
+        """Workers that have died since one last answered a photo."""
+
+    def run(self) -> None:
         worker: _Worker | None = None
         while True:
-            worker = worker or self._start(index)
+            worker = worker or self._start()
             if worker is None:
                 return
             try:
-                job = self._jobs.get(timeout=_IDLE_CHECK_S)
+                job = self._pool.jobs.take(_IDLE_CHECK_S)
             except queue.Empty:
-                worker = self._still_alive(index, worker)
+                if not worker.alive:
+                    self._replace(worker, worker.cause_of_death())
+                    worker = None
                 continue
             if job is None:
-                self._lost(index, worker)
+                self._end(worker)
                 return
-            worker = self._run(index, worker, job)
+            self.busy = True
+            if cause := self._answer(worker, job):
+                self._replace(worker, cause)
+                worker = None
+            self.busy = False
+            del job  # and with it the photo
 
-    def _still_alive(self, index: int, worker: _Worker) -> _Worker | None:
-        if worker.alive:
-            return worker
-        self._lost(index, worker)
-        return None
-
-    def _start(self, index: int) -> _Worker | None:
+    def _start(self) -> _Worker | None:
         """A warm worker, however many attempts it takes; None once the pool is closing."""
-        pause, longest = _BACKOFF_S
-        while not self._closing:
+        while not self._pool.closed.wait(self._pause_s()):
             try:
-                worker = _Worker(self._context, self._config)
-                self._started[index] = worker.process.pid or 0
+                worker = _Worker(self._pool.config)
+                self.pid = worker.process.pid
                 worker.wait_until_warm()
             except Exception as error:  # EOFError too: the fork server can die; a feeder must outlive it all
-                logger.error("worker %d did not start: %s", index, error or type(error).__name__)
+                logger.error("worker %d did not start: %s", self._index, error or type(error).__name__)
                 if isinstance(error, ModelError):
                     with suppress(InvalidStateError):
-                        self._first_failure.set_exception(error)
-                self._started.pop(index, None)
-                time.sleep(pause)
-                pause = min(2 * pause, longest)
+                        self._pool.first_failure.set_exception(error)
+                self.pid = None
+                self._deaths += 1
                 continue
-            self._warm[index] = worker.process.pid or 0
+            self.warm = True
             return worker
         return None
 
-    def _lost(self, index: int, worker: _Worker) -> None:
-        self._warm.pop(index, None)
-        self._started.pop(index, None)
-        worker.kill()
-        if not self._closing:
-            self.restarts += 1
-            logger.warning("worker %d ended with exit code %s; replacing it", index, worker.process.exitcode)
+    def _pause_s(self) -> float:
+        """No pause after a first death; then twice as long every time."""
+        first, longest = _BACKOFF_S
+        return min(first * 2.0 ** min(self._deaths - 2, 30), longest) if self._deaths >= 2 else 0.0
 
-    def _run(self, index: int, worker: _Worker, job: _Job) -> _Worker | None:
-        """Answer one job, and give back the worker that is there afterwards, if any."""
-        if not job.future.set_running_or_notify_cancel():
-            return worker
-        waited = time.monotonic() - job.submitted
-        current: _Worker | None = worker
-        for _ in range(TRIES):
-            if current is None or job.remaining <= 0:
-                break
-            try:
-                reply = current.reply(job)
-            except _WorkerDied:
-                self._lost(index, current)
-                current = self._start(index)
-            except Exception as error:
-                job.fail(error)
-                self._lost(index, current)
-                return None
-            else:
-                if isinstance(reply, Exception):
-                    job.fail(reply)
-                else:
-                    job.future.set_result(replace(reply, seconds={"queue": waited, **reply.seconds}))
-                return current
-        job.fail(_hopeless(job, closing=current is None))
-        return current
+    def _end(self, worker: _Worker) -> None:
+        self.warm = False
+        self.pid = None
+        worker.kill()
+
+    def _replace(self, worker: _Worker, cause: RestartCause) -> None:
+        """End a worker that is dead or not wanted any more; the next one is started in its place."""
+        self._end(worker)
+        if self._pool.closed.is_set():
+            return
+        by_plan = cause is RestartCause.RECYCLED
+        self._deaths += not by_plan
+        self._pool.note_restart(cause)
+        logger.log(
+            logging.INFO if by_plan else logging.WARNING,
+            "worker %d is replaced: %s, exit code %s",
+            self._index,
+            cause,
+            worker.process.exitcode,
+        )
+
+    def _answer(self, worker: _Worker, job: _Job) -> RestartCause | None:
+        """Have a job answered, and say why the worker must be replaced afterwards, if it must."""
+        if not worker.alive:  # it died while it was idle, which is not this photo's fault
+            self._pool.jobs.add_first(job)
+            return worker.cause_of_death()
+        if not job.begin():
+            return None
+        started = time.monotonic()
+        try:
+            reply = worker.reply(job)
+        except DeadlineExceeded as error:
+            job.fail(error)
+            return RestartCause.DEADLINE
+        except _WorkerDied:
+            self._retry(job)
+            return worker.cause_of_death()
+        except Exception as error:
+            job.fail(error)
+            return RestartCause.CRASHED
+        self._deaths = 0
+        self._pool.note_service(time.monotonic() - started)
+        if isinstance(reply, Exception):
+            job.fail(reply)
+        else:
+            job.future.set_result(replace(reply, seconds={"queue": started - job.submitted, **reply.seconds}))
+        return RestartCause.RECYCLED if worker.answered == self._pool.max_photos_per_worker else None
+
+    def _retry(self, job: _Job) -> None:
+        """Leave a photo whose worker has died to the next worker that is free, or give it up."""
+        if job.tries < TRIES:
+            self._pool.jobs.add_first(job)
+        else:
+            job.fail(
+                WorkerCrashed("Workers died on this photo twice, so it is not tried again. Send another version of it.")
+            )
 
 
 def _closed() -> Unavailable:
-    return Unavailable("The service has shut down. Try again later.")
-
-
-def _hopeless(job: _Job, *, closing: bool) -> Exception:
-    if closing:
-        return _closed()
-    if job.remaining <= 0:
-        return DeadlineExceeded("The photo waited until its deadline. Try again later.")
-    return WorkerCrashed("Workers died on this photo twice, so it is not tried again. Send another version of it.")
+    return Unavailable("The service is shutting down. Try again later.")

@@ -5,8 +5,10 @@ Importing this module imports everything a worker needs, so that the fork server
 
 from __future__ import annotations
 
-import logging
-import signal
+import ctypes
+import os
+import traceback
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 
@@ -18,7 +20,15 @@ from depthsvc.options import Options
 from depthsvc.pipeline import Pipeline
 from depthsvc.pool import WorkerConfig
 
-logger = logging.getLogger(__name__)
+# glibc's names for options of mallopt, from malloc.h
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
+_LARGE_BLOCK = 16 << 20
+"""Blocks of this many bytes or more go back to the system as soon as they are freed. Photos are larger than this, the
+network's own arrays are not: at 1 MB inference took 1.4 times as long, at 16 MB no longer than without a bound."""
+_CACHED_PRIMITIVES = 256
+"""oneDNN keeps this many compiled operations; each shape of photo needs its own."""
 
 
 def serve(connection: Connection, config: WorkerConfig) -> None:
@@ -28,21 +38,27 @@ def serve(connection: Connection, config: WorkerConfig) -> None:
     options, pickled, and the photo's bytes, and sends an Answer with an empty body followed by the body's bytes, or
     an Exception.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _bound_memory()
     try:
         pipeline = _open(config)
     except Exception as error:
         connection.send(error if isinstance(error, DepthServiceError) else RuntimeError(repr(error)))
         return
     connection.send(None)
-    while True:
-        try:
+    with suppress(EOFError, OSError):  # the other side has closed it
+        while True:
             options: Options = connection.recv()
-            data = connection.recv_bytes()
-        except (EOFError, OSError):
-            return
-        _reply(connection, pipeline, data, options)
+            _reply(connection, pipeline, connection.recv_bytes(), options)
+
+
+def _bound_memory() -> None:
+    """Keep what one large photo needed from staying with the process."""
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_CACHED_PRIMITIVES))
+    with suppress(OSError, AttributeError):  # another C library than glibc
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_ARENA_MAX, 2)
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
+        mallopt(_M_TRIM_THRESHOLD, 4 * _LARGE_BLOCK)
 
 
 def _open(config: WorkerConfig) -> Pipeline:
@@ -62,8 +78,9 @@ def _reply(connection: Connection, pipeline: Pipeline, data: bytes, options: Opt
     except RequestError as error:
         connection.send(error)
     except Exception as error:
-        logger.exception("a photo failed in a way that no one foresaw")
-        connection.send(RuntimeError(repr(error)))
+        unforeseen = RuntimeError(repr(error))
+        unforeseen.add_note(traceback.format_exc())
+        connection.send(unforeseen)
     else:
         connection.send(replace(answer, body=b""))
         connection.send_bytes(answer.body)

@@ -1,0 +1,105 @@
+"""Child processes: forked from a server that has already imported what they need, and never outliving this process."""
+
+from __future__ import annotations
+
+import fcntl
+import multiprocessing
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable
+from multiprocessing import forkserver, parent_process
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+_starting = threading.Lock()  # Process.start is not meant to be called by several threads at once
+
+
+def start_fork_server() -> None:
+    """Have the fork server import what children need while this process does something else. Not required."""
+    _context()
+    forkserver.ensure_running()
+
+
+def start_child(
+    main: Callable[..., object], *arguments: object, name: str = "depthsvc-child"
+) -> tuple[ForkServerProcess, Connection]:
+    """Run `main(connection, *arguments)` in a new process, and give the process and the connection's other end.
+
+    The child is killed when this process ends, however it ends. Raises OSError or EOFError if it cannot be started.
+    """
+    context = _context()
+    ours, theirs = context.Pipe(duplex=True)
+    process = context.Process(target=_run, args=(main, theirs, *arguments), daemon=True, name=name)
+    try:
+        with _starting:
+            process.start()
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return process, ours
+
+
+def _context() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["depthsvc.worker"])
+    return context
+
+
+def _run(main: Callable[..., object], connection: Connection, *arguments: Any) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Ctrl-C and some service managers signal the whole group; this process's parent decides what that means.
+        signal.signal(number, signal.SIG_IGN)
+    _die_with_parent()
+    main(connection, *arguments)
+
+
+def _die_with_parent() -> None:
+    """Have the kernel kill this process when its parent has ended, even if it is stuck or stopped.
+
+    The parent of a process from a fork server is the server, so PR_SET_PDEATHSIG would watch the wrong one. The
+    sentinel is a pipe whose other end the real parent holds.
+    """
+    parent = parent_process()
+    assert parent is not None
+    sentinel = parent.sentinel
+    fcntl.fcntl(sentinel, fcntl.F_SETOWN, os.getpid())
+    if hasattr(fcntl, "F_SETSIG"):  # Linux; elsewhere the signal is SIGIO, which ends a process as well
+        fcntl.fcntl(sentinel, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(sentinel, fcntl.F_SETFL, fcntl.fcntl(sentinel, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([sentinel], [], [], 0)[0]:  # it ended before the kernel knew
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_in_child(function: Callable[..., Result], *arguments: object) -> Result:
+    """`function(*arguments)`, computed in a process of its own, whose memory is free again afterwards.
+
+    Raises what the function raises, and ChildProcessError if the process is killed.
+    """
+    process, connection = start_child(_send_result, function, *arguments)
+    with connection:
+        try:
+            result: Result | Exception = connection.recv()
+        except EOFError as error:
+            raise ChildProcessError(f"{process.name} was killed") from error
+        finally:
+            process.kill()  # it has nothing more to say; or this process is being ended
+            process.join()
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _send_result(connection: Connection, function: Callable[..., object], *arguments: object) -> None:
+    try:
+        result = function(*arguments)
+    except Exception as error:
+        connection.send(error)
+    else:
+        connection.send(result)
