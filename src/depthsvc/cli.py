@@ -245,6 +245,6 @@ def verify_weights(settings: Settings, name: str) -> None:
 
 
 def _log_to_stderr(settings: Settings) -> None:
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
-    for chatty in ("httpx", "uvicorn.error"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    from depthsvc.logs import configure
+
+    configure(settings.log_level, settings.log_format)

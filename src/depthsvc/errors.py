@@ -53,6 +53,18 @@ class BrokenImage(RequestError):
     status, code, title = 400, "broken_image", "The image is damaged"
 
 
+class MalformedRequest(RequestError):
+    status, code, title = 400, "malformed_request", "Not an HTTP request"
+
+
+class Unauthorized(RequestError):
+    status, code, title = 401, "unauthorized", "No valid API key"
+
+
+class ClientTimeout(RequestError):
+    status, code, title = 408, "request_timeout", "The request came too slowly"
+
+
 class BodyTooLarge(RequestError):
     status, code, title = 413, "body_too_large", "The request body is too large"
 
@@ -67,6 +79,16 @@ class InvalidParameter(RequestError):
 
 class TooManyPixels(RequestError):
     status, code, title = 422, "too_many_pixels", "The image has too many pixels"
+
+
+class HeadersTooLarge(RequestError):
+    status, code, title = 431, "headers_too_large", "The request's headers are too large"
+
+
+class ClientDisconnected(RequestError):
+    """Nobody is left to read this; it is for the log and the metrics."""
+
+    status, code, title = 499, "client_disconnected", "The client has gone"
 
 
 class WorkerCrashed(RequestError):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import platformdirs
-from pydantic import Field, StringConstraints
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from depthsvc.model.locations import WeightsLocations
 
@@ -26,6 +26,20 @@ class Precision(StrEnum):
     FP32 = "fp32"
 
 
+class LogFormat(StrEnum):
+    """How a line of the log is written."""
+
+    AUTO = "auto"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+def _split(value: object) -> object:
+    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+ApiKeys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
 
 
@@ -87,8 +101,36 @@ class Settings(BaseSettings):
     max_input_size: int = Field(
         1024, ge=32, le=4096, description="Largest `input_size` that a request may ask for, in pixels."
     )
+    client_timeout_s: float = Field(
+        30.0,
+        gt=0,
+        description="Longest time in which a client may send nothing of its request, or take nothing of its answer.",
+    )
+    max_buffered_mb: float = Field(
+        256.0,
+        gt=0,
+        description="Memory for photos on their way in, and as much again for answers on their way out, in 10^6 bytes.",
+    )
+    max_connections: int = Field(4096, ge=1, description="Connections that may be open; one more gets a 503.")
+    max_photos_per_worker: int | None = Field(
+        None, ge=1, description="Photos after which a worker process is replaced by a fresh one."
+    )
+
+    api_keys: ApiKeys = Field(
+        (),
+        description="Keys of which a request must carry one, separated by commas. Without keys everyone may come in.",
+    )
+    api_keys_file: Path | None = Field(None, description="File with more such keys, one a line.")
+    cors_origins: Words = Field(
+        (), description="Origins of other web pages that may call the service, separated by commas, or `*`."
+    )
+    docs: bool = Field(True, description="Whether /docs and /openapi.json are served.")
+    metrics: bool = Field(True, description="Whether /metrics is served.")
     log_level: str = Field(
         "info", pattern="^(critical|error|warning|info|debug)$", description="Least severe level to log."
+    )
+    log_format: LogFormat = Field(
+        LogFormat.AUTO, description="`json`, `console`, or `auto`: console on a terminal, else json."
     )
 
     @property
@@ -108,6 +150,10 @@ class Settings(BaseSettings):
     @property
     def max_upload_bytes(self) -> int:
         return round(self.max_upload_mb * 1e6)
+
+    @property
+    def max_buffered_bytes(self) -> int:
+        return round(self.max_buffered_mb * 1e6)
 
     @property
     def max_pixels(self) -> int:
@@ -136,7 +182,7 @@ _COMPUTED_DEFAULTS = {"workers": "one per CPU", "cache_dir": "the user's cache f
 def default_text(name: str) -> str:
     """What a setting is when it is not set, in words."""
     default = Settings.model_fields[name].default
-    return _COMPUTED_DEFAULTS.get(name) or ("none" if default is None else str(default).lower())
+    return _COMPUTED_DEFAULTS.get(name) or ("none" if default in (None, ()) else str(default).lower())
 
 
 def markdown_table() -> str:

@@ -64,7 +64,7 @@ def test_openapi_documents_routes_parameters_and_errors(client: httpx.Client) ->
         "invert",
         "palette",
     }
-    assert set(upload["responses"]) == {"200", "400", "413", "415", "422", "500", "503", "504"}
+    assert set(upload["responses"]) == {"200", "400", "401", "408", "413", "415", "422", "500", "503", "504"}
     assert set(upload["requestBody"]["content"]) >= {"multipart/form-data", "image/jpeg"}
     problem = upload["responses"]["503"]["content"]["application/problem+json"]["schema"]
     assert {"status", "code", "detail"} <= set(problem["required"])
@@ -128,12 +128,8 @@ def test_a_streamed_body_is_refused_as_soon_as_it_is_over_the_limit(client: http
             sent += 65536
             yield bytes(65536)
 
-    try:
-        response = client.post("/depth", content=endless(), headers={"Content-Type": "image/png"})
-        assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
-    except httpx.TransportError:
-        pass  # the service may close the connection while the client still sends
-    assert sent < 100_000_000
+    response = client.post("/depth", content=endless(), headers={"Content-Type": "image/png"})
+    assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
 
 
 def test_auto_starts_with_the_embedded_model_where_there_is_no_other(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 
 from depthsvc import __version__
-from depthsvc.server import health, models, page, photos, problems
-from depthsvc.server.middleware import BodyLimitMiddleware, RequestIdMiddleware
+from depthsvc.server import health, models, page, photos, problems, prometheus
+from depthsvc.server.access import require_api_key
+from depthsvc.server.middleware import BodyLimitMiddleware, RequestMiddleware
 from depthsvc.server.service import Service
 
 _DESCRIPTION = """\
@@ -19,20 +21,39 @@ and shift are unknown, so values are no metres and those of two photos do not co
 
 def create_app(service: Service) -> FastAPI:
     """The ASGI application for a service whose pool is running."""
+    settings = service.settings
     app = FastAPIOffline(
         title="depthsvc",
         version=__version__,
         description=_DESCRIPTION,
         redirect_slashes=False,
         redoc_url=None,
-        middleware=[
-            Middleware(RequestIdMiddleware),
-            Middleware(BodyLimitMiddleware, max_bytes=service.settings.max_upload_bytes),
-        ],
+        docs_url="/docs" if settings.docs else None,
+        openapi_url="/openapi.json" if settings.docs else None,
+        middleware=_middleware(service),
     )
     app.state.service = service
-    for module in (photos, health, models, page):
+    protected = [photos, models, *([prometheus] if settings.metrics else [])]
+    for module in protected:
+        app.include_router(module.router, dependencies=[Depends(require_api_key)] if service.api_keys else [])
+    for module in (health, page):
         app.include_router(module.router)
     app.mount("/static", page.static_files(), name="static")
     problems.register(app)
     return app
+
+
+def _middleware(service: Service) -> list[Middleware]:
+    """From the outermost to the innermost."""
+    layers = [Middleware(RequestMiddleware, service=service)]
+    if service.settings.cors_origins:
+        layers.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=service.settings.cors_origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["Authorization", "X-API-Key", "X-Request-ID"],
+                expose_headers=[*photos.HEADERS, "Retry-After"],
+            )
+        )
+    return [*layers, Middleware(BodyLimitMiddleware, max_bytes=service.settings.max_upload_bytes)]

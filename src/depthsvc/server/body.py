@@ -5,13 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect
 
-from depthsvc.errors import MissingImage, UnsupportedMediaType
+from depthsvc.errors import (
+    ClientDisconnected,
+    ClientTimeout,
+    MalformedBody,
+    MissingImage,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from depthsvc.server.buffers import Hold
 
 FIELDS = ("image", "file")
-_MAX_FILES = 8
-_MAX_FIELDS = 32
+MAX_PARTS = 32
+LONGEST_UPLOAD_S = 300.0
 
 _PHOTO_FIELD = {"type": "string", "format": "binary", "description": "A JPEG, PNG or WebP photo."}
 OPENAPI_REQUEST_BODY: dict[str, Any] = {
@@ -22,7 +32,7 @@ OPENAPI_REQUEST_BODY: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "properties": dict.fromkeys(FIELDS, _PHOTO_FIELD),
-                    "anyOf": [{"required": [name]} for name in FIELDS],
+                    "oneOf": [{"required": [name]} for name in FIELDS],
                 }
             },
             **{f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in ("jpeg", "png", "webp")},
@@ -31,30 +41,145 @@ OPENAPI_REQUEST_BODY: dict[str, Any] = {
 }
 
 
-async def photo_bytes(request: Request) -> bytes:
-    """The photo that a request carries, undecoded.
+async def photo_bytes(request: Request, hold: Hold) -> bytearray:
+    """The photo that a request carries, undecoded, received into memory and never onto a disk.
 
-    Raises UnsupportedMediaType, MissingImage, BodyTooLarge, or HTTPException 400 for a malformed multipart body.
+    Raises UnsupportedMediaType, MissingImage, MalformedBody, BodyTooLarge, ClientTimeout, ClientDisconnected, or
+    Unavailable if the service has to let it go for want of memory.
     """
-    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if media_type == "multipart/form-data":
-        return await _photo_of_form(request)
+    photo = _photo_of(request)
+    try:
+        async with hold.transfer(longest_s=LONGEST_UPLOAD_S):
+            async for chunk in request.stream():
+                hold.add(photo.write(chunk))
+                hold.moved()
+    except ClientDisconnect as error:
+        raise ClientDisconnected("The client closed the connection before its photo was complete.") from error
+    except FormParserError as error:
+        raise MalformedBody(f"The multipart body cannot be parsed: {error}.") from error
+    except TimeoutError as error:
+        raise _given_up(hold) from error
+    return photo.finish()
+
+
+def _photo_of(request: Request) -> _BarePhoto | _FormPhoto:
+    content_type = request.headers.get("Content-Type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
     if media_type.startswith("image/"):
-        return await request.body()
+        return _BarePhoto()
+    if media_type == "multipart/form-data":
+        boundary = parse_options_header(content_type)[1].get(b"boundary")
+        if not boundary:
+            raise MalformedBody(
+                "The Content-Type multipart/form-data names no boundary. Leave it to your HTTP library."
+            )
+        return _FormPhoto(boundary)
     raise UnsupportedMediaType(
         f"The body's Content-Type is {media_type or 'missing'}. Send multipart/form-data with the photo in the "
         "field `image` (curl -F image=@photo.jpg), or the bare bytes with Content-Type: image/jpeg."
     )
 
 
-async def _photo_of_form(request: Request) -> bytes:
-    async with request.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS) as form:
-        for name in FIELDS:
-            part = form.get(name)
-            if isinstance(part, UploadFile):
-                return await part.read()
-            if part is not None:
-                raise MissingImage(
-                    f"The field `{name}` is text. Send it as a file, with a file name: curl -F {name}=@photo.jpg"
-                )
-    raise MissingImage("The form has no field `image`. Send the photo as a file in it: curl -F image=@photo.jpg")
+def _given_up(hold: Hold) -> ClientTimeout | Unavailable:
+    if hold.evicted:
+        return Unavailable("Too many photos are being sent at once. Try again later.")
+    return ClientTimeout("The photo did not arrive in time. Send it again over a faster connection, or a smaller one.")
+
+
+class _BarePhoto:
+    """A body that is the photo."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def write(self, chunk: bytes) -> int:
+        """Take some of the body and tell how many bytes of it are kept."""
+        self._data += chunk
+        return len(chunk)
+
+    def finish(self) -> bytearray:
+        return self._data
+
+
+class _FormPhoto:
+    """The photo of a multipart form. Whatever else the form carries is parsed and dropped."""
+
+    def __init__(self, boundary: bytes) -> None:
+        """Raises FormParserError for an impossible boundary, as `write` does for a body that is none."""
+        self._photo: bytearray | None = None
+        self._target: bytearray | None = None
+        """Where the present part goes."""
+        self._parts = 0
+        self._header = (bytearray(), bytearray())
+        self._disposition = b""
+        self._complete = False
+        try:
+            self._parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._begin_part,
+                    "on_header_field": self._header_name,
+                    "on_header_value": self._header_value,
+                    "on_header_end": self._end_header,
+                    "on_headers_finished": self._end_headers,
+                    "on_part_data": self._part_data,
+                    "on_end": self._end,
+                },
+            )
+        except FormParserError as error:
+            raise MalformedBody(f"The boundary of the multipart body cannot be used: {error}.") from error
+
+    def write(self, chunk: bytes) -> int:
+        """Take some of the body and tell how many bytes of it are kept."""
+        before = len(self._photo or b"")
+        self._parser.write(chunk)
+        return len(self._photo or b"") - before
+
+    def finish(self) -> bytearray:
+        """Raises MalformedBody or MissingImage."""
+        if not self._complete:
+            raise MalformedBody("The multipart body is cut off before its last boundary. Send all of it.")
+        if self._photo is None:
+            raise MissingImage(
+                "The form has no field `image`. Send the photo as a file in it: curl -F image=@photo.jpg"
+            )
+        return self._photo
+
+    def _begin_part(self) -> None:
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise MalformedBody(f"The form has more than {MAX_PARTS} parts. Send the photo alone.")
+        self._target = None
+        self._disposition = b""
+
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._header[0].extend(data[start:end])
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header[1].extend(data[start:end])
+
+    def _end_header(self) -> None:
+        name, value = map(bytes, self._header)
+        if name.lower() == b"content-disposition":
+            self._disposition = value
+        self._header = (bytearray(), bytearray())
+
+    def _end_headers(self) -> None:
+        _, parameters = parse_options_header(self._disposition)
+        name = parameters.get(b"name", b"").decode("latin-1")
+        if name not in FIELDS:
+            return
+        if b"filename" not in parameters:
+            raise MissingImage(
+                f"The field `{name}` is text. Send it as a file, with a file name: curl -F {name}=@photo.jpg"
+            )
+        if self._photo is not None:
+            raise MalformedBody("The form carries more than one photo. Send one photo a request.")
+        self._target = self._photo = bytearray()
+
+    def _part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._target is not None:
+            self._target += memoryview(data)[start:end]
+
+    def _end(self) -> None:
+        self._complete = True

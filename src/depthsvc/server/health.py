@@ -34,7 +34,7 @@ class Queue(BaseModel):
 class Health(BaseModel):
     """The state of the service."""
 
-    status: Literal["ok", "unavailable"]
+    status: Literal["ok", "unavailable", "draining"]
     version: str
     model: str
     degraded: bool = Field(description="Whether the embedded model stands in for MiDaS_small.")
@@ -57,7 +57,7 @@ _NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": Health, "descripti
 @router.head("", include_in_schema=False)
 @router.get("", responses=_NOT_READY)
 async def health(service: CurrentService, response: Response) -> Health:
-    """200 when every worker is warm, else 503, with the same body."""
+    """200 when every worker is warm and photos are taken, else 503, with the same body."""
     if not service.ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return _health(service)
@@ -77,16 +77,22 @@ async def ready(service: CurrentService, response: Response) -> Health:
     return await health(service, response)
 
 
+def _status(service: Service) -> Literal["ok", "unavailable", "draining"]:
+    if service.draining:
+        return "draining"
+    return "ok" if service.ready else "unavailable"
+
+
 def _health(service: Service) -> Health:
     pool = service.pool
     return Health(
-        status="ok" if service.ready else "unavailable",
+        status=_status(service),
         version=__version__,
         model=service.model.name,
         degraded=service.model.degraded,
         engine=service.model.engine,
         precision=service.settings.precision,
-        workers=Workers(configured=pool.workers, warm=pool.warm, restarts=pool.restarts),
+        workers=Workers(configured=pool.workers, warm=pool.warm, restarts=pool.restarts.total()),
         queue=Queue(waiting=pool.waiting, in_flight=pool.in_flight, limit=pool.queue_size),
         uptime_s=round(time.monotonic() - service.started, 3),
     )

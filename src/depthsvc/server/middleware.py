@@ -1,17 +1,20 @@
-"""What surrounds every request, as plain ASGI: an id, security headers and a bound on the body."""
+"""What surrounds every request, as plain ASGI: an id, a line in the log, headers, and a bound on the body."""
 
 from __future__ import annotations
 
 import logging
 import re
+import time
 import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
 
-from depthsvc.errors import BodyTooLarge
+from depthsvc.errors import BodyTooLarge, ClientDisconnected
 from depthsvc.server.problems import unforeseen
+from depthsvc.server.service import Service
 
 logger = logging.getLogger(__name__)
 
@@ -20,16 +23,23 @@ _ACCEPTABLE_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 
 _SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
+"""For every answer that does not say otherwise."""
 
 
-class RequestIdMiddleware:
-    """Gives every request an id, the client's own if it sent a harmless one, and says it in the answer."""
+class RequestMiddleware:
+    """Gives every request an id, the client's own if it sent a harmless one, and accounts for it when it is over.
 
-    def __init__(self, app: ASGIApp) -> None:
+    What routes and error handlers bind to structlog's context variables is in the request's line of the log.
+    """
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
         self.app = app
+        self.service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -38,26 +48,64 @@ class RequestIdMiddleware:
         given = Headers(scope=scope).get(REQUEST_ID, "")
         request_id = given if _ACCEPTABLE_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
+        clear_contextvars()
+        bind_contextvars(request_id=request_id)
+        with self.service.metrics.in_progress.track_inprogress():
+            await self._run(scope, receive, send, request_id)
 
-        started = False
+    async def _run(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        status: int | None = None
+        sent = 0
 
-        async def send_with_headers(message: Message) -> None:
-            nonlocal started
+        async def counting_send(message: Message) -> None:
+            nonlocal status, sent
             if message["type"] == "http.response.start":
-                started = True
-                headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID] = request_id
-                for name, value in _SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
+                status = message["status"]
+                self._set_headers(MutableHeaders(scope=message), request_id)
             await send(message)
+            sent += len(message.get("body", b""))
 
+        started = time.perf_counter()
         try:
-            await self.app(scope, receive, send_with_headers)
+            await self.app(scope, receive, counting_send)
         except Exception:
-            logger.exception("request %s failed", request_id)
-            if started:
+            logger.exception("failed")
+            if status is not None:
                 raise
-            await unforeseen(Request(scope))(scope, receive, send_with_headers)
+            await unforeseen(Request(scope))(scope, receive, counting_send)
+        finally:
+            self._account(scope, status or ClientDisconnected.status, sent, time.perf_counter() - started)
+
+    def _set_headers(self, headers: MutableHeaders, request_id: str) -> None:
+        headers[REQUEST_ID] = request_id
+        for name, value in _SECURITY_HEADERS.items():
+            headers.setdefault(name, value)
+        if self.service.draining:
+            headers["Connection"] = "close"
+
+    def _account(self, scope: Scope, status: int, sent: int, seconds: float) -> None:
+        code = get_contextvars().get("code")
+        self.service.metrics.observe_request(scope["method"], _route(scope), status, seconds, code)
+        client = scope.get("client") or ("", 0)
+        logger.info(
+            "request",
+            extra={
+                "method": scope["method"],
+                "path": scope.get("raw_path", b"").decode("latin-1"),
+                "status": status,
+                "milliseconds": round(1000 * seconds, 1),
+                "bytes_sent": sent,
+                "client": client[0],
+            },
+        )
+
+
+def _route(scope: Scope) -> str:
+    """The route's own path, so that clients cannot make up labels for the metrics."""
+    path = getattr(scope.get("route"), "path", None)
+    if path is not None:
+        return str(path)
+    return "/static" if scope["path"].startswith("/static/") else "unmatched"
 
 
 class BodyLimitMiddleware:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Future
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from structlog.contextvars import bind_contextvars
 
 from depthsvc import errors
 from depthsvc.options import DepthOptions, HeatmapOptions, Options
 from depthsvc.pipeline import Answer
+from depthsvc.server.answer import BufferedResponse
 from depthsvc.server.body import OPENAPI_REQUEST_BODY, photo_bytes
 from depthsvc.server.problems import documented
 from depthsvc.server.service import CurrentService, Service
@@ -24,6 +27,8 @@ _ERRORS = documented(
     errors.MalformedBody,
     errors.NotAnImage,
     errors.BrokenImage,
+    errors.Unauthorized,
+    errors.ClientTimeout,
     errors.BodyTooLarge,
     errors.UnsupportedMediaType,
     errors.InvalidParameter,
@@ -39,12 +44,12 @@ _ERRORS = documented(
 def _binary_answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
     content = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in media_types}
     headers = {
-        name: {"description": description, "schema": {"type": "string"}} for name, description in _HEADERS.items()
+        name: {"description": description, "schema": {"type": "string"}} for name, description in HEADERS.items()
     }
     return {200: {"description": "The photo's depth", "content": content, "headers": headers}, **_ERRORS}
 
 
-_HEADERS = {
+HEADERS = {
     "X-Depth-Model": "Model that made it.",
     "X-Depth-Shape": "Height and width of the result, as `H,W`.",
     "X-Depth-Dtype": "NumPy's name for the numbers in the body.",
@@ -82,16 +87,40 @@ async def depth(request: Request, service: CurrentService, options: Annotated[De
 
 
 async def _answer(request: Request, service: Service, options: Options) -> Response:
-    data = await photo_bytes(request)
-    deadline_s = service.settings.deadline_s
-    future = service.pool.submit(data, options, deadline_s=deadline_s)
+    with service.accept(), service.uploads.hold() as hold:
+        data = await photo_bytes(request, hold)
+        deadline_s = service.settings.deadline_s
+        computing = service.pool.submit(data, options, deadline_s=deadline_s)
+        answer = await _computed(request, computing, deadline_s + _DEADLINE_MARGIN_S)
+    service.metrics.observe_stages(answer.seconds)
+    bind_contextvars(
+        model=answer.model, **{f"{stage}_ms": round(1000 * spent, 1) for stage, spent in answer.seconds.items()}
+    )
+    return BufferedResponse(answer.body, buffer=service.answers, media_type=answer.media_type, headers=_headers(answer))
+
+
+async def _computed(request: Request, computing: Future[Answer], longest_s: float) -> Answer:
+    """What the pool makes of a photo. Once the client has gone, a photo that still waits is not computed."""
+    answer = asyncio.wrap_future(computing)
+    gone = asyncio.ensure_future(_disconnected(request))
     try:
-        answer = await asyncio.wait_for(asyncio.wrap_future(future), deadline_s + _DEADLINE_MARGIN_S)
-    except TimeoutError as error:
-        raise errors.DeadlineExceeded("No worker was free before the deadline. Try again later.") from error
+        either: set[asyncio.Future[Any]] = {answer, gone}
+        await asyncio.wait(either, timeout=longest_s, return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            return answer.result()
+        if gone.done():
+            raise errors.ClientDisconnected("The client closed the connection before its photo was computed.")
+        raise errors.DeadlineExceeded("No worker was free before the deadline. Try again later.")
     except asyncio.CancelledError as error:  # by uvicorn, when the time to drain is over
         raise errors.Unavailable("The service has shut down. Try again later.") from error
-    return Response(answer.body, media_type=answer.media_type, headers=_headers(answer))
+    finally:
+        answer.cancel()
+        gone.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _headers(answer: Answer) -> dict[str, str]:

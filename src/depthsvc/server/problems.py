@@ -11,11 +11,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from structlog.contextvars import bind_contextvars
 
-from depthsvc.errors import BodyTooLarge, DeadlineExceeded, InvalidParameter, MalformedBody, RequestError, Unavailable
+from depthsvc.errors import DeadlineExceeded, InvalidParameter, RequestError, Unauthorized, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER_S = 1
 
 
 class Problem(BaseModel):
@@ -60,6 +60,7 @@ def problem_response(
 ) -> JSONResponse:
     """One error as an answer to one request."""
     request_id = request.scope.get("state", {}).get("request_id", "")
+    bind_contextvars(code=code, detail=detail)
     problem = Problem(title=title, status=status, code=code, detail=detail, request_id=request_id)
     return JSONResponse(problem.model_dump(), status, headers=headers, media_type=MEDIA_TYPE)
 
@@ -68,9 +69,9 @@ async def _on_request_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestError)
     headers = {}
     if isinstance(error, (Unavailable, DeadlineExceeded)):
-        headers["Retry-After"] = str(RETRY_AFTER_S)
-    if isinstance(error, BodyTooLarge):
-        headers["Connection"] = "close"  # rather than reading the rest
+        headers["Retry-After"] = str(request.app.state.service.retry_after_s)
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = 'Bearer realm="depthsvc"'
     return problem_response(request, error.status, error.code, error.title, str(error), headers)
 
 
@@ -94,8 +95,6 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
     assert isinstance(error, HTTPException)
     phrase = HTTPStatus(error.status_code).phrase
     code, title = phrase.lower().replace(" ", "_"), phrase
-    if error.status_code == MalformedBody.status:
-        code, title = MalformedBody.code, MalformedBody.title
     detail = error.detail
     if error.status_code == HTTPStatus.NOT_FOUND:
         detail = f"There is nothing at {request.url.path}. The service's routes are listed at /docs."

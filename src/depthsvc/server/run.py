@@ -6,16 +6,18 @@ import logging
 import math
 import signal
 import socket
+import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from types import FrameType
 
 import uvicorn
 
 from depthsvc.errors import ConfigurationError, ModelError
 from depthsvc.model.loading import PreparedModel, ResolvedModel, prepare, resolve
-from depthsvc.pool import WorkerConfig, WorkerPool, fork_server, start_fork_server
+from depthsvc.pool import WorkerConfig, WorkerPool
+from depthsvc.processes import run_in_child, start_fork_server
 from depthsvc.server.app import create_app
+from depthsvc.server.protocol import BoundedProtocol
 from depthsvc.server.service import Service
 from depthsvc.settings import Settings
 
@@ -35,47 +37,73 @@ def serve(settings: Settings) -> None:
     logger.info("loading %s; its first start on a machine takes longer", resolved.name)
     model = prepare_apart(resolved, settings)
     worker = WorkerConfig(model, settings.threads_per_worker, settings.max_pixels, settings.max_input_size)
-    with WorkerPool(worker, workers=settings.workers, queue_size=settings.queue_size) as pool:
+    with WorkerPool(
+        worker,
+        workers=settings.workers,
+        queue_size=settings.queue_size,
+        max_photos_per_worker=settings.max_photos_per_worker,
+    ) as pool:
+        service = Service(settings, model, pool)
         pool.wait_until_warm()
-        config = uvicorn.Config(
-            create_app(Service(settings, model, pool)),
-            log_config=None,
-            timeout_graceful_shutdown=math.ceil(settings.drain_s),
-            server_header=False,
-        )
-        server = _Server(config, announce=lambda: _announce(settings, model, listening))
-        try:
-            server.run(sockets=[listening])
-        finally:
-            logger.info("stopped")
+        server = _Server(service, announce=lambda: _announce(settings, model, listening))
+        server.run(sockets=[listening])
+        logger.info("stopped")
+    if server.force_exit:
+        raise SystemExit(1)
 
 
 def _exit(*_: object) -> None:
-    """End in order: uvicorn stops gracefully by itself and then raises the signal again."""
+    """What a signal does before the server runs."""
     raise SystemExit(0)
 
 
 class _Server(uvicorn.Server):
-    """Says so once it listens."""
+    """Ends in two steps: it first refuses photos while those it has accepted are finished, then stops listening."""
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
-        super().__init__(config)
+    def __init__(self, service: Service, announce: Callable[[], None]) -> None:
+        """`announce` is called once it listens."""
+        settings = service.settings
+        protocol = BoundedProtocol.bounded(
+            stall_s=settings.client_timeout_s,
+            max_connections=settings.max_connections,
+            on_refusal=service.metrics.count_refusal,
+        )
+        super().__init__(
+            uvicorn.Config(
+                create_app(service), http=protocol, ws="none", log_config=None, access_log=False, server_header=False
+            )
+        )
+        self._service = service
         self._announce = announce
+        self._drained_by = math.inf
+        """When draining is over at the latest, on time.monotonic()'s clock."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._announce()
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal begins to drain, the second ends everything at once."""
+        if self._service.draining:
+            self.should_exit = self.force_exit = True
+        else:
+            self._service.draining = True
+            self._drained_by = time.monotonic() + self._service.settings.drain_s
+
+    async def on_tick(self, counter: int) -> bool:
+        left_s = self._drained_by - time.monotonic()
+        if self._service.draining and (self._service.accepted == 0 or left_s <= 0):
+            self.config.timeout_graceful_shutdown = max(0, math.ceil(left_s))
+            self.should_exit = True
+        return await super().on_tick(counter)
+
 
 def prepare_apart(model: ResolvedModel, settings: Settings) -> PreparedModel:
     """`prepare` in a process of its own, so that the server never has to hold torch in its memory."""
-    with ProcessPoolExecutor(1, mp_context=fork_server()) as executor:
-        try:
-            return executor.submit(prepare, model, settings.cache_dir).result()
-        except BrokenProcessPool as error:
-            raise ModelError(
-                f"The process that prepares {model.name} was killed. Is there too little memory?"
-            ) from error
+    try:
+        return run_in_child(prepare, model, settings.cache_dir)
+    except ChildProcessError as error:
+        raise ModelError(f"The process that prepares {model.name} was killed. Is there too little memory?") from error
 
 
 def _listen(host: str, port: int) -> socket.socket:

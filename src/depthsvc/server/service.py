@@ -1,31 +1,63 @@
-"""What the routes share: the settings, the model and the pool."""
+"""What the routes share: the settings, the model, the pool, and what the service knows about itself."""
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from depthsvc.errors import Unavailable
 from depthsvc.model.loading import PreparedModel
 from depthsvc.pool import WorkerPool
+from depthsvc.server import buffers
+from depthsvc.server.keys import api_keys
+from depthsvc.server.metrics import Metrics
 from depthsvc.settings import Settings
 
 
-@dataclass(frozen=True)
 class Service:
     """One running service."""
 
-    settings: Settings
-    model: PreparedModel
-    pool: WorkerPool
-    started: float = field(default_factory=time.monotonic)
+    def __init__(self, settings: Settings, model: PreparedModel, pool: WorkerPool) -> None:
+        """Raises ConfigurationError if the file of API keys cannot be used."""
+        self.settings = settings
+        self.model = model
+        self.pool = pool
+        self.api_keys = api_keys(settings)
+        self.metrics = Metrics(pool, model)
+        self.uploads = buffers.uploads(settings.max_buffered_bytes, settings.client_timeout_s)
+        self.answers = buffers.answers(settings.max_buffered_bytes, settings.client_timeout_s)
+        self.started = time.monotonic()
+        self.draining = False
+        """Whether the service is about to end: it finishes what it has accepted and takes nothing more."""
+        self.accepted = 0
+        """Photos that are being received or computed."""
 
     @property
     def ready(self) -> bool:
-        """Whether every worker is warm."""
-        return self.pool.warm == self.pool.workers
+        """Whether every worker is warm and photos are taken."""
+        return self.pool.warm == self.pool.workers and not self.draining
+
+    @property
+    def retry_after_s(self) -> int:
+        """When a photo that is refused now may be worth another try, in whole seconds."""
+        return max(1, math.ceil(self.pool.expected_wait_s))
+
+    @contextmanager
+    def accept(self) -> Iterator[None]:
+        """One photo, from before it is received until it is computed. Raises Unavailable, or its kind QueueFull."""
+        if self.draining:
+            raise Unavailable("The service is shutting down. Try again later.")
+        self.pool.check_room()
+        self.accepted += 1
+        try:
+            yield
+        finally:
+            self.accepted -= 1
 
 
 async def service_of(request: Request) -> Service:

@@ -1,0 +1,40 @@
+"""How this process logs: one event a line, JSON for machines and coloured for a terminal, with the request's id."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+from structlog.typing import Processor
+
+from depthsvc.settings import LogFormat
+
+_CHATTY = {"httpx": logging.WARNING, "uvicorn.error": logging.ERROR}
+"""Loggers of libraries whose everyday messages say nothing to an operator, or let clients fill the log."""
+
+
+def configure(level: str, format: LogFormat) -> None:
+    """Send everything that is logged to standard error. What is in structlog's context variables is in every line."""
+    as_json = format is LogFormat.JSON or (format is LogFormat.AUTO and not sys.stderr.isatty())
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.ExtraAdder(),
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+        ],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(as_json=as_json)],
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name, quieter in _CHATTY.items():
+        logging.getLogger(name).setLevel(quieter)
+
+
+def _rendering(*, as_json: bool) -> list[Processor]:
+    if as_json:
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]

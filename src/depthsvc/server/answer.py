@@ -1,0 +1,43 @@
+"""An answer on its way to the client, who may be slow, or gone, or not want it after all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from fastapi import Response
+from starlette.types import Receive, Scope, Send
+
+from depthsvc.server.buffers import Buffer
+
+_CHUNK = 1 << 18
+"""Bytes handed to the connection at a time; it takes the next when it has sent most of them."""
+
+
+class BufferedResponse(Response):
+    """A body that counts in a buffer until the client has taken it. A client that stops taking is cut off."""
+
+    def __init__(self, body: bytes, *, buffer: Buffer, media_type: str, headers: Mapping[str, str]) -> None:
+        super().__init__(body, media_type=media_type, headers=headers)
+        self._buffer = buffer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._buffer.hold() as hold:
+            try:
+                async with hold.transfer(longest_s=math.inf):
+                    hold.add(len(self.body))
+                    await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                    for start in range(0, len(self.body), _CHUNK):
+                        chunk = bytes(self.body[start : start + _CHUNK])
+                        more = start + _CHUNK < len(self.body)
+                        await send({"type": "http.response.body", "body": chunk, "more_body": more})
+                        hold.moved()
+            except TimeoutError:
+                await _cut_off(scope, receive)
+
+
+async def _cut_off(scope: Scope, receive: Receive) -> None:
+    """Close the connection, and wait until it is closed."""
+    scope["state"]["abort"]()
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,18 @@
+"""GET /metrics."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from depthsvc.server.service import CurrentService
+
+router = APIRouter(tags=["health"])
+
+
+@router.get(
+    "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+)
+async def metrics(service: CurrentService) -> Response:
+    """What the service counts and measures, in Prometheus's text format."""
+    return Response(generate_latest(service.metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
