@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -107,13 +109,35 @@ class RunningService:
     process: subprocess.Popen[str]
     url: str
     announcement: str
+    log: Path
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=60)
 
+    def workers(self) -> list[int]:
+        """Process ids of the workers, one that is just starting included: the children of the fork server."""
+        me = psutil.Process(self.process.pid)
+        return [child.pid for server in me.children() for child in server.children()]
+
+    def family(self) -> list[psutil.Process]:
+        """All processes of the service, itself included."""
+        me = psutil.Process(self.process.pid)
+        return [me, *me.children(recursive=True)]
+
+    def memory(self) -> int:
+        """Bytes of memory that all of them hold, pages they share counted once."""
+        total = 0
+        for process in self.family():
+            with suppress(psutil.NoSuchProcess):
+                total += process.memory_full_info().pss
+        return total
+
+
+StartService = Callable[..., RunningService]
+
 
 @pytest.fixture(scope="session")
-def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RunningService]]:
+def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartService]:
     """Starts services with the given options on free ports, and ends them after the tests."""
     started: list[subprocess.Popen[str]] = []
 
@@ -132,7 +156,7 @@ def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
         announcement = "".join(process.stdout.readline() for _ in range(4))
         address = re.search(r"http://\S+", announcement)
         assert address, f"the service did not start:\n{log.read_text()}"
-        return RunningService(process, address.group(), announcement)
+        return RunningService(process, address.group(), announcement, log)
 
     yield start
     for process in started:
@@ -144,7 +168,7 @@ def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
 
 
 @pytest.fixture(scope="session")
-def service(start_service: Callable[..., RunningService], checkpoint: Checkpoint) -> RunningService:
+def service(start_service: StartService, checkpoint: Checkpoint) -> RunningService:
     """A service of two workers with MiDaS_small of deterministic weights."""
     return start_service(*checkpoint.options, "--workers", "2", "--worker-threads", "1")
 

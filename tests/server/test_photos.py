@@ -4,9 +4,7 @@ import io
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 import httpx
 import numpy as np
@@ -210,7 +208,7 @@ def test_bodies_without_a_photo_are_explained(client: httpx.Client, photo_png: b
 def test_a_killed_worker_costs_nobody_an_answer(service: RunningService, photo_png: bytes) -> None:
     with ThreadPoolExecutor(6) as threads, service.client() as client:
         answers = threads.map(partial(_depth_status, service, photo_png), [512] * 12)
-        os.kill(_workers_of(service)[0], signal.SIGKILL)
+        os.kill(service.workers()[0], signal.SIGKILL)
         assert list(answers) == [200] * 12
         until(lambda: client.get("/health").status_code == 200)
         assert client.get("/health").json()["workers"]["warm"] == 2
@@ -228,13 +226,3 @@ def _depth_status(service: RunningService, photo: bytes, input_size: int) -> int
     """The status that a client of its own gets for a photo."""
     with service.client() as client:
         return client.post("/depth", files={"image": photo}, params={"input_size": input_size}).status_code
-
-
-def _workers_of(service: RunningService) -> list[int]:
-    """Process ids of a service's workers: the children of its fork server."""
-    parents = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
-    servers = {pid for pid, parent in parents.items() if parent == service.process.pid}
-    return [pid for pid, parent in parents.items() if parent in servers]

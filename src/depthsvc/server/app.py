@@ -10,7 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from depthsvc import __version__
 from depthsvc.server import health, models, page, photos, problems, prometheus
 from depthsvc.server.access import require_api_key
-from depthsvc.server.middleware import BodyLimitMiddleware, RequestMiddleware
+from depthsvc.server.middleware import AdmissionMiddleware, BodyLimitMiddleware, RequestMiddleware
 from depthsvc.server.service import Service
 
 _DESCRIPTION = """\
@@ -56,4 +56,8 @@ def _middleware(service: Service) -> list[Middleware]:
                 expose_headers=[*photos.HEADERS, "Retry-After"],
             )
         )
-    return [*layers, Middleware(BodyLimitMiddleware, max_bytes=service.settings.max_upload_bytes)]
+    return [
+        *layers,
+        Middleware(AdmissionMiddleware, service=service),
+        Middleware(BodyLimitMiddleware, max_bytes=service.settings.max_upload_bytes),
+    ]

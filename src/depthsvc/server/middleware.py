@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
 
-from depthsvc.errors import BodyTooLarge, ClientDisconnected
-from depthsvc.server.problems import unforeseen
+from depthsvc.errors import BodyTooLarge, ClientDisconnected, RequestError
+from depthsvc.server.photos import PHOTO_PATHS
+from depthsvc.server.problems import error_response, unforeseen
 from depthsvc.server.service import Service
 
 logger = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class RequestMiddleware:
 
     def _account(self, scope: Scope, status: int, sent: int, seconds: float) -> None:
         code = get_contextvars().get("code")
-        self.service.metrics.observe_request(scope["method"], _route(scope), status, seconds, code)
+        self.service.metrics.observe_request(scope["method"], _label(scope), status, seconds, code)
         client = scope.get("client") or ("", 0)
         logger.info(
             "request",
@@ -100,12 +101,31 @@ class RequestMiddleware:
         )
 
 
-def _route(scope: Scope) -> str:
-    """The route's own path, so that clients cannot make up labels for the metrics."""
-    path = getattr(scope.get("route"), "path", None)
-    if path is not None:
-        return str(path)
-    return "/static" if scope["path"].startswith("/static/") else "unmatched"
+def _label(scope: Scope) -> str:
+    """The path as a label of the metrics: clients must not be able to make up any."""
+    if "endpoint" in scope or scope["path"] in PHOTO_PATHS:
+        return "/static" if scope["path"].startswith("/static/") else str(scope["path"])
+    return "unmatched"
+
+
+class AdmissionMiddleware:
+    """Refuses a photo for which there is no room before any of it is read.
+
+    The route would refuse it as well, but a crowded service refuses more than it takes and cannot spend as much on it.
+    """
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self.app = app
+        self.service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in PHOTO_PATHS:
+            try:
+                self.service.check_room()
+            except RequestError as error:
+                await error_response(Request(scope), error)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
 
 
 class BodyLimitMiddleware:

@@ -19,6 +19,9 @@ from depthsvc.server.service import CurrentService, Service
 
 router = APIRouter(tags=["depth"])
 
+PHOTO_PATHS = frozenset({"/upload", "/depth"})
+"""Where photos are sent."""
+
 _DEADLINE_MARGIN_S = 1.0
 """The pool keeps deadlines itself as long as it has workers; only later is it taken to have none."""
 

@@ -67,6 +67,11 @@ def problem_response(
 
 async def _on_request_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestError)
+    return error_response(request, error)
+
+
+def error_response(request: Request, error: RequestError) -> JSONResponse:
+    """The answer to a request that cannot be answered otherwise."""
     headers = {}
     if isinstance(error, (Unavailable, DeadlineExceeded)):
         headers["Retry-After"] = str(request.app.state.service.retry_after_s)

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -19,9 +19,23 @@ HEAD_S = 15.0
 LINGER_S = 15.0
 """Longest time for which the rest of a request is read and dropped that has been answered already."""
 
+LAST_CALL_S = 0.5
+"""Longest time for which an idle connection stays open when the service ends: a request may be on its way."""
+
 
 class _HeadTooLarge(Exception):
     """Leaves the parser as its callback's error."""
+
+
+class _GentlyClosing:
+    """A transport for one answer, whose end closes the connection in another way."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self._transport = transport
+        self.close = close
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -39,6 +53,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._receiving = False
         """Whether a request has begun and its body has not ended."""
+        self._closing = False
+        """Whether the answer was the last one and only the rest of its request is waited for."""
         self._parsed_head_bytes = 0
         self._head_bytes = 0
         """Those of the pieces after the one in which the request began."""
@@ -104,17 +120,36 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._end_never()
         super().on_headers_complete()
+        self.cycle.transport = cast(asyncio.Transport, _GentlyClosing(self.transport, self._close_gently))
 
     def on_message_complete(self) -> None:
         self._receiving = False
         super().on_message_complete()
-        if self._answered:
+        if self._closing:
+            self.transport.close()
+        elif self._answered:
             self._end_after(self.timeout_keep_alive, self.transport.close)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self._receiving and self._answered:
             self._end_after(LINGER_S, self.transport.close)
+
+    def _close_gently(self) -> None:
+        """Close once the request is here to its end. Closing earlier resets the connection, and a client that is
+        still sending may then never see its answer."""
+        if self._receiving and self.transport.can_write_eof():
+            self._closing = True
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+
+    def shutdown(self) -> None:
+        """Finish what is under way; a client that is just sending a request still gets an answer."""
+        if self._idle:
+            self._end_after(LAST_CALL_S, self.transport.close)
+        elif not self._answered:
+            super().shutdown()
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import FrameType
 
 import uvicorn
@@ -45,7 +47,7 @@ def serve(settings: Settings) -> None:
     ) as pool:
         service = Service(settings, model, pool)
         pool.wait_until_warm()
-        server = _Server(service, announce=lambda: _announce(settings, model, listening))
+        server = _Server(service, listening, announce=lambda: _announce(settings, model, listening))
         server.run(sockets=[listening])
         logger.info("stopped")
     if server.force_exit:
@@ -60,20 +62,26 @@ def _exit(*_: object) -> None:
 class _Server(uvicorn.Server):
     """Ends in two steps: it first refuses photos while those it has accepted are finished, then stops listening."""
 
-    def __init__(self, service: Service, announce: Callable[[], None]) -> None:
+    def __init__(self, service: Service, listening: socket.socket, announce: Callable[[], None]) -> None:
         """`announce` is called once it listens."""
         settings = service.settings
-        protocol = BoundedProtocol.bounded(
+        self._protocol = BoundedProtocol.bounded(
             stall_s=settings.client_timeout_s,
             max_connections=settings.max_connections,
             on_refusal=service.metrics.count_refusal,
         )
         super().__init__(
             uvicorn.Config(
-                create_app(service), http=protocol, ws="none", log_config=None, access_log=False, server_header=False
+                create_app(service),
+                http=self._protocol,
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
             )
         )
         self._service = service
+        self._listening = listening
         self._announce = announce
         self._drained_by = math.inf
         """When draining is over at the latest, on time.monotonic()'s clock."""
@@ -96,6 +104,27 @@ class _Server(uvicorn.Server):
             self.config.timeout_graceful_shutdown = max(0, math.ceil(left_s))
             self.should_exit = True
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening without a reset for those who have just connected, then as uvicorn does."""
+        with self._listening.dup() as last:
+            last.setblocking(False)
+            for server in self.servers:
+                server.close()
+            self._listening.close()
+            waiting = list(_accepted(last))
+        for connection in waiting:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: self._protocol(self.config, self.server_state, self.lifespan.state), connection
+            )
+        await super().shutdown(sockets)
+
+
+def _accepted(listening: socket.socket) -> Iterator[socket.socket]:
+    """The connections that wait at a non-blocking socket."""
+    with suppress(BlockingIOError):
+        while True:
+            yield listening.accept()[0]
 
 
 def prepare_apart(model: ResolvedModel, settings: Settings) -> PreparedModel:

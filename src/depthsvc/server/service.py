@@ -47,12 +47,16 @@ class Service:
         """When a photo that is refused now may be worth another try, in whole seconds."""
         return max(1, math.ceil(self.pool.expected_wait_s))
 
-    @contextmanager
-    def accept(self) -> Iterator[None]:
-        """One photo, from before it is received until it is computed. Raises Unavailable, or its kind QueueFull."""
+    def check_room(self) -> None:
+        """Raise Unavailable, or its kind QueueFull, if no photo can be taken now."""
         if self.draining:
             raise Unavailable("The service is shutting down. Try again later.")
         self.pool.check_room()
+
+    @contextmanager
+    def accept(self) -> Iterator[None]:
+        """One photo, from before it is received until it is computed. Raises as `check_room` does."""
+        self.check_room()
         self.accepted += 1
         try:
             yield

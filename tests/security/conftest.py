@@ -1,0 +1,29 @@
+"""What the attacks share."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import RunningService, StartService, encoded
+from tests.parity import photo
+from tests.security.load import request_bytes
+
+OPTIONS = ("--model", "embedded", "--workers", "2", "--worker-threads", "1")
+
+
+@pytest.fixture(scope="session")
+def target(start_service: StartService) -> RunningService:
+    """A service that is attacked over and over and must not care."""
+    return start_service(*OPTIONS)
+
+
+@pytest.fixture(scope="session")
+def jpeg() -> bytes:
+    """A JPEG photo of 1280 x 960."""
+    return encoded(photo(960, 1280), "JPEG", quality=90)
+
+
+@pytest.fixture(scope="session")
+def upload(jpeg: bytes) -> bytes:
+    """A whole request that uploads it."""
+    return request_bytes(jpeg)

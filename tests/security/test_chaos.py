@@ -1,0 +1,81 @@
+"""Workers are killed while the service is busy."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from tests.conftest import StartService, until
+from tests.security.conftest import OPTIONS
+from tests.security.load import Tally, closed_load
+
+
+@pytest.mark.parametrize("seconds", [5, pytest.param(60, marks=pytest.mark.long)])
+def test_a_worker_is_killed_every_second(start_service: StartService, upload: bytes, seconds: int) -> None:
+    service = start_service(*OPTIONS)
+
+    async def kill_one_a_second() -> None:
+        for _ in range(seconds):
+            await asyncio.sleep(1)
+            os.kill(random.choice(service.workers()), signal.SIGKILL)
+
+    async def chaos() -> Tally:
+        load, _ = await asyncio.gather(
+            closed_load(service.url, upload, clients=8, seconds=seconds + 1), kill_one_a_second()
+        )
+        return load
+
+    tally = asyncio.run(chaos())
+    print(dict(tally.statuses))
+    assert set(tally.statuses) <= {200, 503}
+    assert len(tally.of(200)) >= 0.99 * len(tally.replies)
+    with service.client() as client:
+        until(lambda: client.get("/health").status_code == 200)
+
+
+def test_nothing_outlives_a_killed_service(start_service: StartService, upload: bytes) -> None:
+    service = start_service(*OPTIONS)
+    family = service.family()
+    busy, stuck = service.workers()
+    os.kill(stuck, signal.SIGSTOP)
+    assert len(family) >= 4
+    service.process.kill()
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+    assert busy not in psutil.pids() or psutil.Process(busy).status() == psutil.STATUS_ZOMBIE
+
+
+def test_nothing_outlives_a_service_killed_while_it_starts() -> None:
+    process = subprocess.Popen([sys.executable, "-m", "depthsvc", "serve", "--port", "0", *OPTIONS])
+    me = psutil.Process(process.pid)
+    until(lambda: len(me.children(recursive=True)) >= 3)  # the fork server, its resource tracker and a child
+    family = me.children(recursive=True)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_a_worker_that_keeps_dying_turns_readiness_red_and_comes_back(start_service: StartService) -> None:
+    service = start_service(*OPTIONS)
+    with service.client() as client:
+        for _ in range(4):
+            for pid in service.workers():
+                os.kill(pid, signal.SIGKILL)
+            until(lambda: client.get("/health").status_code == 503)
+            until(lambda: len(service.workers()) == 2)
+        assert client.get("/health").status_code == 503
+        assert client.get("/health/live").status_code == 200
+        until(lambda: client.get("/health").status_code == 200)
+        metrics = client.get("/metrics").text
+    killed = next(
+        line for line in metrics.splitlines() if line.startswith('depthsvc_worker_restarts_total{cause="kill')
+    )
+    assert float(killed.split()[1]) >= 2
