@@ -19,6 +19,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,8 @@ class WorkerConfig:
 
 @dataclass
 class _Job:
-    data: bytes | bytearray
+    photo: list[bytes | bytearray]
+    """The photo's bytes, or nothing once the job is over: a cancelled job stays in the queue until its turn comes."""
     options: Options
     deadline: float
     """On time.monotonic()'s clock."""
@@ -96,9 +98,6 @@ class _Job:
     def fail(self, error: Exception) -> None:
         with suppress(InvalidStateError):
             self.future.set_exception(error)
-
-    def forget_data(self, _: Future[Answer]) -> None:
-        self.data = b""
 
 
 class _WorkerDied(Exception):
@@ -143,7 +142,7 @@ class _Worker:
         watchdog.start()
         try:
             self._connection.send(job.options)
-            self._connection.send_bytes(job.data)
+            self._connection.send_bytes(job.photo[0])
             reply: Answer | Exception = self._connection.recv()
             body = b"" if isinstance(reply, Exception) else self._connection.recv_bytes()
         except (EOFError, OSError) as error:
@@ -295,16 +294,16 @@ class WorkerPool:
         Cancelling the future takes the photo out of the queue, or does nothing if a worker has it. Raises
         QueueFull at once if as many photos wait as may, and Unavailable when the pool is closing.
         """
-        job = _Job(data, options, time.monotonic() + deadline_s)
+        job = _Job([data], options, time.monotonic() + deadline_s)
         with self._lock:
             self.check_room()
             self._accepted += 1
-            job.future.add_done_callback(self._forget)
-            job.future.add_done_callback(job.forget_data)
+            job.future.add_done_callback(partial(self._forget, job.photo))
             self.jobs.add(job)
         return job.future
 
-    def _forget(self, _: Future[Answer]) -> None:
+    def _forget(self, photo: list[bytes | bytearray], _: Future[Answer]) -> None:
+        photo.clear()
         with self._lock:
             self._accepted -= 1
 

@@ -5,7 +5,6 @@ Importing this module imports everything a worker needs, so that the fork server
 
 from __future__ import annotations
 
-import ctypes
 import os
 import traceback
 from contextlib import suppress
@@ -16,17 +15,11 @@ import cv2
 import torch
 
 from depthsvc.errors import DepthServiceError, RequestError
+from depthsvc.memory import bound_heap
 from depthsvc.options import Options
 from depthsvc.pipeline import Pipeline
 from depthsvc.pool import WorkerConfig
 
-# glibc's names for options of mallopt, from malloc.h
-_M_TRIM_THRESHOLD = -1
-_M_MMAP_THRESHOLD = -3
-_M_ARENA_MAX = -8
-_LARGE_BLOCK = 16 << 20
-"""Blocks of this many bytes or more go back to the system as soon as they are freed. Photos are larger than this, the
-network's own arrays are not: at 1 MB inference took 1.4 times as long, at 16 MB no longer than without a bound."""
 _CACHED_PRIMITIVES = 256
 """oneDNN keeps this many compiled operations; each shape of photo needs its own."""
 
@@ -38,7 +31,8 @@ def serve(connection: Connection, config: WorkerConfig) -> None:
     options, pickled, and the photo's bytes, and sends an Answer with an empty body followed by the body's bytes, or
     an Exception.
     """
-    _bound_memory()
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_CACHED_PRIMITIVES))
+    bound_heap()
     try:
         pipeline = _open(config)
     except Exception as error:
@@ -49,16 +43,6 @@ def serve(connection: Connection, config: WorkerConfig) -> None:
         while True:
             options: Options = connection.recv()
             _reply(connection, pipeline, connection.recv_bytes(), options)
-
-
-def _bound_memory() -> None:
-    """Keep what one large photo needed from staying with the process."""
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_CACHED_PRIMITIVES))
-    with suppress(OSError, AttributeError):  # another C library than glibc
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_ARENA_MAX, 2)
-        mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
-        mallopt(_M_TRIM_THRESHOLD, 4 * _LARGE_BLOCK)
 
 
 def _open(config: WorkerConfig) -> Pipeline:

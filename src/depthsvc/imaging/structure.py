@@ -14,6 +14,8 @@ MAX_SCANS = 100
 """Scans of a progressive JPEG; encoders write about ten."""
 MAX_SCANNED_PIXELS = 1_000_000_000
 """Scans times pixels. Measured: the decoder needs 1.5 s for so many when the scans are empty."""
+MAX_FILL = 65_536
+"""Bytes of a JPEG between one segment and the next, which a decoder skips one by one."""
 _MAX_TEXT = 1 << 20
 """Longest text chunk of a PNG that is kept, in bytes. EXIF can be in one."""
 
@@ -28,7 +30,9 @@ def check_jpeg_segments(data: bytes) -> None:
     """Raise BrokenImage if what precedes the first scan is in more than MAX_SEGMENTS pieces."""
     position = 2
     for _ in range(MAX_SEGMENTS):
-        position = data.find(b"\xff", position)
+        end, position = position, data.find(b"\xff", position)
+        if position - end > MAX_FILL:
+            raise BrokenImage("The JPEG file has too much between its segments. Save it again with another program.")
         if position < 0 or position + 4 > len(data) or data[position + 1] == _JPEG_START_OF_SCAN:
             return
         marker = data[position + 1]

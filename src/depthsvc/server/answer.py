@@ -34,6 +34,8 @@ class BufferedResponse(Response):
                         hold.moved()
             except TimeoutError:
                 await _cut_off(scope, receive)
+            finally:
+                self.body = b""  # a traceback that still refers to this would keep it
 
 
 async def _cut_off(scope: Scope, receive: Receive) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
@@ -18,6 +18,9 @@ from depthsvc.errors import (
     UnsupportedMediaType,
 )
 from depthsvc.server.buffers import Hold
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 FIELDS = ("image", "file")
 MAX_PARTS = 32
@@ -102,48 +105,58 @@ class _BarePhoto:
 
 
 class _FormPhoto:
-    """The photo of a multipart form. Whatever else the form carries is parsed and dropped."""
+    """A multipart form with a photo in one of its fields."""
 
     def __init__(self, boundary: bytes) -> None:
-        """Raises FormParserError for an impossible boundary, as `write` does for a body that is none."""
-        self._photo: bytearray | None = None
-        self._target: bytearray | None = None
-        """Where the present part goes."""
-        self._parts = 0
-        self._header = (bytearray(), bytearray())
-        self._disposition = b""
-        self._complete = False
+        """Raises MalformedBody for an impossible boundary. `write` raises FormParserError."""
+        self._fields = _Fields()
         try:
-            self._parser = MultipartParser(
-                boundary,
-                {
-                    "on_part_begin": self._begin_part,
-                    "on_header_field": self._header_name,
-                    "on_header_value": self._header_value,
-                    "on_header_end": self._end_header,
-                    "on_headers_finished": self._end_headers,
-                    "on_part_data": self._part_data,
-                    "on_end": self._end,
-                },
-            )
+            self._parser = MultipartParser(boundary, self._fields.callbacks())
         except FormParserError as error:
             raise MalformedBody(f"The boundary of the multipart body cannot be used: {error}.") from error
 
     def write(self, chunk: bytes) -> int:
         """Take some of the body and tell how many bytes of it are kept."""
-        before = len(self._photo or b"")
+        before = len(self._fields.photo or b"")
         self._parser.write(chunk)
-        return len(self._photo or b"") - before
+        return len(self._fields.photo or b"") - before
 
     def finish(self) -> bytearray:
         """Raises MalformedBody or MissingImage."""
-        if not self._complete:
+        if not self._fields.complete:
             raise MalformedBody("The multipart body is cut off before its last boundary. Send all of it.")
-        if self._photo is None:
+        if self._fields.photo is None:
             raise MissingImage(
                 "The form has no field `image`. Send the photo as a file in it: curl -F image=@photo.jpg"
             )
-        return self._photo
+        return self._fields.photo
+
+
+class _Fields:
+    """Keeps the photo of a form that is being parsed and drops whatever else the form carries.
+
+    It does not know its parser: the two would keep each other, and the photo, alive until the next garbage collection.
+    """
+
+    def __init__(self) -> None:
+        self.photo: bytearray | None = None
+        self.complete = False
+        self._target: bytearray | None = None
+        """Where the present part goes."""
+        self._parts = 0
+        self._header = (bytearray(), bytearray())
+        self._disposition = b""
+
+    def callbacks(self) -> MultipartCallbacks:
+        return {
+            "on_part_begin": self._begin_part,
+            "on_header_field": self._header_name,
+            "on_header_value": self._header_value,
+            "on_header_end": self._end_header,
+            "on_headers_finished": self._end_headers,
+            "on_part_data": self._part_data,
+            "on_end": self._end,
+        }
 
     def _begin_part(self) -> None:
         self._parts += 1
@@ -173,13 +186,13 @@ class _FormPhoto:
             raise MissingImage(
                 f"The field `{name}` is text. Send it as a file, with a file name: curl -F {name}=@photo.jpg"
             )
-        if self._photo is not None:
+        if self.photo is not None:
             raise MalformedBody("The form carries more than one photo. Send one photo a request.")
-        self._target = self._photo = bytearray()
+        self._target = self.photo = bytearray()
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         if self._target is not None:
             self._target += memoryview(data)[start:end]
 
     def _end(self) -> None:
-        self._complete = True
+        self.complete = True

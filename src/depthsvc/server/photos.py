@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -91,9 +93,8 @@ async def depth(request: Request, service: CurrentService, options: Annotated[De
 
 async def _answer(request: Request, service: Service, options: Options) -> Response:
     with service.accept(), service.uploads.hold() as hold:
-        data = await photo_bytes(request, hold)
         deadline_s = service.settings.deadline_s
-        computing = service.pool.submit(data, options, deadline_s=deadline_s)
+        computing = service.pool.submit(await photo_bytes(request, hold), options, deadline_s=deadline_s)
         answer = await _computed(request, computing, deadline_s + _DEADLINE_MARGIN_S)
     service.metrics.observe_stages(answer.seconds)
     bind_contextvars(
@@ -104,21 +105,33 @@ async def _answer(request: Request, service: Service, options: Options) -> Respo
 
 async def _computed(request: Request, computing: Future[Answer], longest_s: float) -> Answer:
     """What the pool makes of a photo. Once the client has gone, a photo that still waits is not computed."""
-    answer = asyncio.wrap_future(computing)
+    ready = asyncio.ensure_future(_done(computing))
     gone = asyncio.ensure_future(_disconnected(request))
     try:
-        either: set[asyncio.Future[Any]] = {answer, gone}
-        await asyncio.wait(either, timeout=longest_s, return_when=asyncio.FIRST_COMPLETED)
-        if answer.done():
-            return answer.result()
+        await asyncio.wait({ready, gone}, timeout=longest_s, return_when=asyncio.FIRST_COMPLETED)
+        if computing.done():
+            return computing.result()
         if gone.done():
             raise errors.ClientDisconnected("The client closed the connection before its photo was computed.")
         raise errors.DeadlineExceeded("No worker was free before the deadline. Try again later.")
     except asyncio.CancelledError as error:  # by uvicorn, when the time to drain is over
         raise errors.Unavailable("The service has shut down. Try again later.") from error
     finally:
-        answer.cancel()
+        computing.cancel()
+        ready.cancel()
         gone.cancel()
+
+
+async def _done(computing: Future[Answer]) -> None:
+    """Wait for a future of the pool. asyncio.wrap_future would tie a knot that keeps large answers in memory."""
+    done = asyncio.Event()
+    computing.add_done_callback(partial(_set_from_thread, asyncio.get_running_loop(), done))
+    await done.wait()
+
+
+def _set_from_thread(loop: asyncio.AbstractEventLoop, done: asyncio.Event, _: Future[Answer]) -> None:
+    with suppress(RuntimeError):  # the loop has ended
+        loop.call_soon_threadsafe(done.set)
 
 
 async def _disconnected(request: Request) -> None:

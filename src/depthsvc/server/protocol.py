@@ -14,11 +14,6 @@ from depthsvc.errors import ClientTimeout, HeadersTooLarge, MalformedRequest, Re
 
 MAX_HEAD_BYTES = 32_768
 """Longest request line and headers together."""
-HEAD_S = 15.0
-"""Longest time from a connection's start, or a request's first byte, to the end of its headers."""
-LINGER_S = 15.0
-"""Longest time for which the rest of a request is read and dropped that has been answered already."""
-
 LAST_CALL_S = 0.5
 """Longest time for which an idle connection stays open when the service ends: a request may be on its way."""
 
@@ -45,6 +40,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     stall_s: float
+    """Longest time for a request's headers, for the rest of a request that has been answered already, and in which a
+    client may take nothing of its answer."""
     max_connections: int
     on_refusal: Callable[[str], None]
 
@@ -74,7 +71,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.connections) > self.max_connections:
             self._refuse(Unavailable("The service has as many connections as it takes. Try again later."))
         else:
-            self._end_after(HEAD_S, self._too_slow)
+            self._end_after(self.stall_s, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_never()
@@ -85,7 +82,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._idle and self._deadline is None:
-            self._end_after(HEAD_S, self._too_slow)
+            self._end_after(self.stall_s, self._too_slow)
         began_before = self._in_head
         super().data_received(data)
         if began_before and self._in_head:
@@ -106,7 +103,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.scope["state"]["abort"] = self.transport.abort
         self._in_head = self._receiving = True
         self._parsed_head_bytes = self._head_bytes = 0
-        self._end_after(HEAD_S, self._too_slow)
+        self._end_after(self.stall_s, self._too_slow)
 
     def on_url(self, url: bytes) -> None:
         self._count_head(len(url))
@@ -133,7 +130,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self._receiving and self._answered:
-            self._end_after(LINGER_S, self.transport.close)
+            self._end_after(self.stall_s, self.transport.close)
 
     def _close_gently(self) -> None:
         """Close once the request is here to its end. Closing earlier resets the connection, and a client that is
@@ -173,7 +170,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         if self._receiving:
-            self._refuse(ClientTimeout(f"The request's headers did not arrive within {HEAD_S:g} s."))
+            self._refuse(ClientTimeout(f"The request's headers did not arrive within {self.stall_s:g} s."))
         else:
             self.transport.close()
 

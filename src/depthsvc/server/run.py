@@ -15,6 +15,7 @@ from types import FrameType
 import uvicorn
 
 from depthsvc.errors import ConfigurationError, ModelError
+from depthsvc.memory import bound_heap
 from depthsvc.model.loading import PreparedModel, ResolvedModel, prepare, resolve
 from depthsvc.pool import WorkerConfig, WorkerPool
 from depthsvc.processes import run_in_child, start_fork_server
@@ -33,6 +34,7 @@ def serve(settings: Settings) -> None:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
+    bound_heap()
     listening = _listen(settings.host, settings.port)
     start_fork_server()
     resolved = resolve(settings.model, settings.weights_locations)
