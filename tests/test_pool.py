@@ -17,7 +17,7 @@ from depthsvc.errors import BrokenImage, DeadlineExceeded, ModelError, QueueFull
 from depthsvc.model.loading import PreparedModel, prepare, resolve
 from depthsvc.options import DepthFormat, DepthOptions, HeatmapOptions
 from depthsvc.pipeline import Answer
-from depthsvc.pool import WorkerConfig, WorkerPool
+from depthsvc.pool import RestartCause, WorkerConfig, WorkerPool
 from depthsvc.settings import Settings
 from tests.conftest import Checkpoint, encoded, until
 
@@ -154,6 +154,49 @@ def test_closing_does_not_wait_for_a_worker_that_is_starting(model: PreparedMode
         starting = pool.started_pids[0]
         os.kill(starting, signal.SIGSTOP)
     until(lambda: not _exists(starting))
+
+
+def test_a_photo_goes_to_another_worker_at_once_when_its_own_dies(pool: WorkerPool, photo_png: bytes) -> None:
+    """It does not wait for a new worker to start: the other one takes it before what was already waiting."""
+    until(lambda: pool.warm == 2)
+    futures = [submit(pool, photo_png, input_size=1024) for _ in range(6)]
+    until(futures[1].running)
+    first = pool.pids[0]
+    os.kill(first, signal.SIGKILL)
+    wait(futures[:2])
+    assert not futures[5].done()
+    assert [future.result().shape for future in futures] == [(240, 320)] * 6
+    until(lambda: pool.warm == 2)
+
+
+def test_a_worker_that_died_unnoticed_is_no_try(pool: WorkerPool, photo_png: bytes) -> None:
+    until(lambda: pool.warm == 2)
+    before = pool.restarts[RestartCause.KILLED]
+    for _ in range(3):
+        for pid in pool.pids:
+            os.kill(pid, signal.SIGKILL)
+        assert submit(pool, photo_png, deadline_s=60).result().shape == (240, 320)
+    until(lambda: pool.warm == 2)
+    assert pool.restarts[RestartCause.KILLED] >= before + 3
+
+
+def test_the_expected_wait_follows_the_service_time(pool: WorkerPool, photo_png: bytes) -> None:
+    wait([submit(pool, photo_png, input_size=512) for _ in range(4)])
+    until(lambda: pool.in_flight == 0)
+    assert pool.expected_wait_s == 0
+    futures = [submit(pool, photo_png, input_size=512) for _ in range(4)]
+    assert 0.01 < pool.expected_wait_s < 60
+    wait(futures)
+
+
+def test_a_worker_is_replaced_after_so_many_photos(model: PreparedModel, photo_png: bytes) -> None:
+    with WorkerPool(config_of(model), workers=1, queue_size=8, max_photos_per_worker=2) as pool:
+        pool.wait_until_warm()
+        first = pool.pids[0]
+        assert [submit(pool, photo_png).result().shape for _ in range(5)] == [(240, 320)] * 5
+        until(lambda: pool.warm == 1)
+        assert pool.pids != [first]
+        assert pool.restarts == {RestartCause.RECYCLED: 2}
 
 
 def test_a_dead_fork_server_is_replaced(pool: WorkerPool, photo_png: bytes) -> None:

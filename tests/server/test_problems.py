@@ -2,61 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
-from concurrent.futures import Future
-from pathlib import Path
-from typing import Any, cast
-
-import httpx
 import pytest
 
 from depthsvc import errors
-from depthsvc.model.loading import PreparedModel
-from depthsvc.model.registry import OutputKind, registered
-from depthsvc.options import Options
-from depthsvc.pipeline import Answer
-from depthsvc.pool import RestartCause, WorkerPool
 from depthsvc.server import photos
-from depthsvc.server.app import create_app
-from depthsvc.server.service import Service
-from depthsvc.settings import Settings
-
-
-class FailingPool:
-    """Raises at once, gives a future that raises, or, with neither, a future that never ends."""
-
-    workers, warm, waiting, in_flight, queue_size, expected_wait_s = 2, 1, 3, 4, 64, 6.2
-
-    def __init__(self, at_once: Exception | None = None, later: Exception | None = None) -> None:
-        self.restarts = Counter({RestartCause.CRASHED: 3, RestartCause.KILLED: 2})
-        self.at_once = at_once
-        self.later = later
-        self.future: Future[Answer] = Future()
-
-    def check_room(self) -> None:
-        pass
-
-    def submit(self, data: bytes, options: Options, *, deadline_s: float) -> Future[Answer]:
-        if self.at_once:
-            raise self.at_once
-        if self.later:
-            self.future.set_exception(self.later)
-        return self.future
-
-
-def ask(pool: FailingPool, method: str = "POST", path: str = "/depth", **settings: Any) -> httpx.Response:
-    model = PreparedModel(
-        "m", registered("embedded").input, OutputKind.INVERSE_DEPTH, Path("m"), "torchscript", degraded=False
-    )
-    app = create_app(Service(Settings(**settings), model, cast(WorkerPool, pool)))
-
-    async def request() -> httpx.Response:
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            return await client.request(method, path, content=b"photo", headers={"Content-Type": "image/png"})
-
-    return asyncio.run(request())
+from tests.server.conftest import FailingPool, ask
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
@@ -10,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from depthsvc import __version__
 from depthsvc.server import health, models, page, photos, problems, prometheus
 from depthsvc.server.access import require_api_key
-from depthsvc.server.middleware import AdmissionMiddleware, BodyLimitMiddleware, RequestMiddleware
+from depthsvc.server.middleware import DOCS_PATH, AdmissionMiddleware, BodyLimitMiddleware, RequestMiddleware
 from depthsvc.server.service import Service
 
 _DESCRIPTION = """\
@@ -22,16 +24,12 @@ and shift are unknown, so values are no metres and those of two photos do not co
 def create_app(service: Service) -> FastAPI:
     """The ASGI application for a service whose pool is running."""
     settings = service.settings
-    app = FastAPIOffline(
-        title="depthsvc",
-        version=__version__,
-        description=_DESCRIPTION,
-        redirect_slashes=False,
-        redoc_url=None,
-        docs_url="/docs" if settings.docs else None,
-        openapi_url="/openapi.json" if settings.docs else None,
-        middleware=_middleware(service),
-    )
+    about = {"title": "depthsvc", "version": __version__, "description": _DESCRIPTION}
+    options: dict[str, Any] = {**about, "redirect_slashes": False, "middleware": _middleware(service)}
+    if settings.docs:
+        app = FastAPIOffline(docs_url=DOCS_PATH, redoc_url=None, **options)
+    else:
+        app = FastAPI(openapi_url=None, **options)
     app.state.service = service
     protected = [photos, models, *([prometheus] if settings.metrics else [])]
     for module in protected:

@@ -20,6 +20,7 @@ from depthsvc.server.service import Service
 logger = logging.getLogger(__name__)
 
 REQUEST_ID = "X-Request-ID"
+DOCS_PATH = "/docs"
 _ACCEPTABLE_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 
 _SECURITY_HEADERS = {
@@ -30,6 +31,11 @@ _SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 """For every answer that does not say otherwise."""
+_DOCS_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "frame-ancestors 'none'"
+)
+"""Swagger's page starts with a script of its own."""
 
 
 class RequestMiddleware:
@@ -62,7 +68,9 @@ class RequestMiddleware:
             nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self._set_headers(MutableHeaders(scope=message), request_id)
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID] = request_id
+                self._set_headers(headers, scope["path"])
             await send(message)
             sent += len(message.get("body", b""))
 
@@ -77,8 +85,9 @@ class RequestMiddleware:
         finally:
             self._account(scope, status or ClientDisconnected.status, sent, time.perf_counter() - started)
 
-    def _set_headers(self, headers: MutableHeaders, request_id: str) -> None:
-        headers[REQUEST_ID] = request_id
+    def _set_headers(self, headers: MutableHeaders, path: str) -> None:
+        if path == DOCS_PATH:
+            headers["Content-Security-Policy"] = _DOCS_POLICY
         for name, value in _SECURITY_HEADERS.items():
             headers.setdefault(name, value)
         if self.service.draining:
@@ -102,10 +111,10 @@ class RequestMiddleware:
 
 
 def _label(scope: Scope) -> str:
-    """The path as a label of the metrics: clients must not be able to make up any."""
-    if "endpoint" in scope or scope["path"] in PHOTO_PATHS:
-        return "/static" if scope["path"].startswith("/static/") else str(scope["path"])
-    return "unmatched"
+    """Where a request went, as a label of the metrics: clients must not be able to make up any."""
+    if "route" in scope or scope["path"] in PHOTO_PATHS:
+        return str(scope["path"])
+    return "static" if "endpoint" in scope else "unmatched"
 
 
 class AdmissionMiddleware:

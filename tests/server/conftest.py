@@ -1,0 +1,72 @@
+"""A service in this process whose pool does as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+
+from depthsvc.model.loading import PreparedModel
+from depthsvc.model.registry import OutputKind, registered
+from depthsvc.options import Options
+from depthsvc.pipeline import Answer
+from depthsvc.pool import RestartCause, WorkerPool
+from depthsvc.server.app import create_app
+from depthsvc.server.service import Service
+from depthsvc.settings import Settings
+
+
+class FailingPool:
+    """Raises at once, gives a future that raises, or, with neither, a future that never ends."""
+
+    workers, warm, waiting, in_flight, queue_size, expected_wait_s = 2, 1, 3, 4, 64, 6.2
+
+    def __init__(self, at_once: Exception | None = None, later: Exception | None = None) -> None:
+        self.restarts = Counter({RestartCause.CRASHED: 3, RestartCause.KILLED: 2})
+        self.at_once = at_once
+        self.later = later
+        self.future: Future[Answer] = Future()
+
+    def check_room(self) -> None:
+        pass
+
+    def submit(self, data: bytes, options: Options, *, deadline_s: float) -> Future[Answer]:
+        if self.at_once:
+            raise self.at_once
+        if self.later:
+            self.future.set_exception(self.later)
+        return self.future
+
+
+def ask(
+    pool: FailingPool,
+    method: str = "POST",
+    path: str = "/depth",
+    headers: dict[str, str] | None = None,
+    **settings: Any,
+) -> httpx.Response:
+    """What a service with this pool and these settings answers to one request."""
+    model = PreparedModel(
+        "m", registered("embedded").input, OutputKind.INVERSE_DEPTH, Path("m"), "torchscript", degraded=False
+    )
+    app = create_app(Service(Settings(**settings), model, cast(WorkerPool, pool)))
+
+    async def request() -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            headers_ = {"Content-Type": "image/png", **(headers or {})}
+            return await client.request(method, path, content=b"photo", headers=headers_)
+
+    return asyncio.run(request())
+
+
+def answered(body: bytes = b"heatmap") -> FailingPool:
+    """A pool that has this answer for every photo."""
+    pool = FailingPool()
+    seconds = {"queue": 0.002, "decode": 0.01, "infer": 0.1, "render": 0.02}
+    pool.future.set_result(Answer(body, "image/png", "uint8", (3, 4), 0.5, 9.0, "m", seconds))
+    return pool

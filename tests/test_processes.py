@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import os
+import signal
+from multiprocessing.connection import Connection
+
+import pytest
+
+from depthsvc.errors import ModelError
+from depthsvc.processes import run_in_child, start_child
+
+
+def product(a: int, b: int) -> tuple[int, int]:
+    return a * b, os.getpid()
+
+
+def failing() -> None:
+    raise ModelError("no such model")
+
+
+def killing_itself() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def echo(connection: Connection) -> None:
+    connection.send(connection.recv())
+
+
+def test_a_child_computes_in_a_process_of_its_own() -> None:
+    result, pid = run_in_child(product, 6, 7)
+    assert result == 42
+    assert pid != os.getpid()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_what_a_child_raises_is_raised() -> None:
+    with pytest.raises(ModelError, match="no such model"):
+        run_in_child(failing)
+
+
+def test_a_killed_child_is_reported() -> None:
+    with pytest.raises(ChildProcessError, match="was killed"):
+        run_in_child(killing_itself)
+
+
+def test_a_child_survives_the_signals_of_its_group_and_talks_over_its_connection() -> None:
+    process, connection = start_child(echo)
+    with connection:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if connection.poll(1):  # nothing comes before it is asked
+                raise AssertionError
+            os.kill(process.pid or 0, number)
+        connection.send("still here")
+        assert connection.recv() == "still here"
+    process.join(10)
+    assert process.exitcode == 0
