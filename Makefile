@@ -10,11 +10,13 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c co
 SOURCES := src tests training benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench clean
+.PHONY: help run test chaos soak lint format bench clean
 
 help:
 	@echo "make run     start the service and print its address (options: make run ARGS='--port 8000')"
 	@echo "make test    run the test suite"
+	@echo "make chaos   kill, flood, drain and fuzz the service for about 15 minutes"
+	@echo "make soak    send it 6,000 photos and see whether anything piles up"
 	@echo "make lint    check style and types"
 	@echo "make format  rewrite the sources in the project's style"
 	@echo "make bench   measure the service on this machine"
@@ -24,6 +26,12 @@ run: $(VENV)/.run
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest $(ARGS)
+
+chaos: $(VENV)/.dev
+	@$(BIN)/python -m pytest tests/security -s -m long -k "not piles_up" $(ARGS)
+
+soak: $(VENV)/.dev
+	@$(BIN)/python -m pytest tests/security -s -m long -k piles_up $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check $(SOURCES)

@@ -107,7 +107,7 @@ class Settings(BaseSettings):
         description="Longest time in which a client may send nothing of its request, or take nothing of its answer.",
     )
     max_buffered_mb: float = Field(
-        256.0,
+        128.0,
         gt=0,
         description="Memory for photos on their way in, and as much again for answers on their way out, in 10^6 bytes.",
     )

@@ -94,7 +94,9 @@ def to_network_input(pixels: NDArray[np.uint8], width: int, height: int, spec: I
         shrinks = height * width < pixels.shape[0] * pixels.shape[1]
         interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     for channel in range(3):
-        resized = cv2.resize(pixels[..., channel].astype(np.float32), (width, height), interpolation=interpolation)
+        plane = pixels[..., channel].astype(np.float32, order="C")  # OpenCV would copy another order once more
+        resized = cv2.resize(plane, (width, height), interpolation=interpolation)
+        del plane  # before the next one is made
         scale = np.float32(1 / (255 * spec.std[channel]))
         planes[0, channel] = resized * scale - np.float32(spec.mean[channel] / spec.std[channel])
     return planes

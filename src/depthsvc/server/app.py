@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from depthsvc import __version__
+from depthsvc.imaging.resize import ResizeRule
 from depthsvc.server import health, models, page, photos, problems, prometheus
 from depthsvc.server.access import require_api_key
 from depthsvc.server.middleware import DOCS_PATH, AdmissionMiddleware, BodyLimitMiddleware, RequestMiddleware
@@ -38,7 +39,21 @@ def create_app(service: Service) -> FastAPI:
         app.include_router(module.router)
     app.mount("/static", page.static_files(), name="static")
     problems.register(app)
+    if settings.docs:
+        _document_input_sizes(app.openapi(), service)
     return app
+
+
+def _document_input_sizes(document: dict[str, Any], service: Service) -> None:
+    """Say which sizes this service's model and settings allow."""
+    spec = service.model.input
+    bounds = {"multipleOf": spec.multiple, "minimum": spec.multiple, "maximum": service.settings.max_input_size}
+    if spec.rule is ResizeRule.STRETCH:
+        bounds = {"const": spec.size}
+    for path in photos.PHOTO_PATHS:
+        for parameter in document["paths"][path]["post"]["parameters"]:
+            if parameter["name"] == "input_size":
+                parameter["schema"]["anyOf"][0].update(bounds)
 
 
 def _middleware(service: Service) -> list[Middleware]:

@@ -26,19 +26,16 @@ FIELDS = ("image", "file")
 MAX_PARTS = 32
 LONGEST_UPLOAD_S = 300.0
 
-_PHOTO_FIELD = {"type": "string", "format": "binary", "description": "A JPEG, PNG or WebP photo."}
+_PHOTO = {"type": "string", "format": "binary"}
 OPENAPI_REQUEST_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
+        "description": "A JPEG, PNG or WebP photo, as a file in the form field `image` (or `file`), or bare.",
         "content": {
             "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": dict.fromkeys(FIELDS, _PHOTO_FIELD),
-                    "oneOf": [{"required": [name]} for name in FIELDS],
-                }
+                "schema": {"type": "object", "properties": {"image": _PHOTO}, "required": ["image"]},
             },
-            **{f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in ("jpeg", "png", "webp")},
+            **{f"image/{kind}": {"schema": _PHOTO} for kind in ("jpeg", "png", "webp")},
         },
     }
 }
