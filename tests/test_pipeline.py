@@ -92,3 +92,12 @@ def test_media_types_and_dtypes() -> None:
         ("application/x-npy", "float16"),
         ("image/png", "uint16"),
     ]
+
+
+@pytest.mark.parametrize(("width", "height"), [(400, 100), (100, 400), (1000, 50), (130, 97)])
+def test_the_network_never_sees_more_than_a_square_of_the_largest_input_size(width: int, height: int) -> None:
+    engine = FixedEngine(np.ones((1, 64, 64), np.float32))
+    pipeline = pipeline_of(engine, ResizeRule.LOWER_BOUND)
+    pipeline.answer(encoded(photo(height, width)), DepthOptions(input_size=128, size=OutputSize.MODEL))
+    assert engine.seen is not None
+    assert 64 * 64 <= engine.seen[0, 0].size <= 128 * 128

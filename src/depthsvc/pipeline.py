@@ -81,10 +81,18 @@ class Pipeline:
 
     def _infer(self, photo: Photo, input_size: int | None) -> DepthMap:
         """Depth on the network's own grid."""
-        spec = self.model.input
-        width, height = network_size(photo.width, photo.height, spec, self._checked_input_size(input_size))
-        values = self.model.inverse_depth(to_network_input(photo.pixels, width, height, spec))
+        width, height = self._network_size(photo, self._checked_input_size(input_size))
+        values = self.model.inverse_depth(to_network_input(photo.pixels, width, height, self.model.input))
         return DepthMap.of(values, self.model.name)
+
+    def _network_size(self, photo: Photo, size: int) -> tuple[int, int]:
+        """What the network sees, never more than a square of the largest input size: memory follows the area."""
+        spec = self.model.input
+        width, height = network_size(photo.width, photo.height, spec, size)
+        while width * height > self.max_input_size**2 and size > spec.size:
+            size -= spec.multiple
+            width, height = network_size(photo.width, photo.height, spec, size)
+        return width, height
 
     def _checked_input_size(self, input_size: int | None) -> int:
         spec = self.model.input

@@ -99,7 +99,10 @@ class Settings(BaseSettings):
         50.0, gt=0, le=178.0, description="Largest photo, in 10^6 pixels, checked before decoding."
     )
     max_input_size: int = Field(
-        1024, ge=32, le=4096, description="Largest `input_size` that a request may ask for, in pixels."
+        1024,
+        ge=32,
+        le=4096,
+        description="Largest `input_size` of a request, in pixels. The network never sees more than a square of it.",
     )
     client_timeout_s: float = Field(
         30.0,

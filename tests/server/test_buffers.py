@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from depthsvc.server import buffers
 from depthsvc.server.buffers import Buffer, Hold, answers, uploads
 
 
@@ -42,12 +43,38 @@ def test_the_oldest_upload_gives_way() -> None:
     assert asyncio.run(outcomes(uploads(100, stall_s=0.2), 30, 40, 50)) == ["evicted", "stalled", "stalled"]
 
 
-def test_the_largest_answer_gives_way() -> None:
+def test_of_the_slow_answers_the_largest_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffers, "_PATIENCE_S", 0.0)
     assert asyncio.run(outcomes(answers(100, stall_s=0.2), 30, 60, 20)) == ["stalled", "evicted", "stalled"]
 
 
 def test_what_is_too_large_alone_gives_way_itself() -> None:
-    assert asyncio.run(outcomes(answers(100, stall_s=0.2), 101)) == ["evicted"]
+    assert asyncio.run(outcomes(uploads(100, stall_s=0.2), 101)) == ["evicted"]
+
+
+def test_a_client_that_takes_its_answer_fast_does_not_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffers, "_PATIENCE_S", 0.05)
+
+    async def taking(buffer: Buffer, rate: int) -> str:
+        with buffer.hold() as hold:
+            try:
+                async with hold.transfer(longest_s=0.3):
+                    hold.add(60)
+                    while True:
+                        await asyncio.sleep(0.01)
+                        hold.moved(rate // 100)
+            except TimeoutError:
+                return "evicted" if hold.evicted else "done"
+
+    async def scenario() -> list[str]:
+        buffer = answers(100, stall_s=1)
+        clients = [asyncio.create_task(taking(buffer, rate)) for rate in (20_000_000, 1000)]
+        await asyncio.sleep(0.1)
+        with buffer.hold() as hold:
+            hold.add(60)
+            return list(await asyncio.gather(*clients))
+
+    assert asyncio.run(scenario()) == ["done", "evicted"]
 
 
 def test_a_photo_that_is_all_here_is_not_evicted() -> None:
@@ -66,7 +93,7 @@ def test_a_client_that_keeps_moving_is_not_cut_off_but_at_the_end() -> None:
         async with hold.transfer(longest_s=0.4):
             while True:
                 await asyncio.sleep(0.02)
-                hold.moved()
+                hold.moved(1)
 
     async def scenario() -> float:
         started = asyncio.get_running_loop().time()

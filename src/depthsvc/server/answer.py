@@ -31,7 +31,7 @@ class BufferedResponse(Response):
                         chunk = bytes(self.body[start : start + _CHUNK])
                         more = start + _CHUNK < len(self.body)
                         await send({"type": "http.response.body", "body": chunk, "more_body": more})
-                        hold.moved()
+                        hold.moved(len(chunk))
             except TimeoutError:
                 await _cut_off(scope, receive)
             finally:

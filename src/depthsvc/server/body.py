@@ -51,8 +51,8 @@ async def photo_bytes(request: Request, hold: Hold) -> bytearray:
     try:
         async with hold.transfer(longest_s=LONGEST_UPLOAD_S):
             async for chunk in request.stream():
+                hold.moved(len(chunk))
                 hold.add(photo.write(chunk))
-                hold.moved()
     except ClientDisconnect as error:
         raise ClientDisconnected("The client closed the connection before its photo was complete.") from error
     except FormParserError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from operator import itemgetter
 
 
 class Hold:
@@ -13,6 +14,7 @@ class Hold:
     def __init__(self, buffer: Buffer) -> None:
         self.since = asyncio.get_running_loop().time()
         self.bytes = 0
+        self.moved_bytes = 0
         self.evicted = False
         self._buffer = buffer
         self._timeout: asyncio.Timeout | None = None
@@ -34,13 +36,18 @@ class Hold:
         self._end = asyncio.get_running_loop().time() + longest_s
         async with asyncio.timeout(None) as self._timeout:
             try:
-                self.moved()
+                self.moved(0)
                 yield
             finally:
                 self._timeout = None
 
-    def moved(self) -> None:
-        """The client has sent or taken something."""
+    @property
+    def age_s(self) -> float:
+        return asyncio.get_running_loop().time() - self.since
+
+    def moved(self, count: int) -> None:
+        """The client has sent or taken so many bytes."""
+        self.moved_bytes += count
         if self._timeout is not None and not self.evicted:
             self._timeout.reschedule(min(asyncio.get_running_loop().time() + self._buffer.stall_s, self._end))
 
@@ -54,11 +61,14 @@ class Hold:
 class Buffer:
     """All bytes held in one direction. Belongs to one event loop."""
 
-    def __init__(self, *, max_bytes: int, stall_s: float, evict_first: Callable[[Hold], float]) -> None:
-        """Of the clients that are moving bytes the one with the largest `evict_first` goes when there are too many."""
+    def __init__(self, *, max_bytes: int, stall_s: float, eviction_order: Callable[[Hold], float | None]) -> None:
+        """When there are too many bytes, the client that is moving some and has the largest `eviction_order` goes.
+
+        None is the order of a client that must not go.
+        """
         self.max_bytes = max_bytes
         self.stall_s = stall_s
-        self._evict_first = evict_first
+        self._eviction_order = eviction_order
         self._holds: set[Hold] = set()
 
     @property
@@ -77,19 +87,32 @@ class Buffer:
             self._holds.discard(hold)
 
     def keep_bounds(self) -> None:
-        """Evict clients until the rest fits, as far as any can be evicted."""
+        """Evict clients until the rest fits, as far as any may be evicted."""
         while self.bytes > self.max_bytes:
             moving = [hold for hold in self._holds if hold.moving and not hold.evicted]
-            if not moving:
+            orders = [(order, hold) for hold in moving if (order := self._eviction_order(hold)) is not None]
+            if not orders:
                 return
-            max(moving, key=self._evict_first).evict()
+            max(orders, key=itemgetter(0))[1].evict()
 
 
 def uploads(max_bytes: int, stall_s: float) -> Buffer:
     """A buffer for photos on their way in. The upload that has taken the longest goes first."""
-    return Buffer(max_bytes=max_bytes, stall_s=stall_s, evict_first=lambda hold: -hold.since)
+    return Buffer(max_bytes=max_bytes, stall_s=stall_s, eviction_order=lambda hold: hold.age_s)
 
 
 def answers(max_bytes: int, stall_s: float) -> Buffer:
-    """A buffer for answers on their way out. The largest goes first: many small ones fit in its place."""
-    return Buffer(max_bytes=max_bytes, stall_s=stall_s, evict_first=lambda hold: hold.bytes)
+    """A buffer for answers on their way out. Of those that are taken slowly the largest goes first."""
+    return Buffer(
+        max_bytes=max_bytes, stall_s=stall_s, eviction_order=lambda hold: hold.bytes if _is_slow(hold) else None
+    )
+
+
+def _is_slow(hold: Hold) -> bool:
+    return hold.age_s > _PATIENCE_S and hold.moved_bytes / hold.age_s < _SLOW
+
+
+_PATIENCE_S = 2.0
+"""No client is called slow before this time has passed."""
+_SLOW = 1_000_000
+"""Bytes a second of a client that has to go when memory is short."""

@@ -7,11 +7,18 @@ const message = element("message");
 
 let shownAddresses = [];
 let current = 0;
+let last = null;
 
 function say(text, isError = false) {
   message.textContent = text;
   message.classList.toggle("error", isError);
   message.hidden = !text;
+}
+
+// The service's API key, if a person has given one. It is kept until the tab is closed.
+function authorization() {
+  const key = sessionStorage.getItem("apiKey");
+  return key ? { Authorization: `Bearer ${key}` } : {};
 }
 
 async function describeModel() {
@@ -49,12 +56,14 @@ function show(photo, heatmap, response) {
 
 async function send(photo) {
   const mine = ++current;
+  last = photo;
   const form = new FormData();
   form.append("image", photo);
   say("Estimating depth …");
   element("result").hidden = true;
   try {
-    const response = await fetch("upload?palette=true", { method: "POST", body: form });
+    const response = await fetch("upload?palette=true", { method: "POST", body: form, headers: authorization() });
+    element("access").hidden = response.status !== 401;
     const failure = response.ok ? null : await problemOf(response);
     const heatmap = response.ok ? await response.blob() : null;
     if (mine !== current) return;
@@ -77,5 +86,10 @@ for (const type of ["dragover", "dragleave", "drop"]) {
 }
 document.addEventListener("drop", (event) => {
   if (event.dataTransfer.files[0]) send(event.dataTransfer.files[0]);
+});
+element("access").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem("apiKey", element("key").value.trim());
+  if (last) send(last);
 });
 describeModel();
