@@ -129,6 +129,10 @@ class Settings(BaseSettings):
     )
     docs: bool = Field(True, description="Whether /docs and /openapi.json are served.")
     metrics: bool = Field(True, description="Whether /metrics is served.")
+    traces: bool = Field(
+        False,
+        description="Whether requests are traced with OpenTelemetry; its own `OTEL_*` variables say where traces go.",
+    )
     log_level: str = Field(
         "info", pattern="^(critical|error|warning|info|debug)$", description="Least severe level to log."
     )

@@ -58,7 +58,8 @@ def _document_input_sizes(document: dict[str, Any], service: Service) -> None:
 
 def _middleware(service: Service) -> list[Middleware]:
     """From the outermost to the innermost."""
-    layers = [Middleware(RequestMiddleware, service=service)]
+    layers = [service.tracing.middleware()] if service.tracing else []
+    layers.append(Middleware(RequestMiddleware, service=service))
     if service.settings.cors_origins:
         layers.append(
             Middleware(

@@ -96,7 +96,7 @@ async def _answer(request: Request, service: Service, options: Options) -> Respo
         deadline_s = service.settings.deadline_s
         computing = service.pool.submit(await photo_bytes(request, hold), options, deadline_s=deadline_s)
         answer = await _computed(request, computing, deadline_s + _DEADLINE_MARGIN_S)
-    service.metrics.observe_stages(answer.seconds)
+    service.observe_stages(answer.seconds)
     bind_contextvars(
         model=answer.model, **{f"{stage}_ms": round(1000 * spent, 1) for stage, spent in answer.seconds.items()}
     )

@@ -115,6 +115,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        if self._closing:  # a further request after the last answer
+            return
         self._end_never()
         super().on_headers_complete()
         self.cycle.transport = cast(asyncio.Transport, _GentlyClosing(self.transport, self._close_gently))

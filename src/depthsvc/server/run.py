@@ -51,6 +51,7 @@ def serve(settings: Settings) -> None:
         pool.wait_until_warm()
         server = _Server(service, listening, announce=lambda: _announce(settings, model, listening))
         server.run(sockets=[listening])
+        service.close()
         logger.info("stopped")
     if server.force_exit:
         raise SystemExit(1)

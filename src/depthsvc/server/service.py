@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
-from depthsvc.errors import Unavailable
+from depthsvc.errors import ConfigurationError, Unavailable
 from depthsvc.model.loading import PreparedModel
 from depthsvc.pool import WorkerPool
 from depthsvc.server import buffers
@@ -18,17 +18,21 @@ from depthsvc.server.keys import api_keys
 from depthsvc.server.metrics import Metrics
 from depthsvc.settings import Settings
 
+if TYPE_CHECKING:
+    from depthsvc.server.tracing import Tracing
+
 
 class Service:
     """One running service."""
 
     def __init__(self, settings: Settings, model: PreparedModel, pool: WorkerPool) -> None:
-        """Raises ConfigurationError if the file of API keys cannot be used."""
+        """Raises ConfigurationError if the file of API keys cannot be used, or a package for tracing is missing."""
         self.settings = settings
         self.model = model
         self.pool = pool
         self.api_keys = api_keys(settings)
         self.metrics = Metrics(pool, model)
+        self.tracing = _tracing() if settings.traces else None
         self.uploads = buffers.uploads(settings.max_buffered_bytes, settings.client_timeout_s)
         self.answers = buffers.answers(settings.max_buffered_bytes, settings.client_timeout_s)
         self.started = time.monotonic()
@@ -53,6 +57,17 @@ class Service:
             raise Unavailable("The service is shutting down. Try again later.")
         self.pool.check_room()
 
+    def observe_stages(self, seconds: Mapping[str, float]) -> None:
+        """Take what a photo's stages took into the metrics and the present request's trace."""
+        self.metrics.observe_stages(seconds)
+        if self.tracing:
+            self.tracing.record_stages(seconds)
+
+    def close(self) -> None:
+        """Send the last traces."""
+        if self.tracing:
+            self.tracing.close()
+
     @contextmanager
     def accept(self) -> Iterator[None]:
         """One photo, from before it is received until it is computed. Raises as `check_room` does."""
@@ -62,6 +77,14 @@ class Service:
             yield
         finally:
             self.accepted -= 1
+
+
+def _tracing() -> Tracing:
+    try:
+        from depthsvc.server.tracing import Tracing
+    except ImportError as error:
+        raise ConfigurationError("Tracing needs more packages: pip install 'depthsvc[otel]'.") from error
+    return Tracing()
 
 
 async def service_of(request: Request) -> Service:
