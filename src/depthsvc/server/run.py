@@ -86,6 +86,7 @@ class _Server(uvicorn.Server):
         self._service = service
         self._listening = listening
         self._announce = announce
+        self._said_so = False
         self._drained_by = math.inf
         """When draining is over at the latest, on time.monotonic()'s clock."""
 
@@ -103,6 +104,9 @@ class _Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         left_s = self._drained_by - time.monotonic()
+        if self._service.draining and not self._said_so:
+            self._said_so = True
+            logger.info("draining: %d photos are accepted and will be finished", self._service.accepted)
         if self._service.draining and (self._service.accepted == 0 or left_s <= 0):
             self.config.timeout_graceful_shutdown = max(0, math.ceil(left_s))
             self.should_exit = True
@@ -156,11 +160,13 @@ def _listen(host: str, port: int) -> socket.socket:
 def _announce(settings: Settings, model: PreparedModel, listening: socket.socket) -> None:
     host, port = listening.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    address = f"http://{shown}:{port}"
     fallback = "  (FALLBACK: MiDaS_small could not be had)" if model.degraded else ""
     print(
-        f"depthsvc is ready at http://{shown}:{port}\n"
+        f"depthsvc is ready at {address}\n"
         f"  model    {model.name}{fallback}\n"
         f"  engine   {model.engine}, {settings.precision}\n"
         f"  workers  {settings.workers}, {settings.threads_per_worker} thread(s) each",
         flush=True,
     )
+    logger.info("ready at %s with %s and %d workers", address, model.name, settings.workers)
