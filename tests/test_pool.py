@@ -159,7 +159,7 @@ def test_closing_does_not_wait_for_a_worker_that_is_starting(model: PreparedMode
 def test_a_photo_goes_to_another_worker_at_once_when_its_own_dies(pool: WorkerPool, photo_png: bytes) -> None:
     """It does not wait for a new worker to start: the other one takes it before what was already waiting."""
     until(lambda: pool.warm == 2)
-    futures = [submit(pool, photo_png, input_size=1024) for _ in range(6)]
+    futures = [submit(pool, photo_png, input_size=1024, deadline_s=120) for _ in range(6)]
     until(futures[1].running)
     first = pool.pids[0]
     os.kill(first, signal.SIGKILL)

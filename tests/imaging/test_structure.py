@@ -37,9 +37,7 @@ def test_a_huge_baseline_jpeg_is_no_bomb() -> None:
     check_jpeg_scans(b"\xff\xda", 178_000_000)
 
 
-@pytest.mark.parametrize(
-    "between", [b"\xff\xfe\x00\x02" * 20_001, b"\xff" * 20_001, bytes(70_000), b"\xff\xd0" * 20_001]
-)
+@pytest.mark.parametrize("between", [b"\xff\xfe\x00\x02" * 1001, b"\xff" * 1001, bytes(70_000), b"\xff\xd0" * 1001])
 def test_segments_of_a_jpeg_are_bounded(between: bytes) -> None:
     with pytest.raises(BrokenImage, match="Save it again"):
         check_jpeg_segments(JPEG[:20] + between + JPEG[20:])

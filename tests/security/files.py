@@ -106,6 +106,10 @@ BOMBS: dict[str, tuple[Callable[[], bytes], tuple[int, str]]] = {
     "a JPEG of 2,000 scans": (lambda: jpeg_of_scans(3000, 3000, 2000), (400, "broken_image")),
     "a JPEG of 80 scans over 49 megapixels": (lambda: jpeg_of_scans(7000, 7000, 80), (400, "broken_image")),
     "a JPEG of 500,000 comments": (lambda: _jpeg_with(b"\xff\xfe\x00\x02" * 500_000), (400, "broken_image")),
+    "a JPEG whose EXIF is in 19,000 pieces": (
+        lambda: _jpeg_with((b"\xff\xe1\x01\xf2Exif\0\0" + bytes(490 - 6)) * 19_000),
+        (400, "broken_image"),
+    ),
     "a JPEG with 5 MB of fill bytes": (lambda: _jpeg_with(b"\xff" * 5_000_000), (400, "broken_image")),
     "a JPEG with 5 MB of zeros between segments": (lambda: _jpeg_with(bytes(5_000_000)), (400, "broken_image")),
     "a WebP of 16,384 x 16,384": (lambda: _webp_size(16384, 16384), (422, "too_many_pixels")),

@@ -93,7 +93,7 @@ def test_a_client_that_keeps_moving_is_not_cut_off_but_at_the_end() -> None:
         async with hold.transfer(longest_s=0.4):
             while True:
                 await asyncio.sleep(0.02)
-                hold.moved(1)
+                hold.moved(1000)
 
     async def scenario() -> float:
         started = asyncio.get_running_loop().time()

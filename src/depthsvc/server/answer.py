@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 
 from depthsvc.server.buffers import Buffer
 
@@ -33,9 +34,11 @@ class BufferedResponse(Response):
                         await send({"type": "http.response.body", "body": chunk, "more_body": more})
                         hold.moved(len(chunk))
             except TimeoutError:
+                self.body = b""
+                bind_contextvars(code="answer_not_taken")
                 await _cut_off(scope, receive)
             finally:
-                self.body = b""  # a traceback that still refers to this would keep it
+                self.body = b""  # whatever still refers to this answer does not keep its bytes
 
 
 async def _cut_off(scope: Scope, receive: Receive) -> None:

@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from operator import itemgetter
 
+_TRICKLE = 1000
+"""A client that moves fewer bytes than this in the longest time that it may pause has stopped."""
+
 
 class Hold:
     """The bytes held for one client."""
@@ -15,6 +18,7 @@ class Hold:
         self.since = asyncio.get_running_loop().time()
         self.bytes = 0
         self.moved_bytes = 0
+        self._next_mark = 0
         self.evicted = False
         self._buffer = buffer
         self._timeout: asyncio.Timeout | None = None
@@ -28,6 +32,7 @@ class Hold:
     def add(self, count: int) -> None:
         """Hold more bytes. If those are too many in sum, a client that is moving bytes is evicted, perhaps this one."""
         self.bytes += count
+        self._buffer.bytes += count
         self._buffer.keep_bounds()
 
     @asynccontextmanager
@@ -46,15 +51,17 @@ class Hold:
         return asyncio.get_running_loop().time() - self.since
 
     def moved(self, count: int) -> None:
-        """The client has sent or taken so many bytes."""
+        """The client has sent or taken so many bytes. A trickle does not count as moving."""
         self.moved_bytes += count
-        if self._timeout is not None and not self.evicted:
+        if self._timeout is not None and not self.evicted and self.moved_bytes >= self._next_mark:
+            self._next_mark = self.moved_bytes + _TRICKLE
             self._timeout.reschedule(min(asyncio.get_running_loop().time() + self._buffer.stall_s, self._end))
 
     def evict(self) -> None:
         """End the transfer with TimeoutError as soon as the event loop comes to it."""
         assert self._timeout is not None
         self.evicted = True
+        self._buffer.bytes -= self.bytes
         self._timeout.reschedule(asyncio.get_running_loop().time())
 
 
@@ -69,12 +76,9 @@ class Buffer:
         self.max_bytes = max_bytes
         self.stall_s = stall_s
         self._eviction_order = eviction_order
-        self._holds: set[Hold] = set()
-
-    @property
-    def bytes(self) -> int:
+        self.bytes = 0
         """Bytes held, without those that are about to be let go."""
-        return sum(hold.bytes for hold in self._holds if not hold.evicted)
+        self._holds: set[Hold] = set()
 
     @contextmanager
     def hold(self) -> Iterator[Hold]:
@@ -85,6 +89,8 @@ class Buffer:
             yield hold
         finally:
             self._holds.discard(hold)
+            if not hold.evicted:
+                self.bytes -= hold.bytes
 
     def keep_bounds(self) -> None:
         """Evict clients until the rest fits, as far as any may be evicted."""

@@ -23,6 +23,9 @@ REQUEST_ID = "X-Request-ID"
 DOCS_PATH = "/docs"
 _ACCEPTABLE_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 
+_LOGGED_PATH = 256
+"""Longest path in the log."""
+
 _SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -52,6 +55,8 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        # Nothing here is worth a part, and an error for a wrong Range would not be a problem+json.
+        scope["headers"] = [header for header in scope["headers"] if header[0] != b"range"]
         given = Headers(scope=scope).get(REQUEST_ID, "")
         request_id = given if _ACCEPTABLE_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
@@ -101,7 +106,7 @@ class RequestMiddleware:
             "request",
             extra={
                 "method": scope["method"],
-                "path": scope.get("raw_path", b"").decode("latin-1"),
+                "path": scope.get("raw_path", b"").decode("latin-1")[:_LOGGED_PATH],
                 "status": status,
                 "milliseconds": round(1000 * seconds, 1),
                 "bytes_sent": sent,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Literal
@@ -86,8 +87,13 @@ async def _on_validation_error(request: Request, error: Exception) -> JSONRespon
     return problem_response(request, InvalidParameter.status, InvalidParameter.code, InvalidParameter.title, detail)
 
 
+_MENTIONED = 3
+"""Wrong parameters that are named: there may be thousands."""
+
+
 def _sentence(errors: Iterable[Mapping[str, Any]]) -> str:
-    return " ".join(f"{error['loc'][-1]}: {_reason(error)}." for error in errors)
+    mentioned = itertools.islice(errors, _MENTIONED)
+    return " ".join(f"{str(error['loc'][-1])[:64]}: {_reason(error)}." for error in mentioned)
 
 
 def _reason(error: Mapping[str, Any]) -> str:

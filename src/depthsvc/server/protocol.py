@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ LAST_CALL_S = 0.5
 """Longest time for which an idle connection stays open when the service ends: a request may be on its way."""
 
 
-class _HeadTooLarge(Exception):
+class _Refused(Exception):
     """Leaves the parser as its callback's error."""
 
 
@@ -34,9 +34,11 @@ class _GentlyClosing:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Ends connections that hold resources without a request to show for it.
+    """Ends connections that hold resources without a request to show for it, and serves one request at a time.
 
-    A request finds its connection's `abort()` in its scope's state.
+    A client that sends its next request before it has its answer gets the answer and the end of the connection, as
+    HTTP allows. So `cycle`, uvicorn's latest request, is always the one that is being answered. A request finds its
+    connection's `abort()` in its scope's state.
     """
 
     stall_s: float
@@ -48,13 +50,15 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self._in_head = False
+        self._head_bytes = 0
+        """Those of the pieces after the one in which the head began."""
         self._receiving = False
         """Whether a request has begun and its body has not ended."""
+        self._deaf = False
+        """Whether the connection ends after the answer that is due, and what still comes is dropped."""
         self._closing = False
-        """Whether the answer was the last one and only the rest of its request is waited for."""
-        self._parsed_head_bytes = 0
-        self._head_bytes = 0
-        """Those of the pieces after the one in which the request began."""
+        """Whether the last answer has been given and only the rest of its request is waited for."""
+        self._refusal: RequestError | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
 
@@ -79,9 +83,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self._deaf or self.transport.is_closing():
             return
-        if self._idle and self._deadline is None:
+        if self._answered and not self._receiving and self._deadline is None:
             self._end_after(self.stall_s, self._too_slow)
         began_before = self._in_head
         super().data_received(data)
@@ -91,35 +95,32 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse(_head_too_large())
 
     @property
-    def _idle(self) -> bool:
-        return not self._receiving and self._answered
-
-    @property
     def _answered(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
     def on_message_begin(self) -> None:
+        if self._closing or not self._answered:
+            raise _Refused
         super().on_message_begin()
         self.scope["state"]["abort"] = self.transport.abort
         self._in_head = self._receiving = True
-        self._parsed_head_bytes = self._head_bytes = 0
+        self._head_bytes = 0
         self._end_after(self.stall_s, self._too_slow)
-
-    def on_url(self, url: bytes) -> None:
-        self._count_head(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._count_head(len(name) + len(value))
-        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        if self._closing:  # a further request after the last answer
-            return
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
+            self._refusal = _head_too_large()
+            raise _Refused
+        upgrades = self.parser.should_upgrade()
+        if upgrades and _has_body(self.headers):  # the parser takes the body for the other protocol
+            self._refusal = MalformedRequest("This service speaks HTTP/1.1 only. Send it without Upgrade headers.")
+            raise _Refused
         self._end_never()
         super().on_headers_complete()
         self.cycle.transport = cast(asyncio.Transport, _GentlyClosing(self.transport, self._close_gently))
+        if upgrades or self.expect_100_continue:  # whether a body follows an early answer is anyone's guess
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         self._receiving = False
@@ -131,13 +132,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._receiving and self._answered:
+        if self._receiving or self._deaf:
             self._end_after(self.stall_s, self.transport.close)
 
     def _close_gently(self) -> None:
-        """Close once the request is here to its end. Closing earlier resets the connection, and a client that is
+        """Close once the client has sent all it wants. Closing earlier resets the connection, and a client that is
         still sending may then never see its answer."""
-        if self._receiving and self.transport.can_write_eof():
+        if (self._receiving or self._deaf) and self.transport.can_write_eof():
             self._closing = True
             self.transport.write_eof()
         else:
@@ -145,10 +146,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Finish what is under way; a client that is just sending a request still gets an answer."""
-        if self._idle:
-            self._end_after(LAST_CALL_S, self.transport.close)
-        elif not self._answered:
+        if not self._answered:
             super().shutdown()
+        elif not self._receiving:
+            self._end_after(LAST_CALL_S, self.transport.close)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -160,15 +161,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser has given up on. `msg` is uvicorn's, and says less."""
-        if self._parsed_head_bytes > MAX_HEAD_BYTES:
-            self._refuse(_head_too_large())
-        else:
-            self._refuse(MalformedRequest("This is not an HTTP/1.1 request. Is it HTTPS sent to an HTTP port?"))
-
-    def _count_head(self, count: int) -> None:
-        self._parsed_head_bytes += count
-        if self._parsed_head_bytes > MAX_HEAD_BYTES:
-            raise _HeadTooLarge
+        self._refuse(
+            self._refusal or MalformedRequest("This is not an HTTP/1.1 request. Is it HTTPS sent to an HTTP port?")
+        )
 
     def _too_slow(self) -> None:
         if self._receiving:
@@ -177,7 +172,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, error: RequestError) -> None:
-        """Answer what never becomes a request, and close the connection."""
+        """Answer what never becomes a request, and close the connection; but first comes an answer that is due."""
+        if self._closing:
+            return
+        if not self._answered and (self.cycle.response_started or not self._receiving):
+            self.cycle.keep_alive = False
+            self._deaf = True
+            return
         problem = {
             "type": "about:blank",
             "title": error.title,
@@ -215,3 +216,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 def _head_too_large() -> HeadersTooLarge:
     return HeadersTooLarge(f"The request line and the headers are over {MAX_HEAD_BYTES} bytes. Send fewer headers.")
+
+
+def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers)
