@@ -153,7 +153,7 @@ def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSer
             )
         started.append(process)
         assert process.stdout is not None
-        announcement = "".join(process.stdout.readline() for _ in range(4))
+        announcement = "".join(process.stdout.readline() for _ in range(5))
         address = re.search(r"http://\S+", announcement)
         assert address, f"the service did not start:\n{log.read_text()}"
         return RunningService(process, address.group(), announcement, log)

@@ -19,6 +19,10 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert settings.max_pixels == 50_000_000
 
 
+def test_levels_of_the_log_may_be_written_in_capitals() -> None:
+    assert Settings(log_level="WARNING").log_level == "warning"
+
+
 def test_variables_set_what_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEPTHSVC_PORT", "8000")
     monkeypatch.setenv("DEPTHSVC_MODEL", "embedded")
@@ -52,6 +56,11 @@ def test_a_misspelt_variable_or_argument_is_noticed(monkeypatch: pytest.MonkeyPa
         {"weights_sha256": "70d6b9c8"},
         {"max_megapixels": 1000},
         {"model": ""},
+        {"drain_s": float("inf")},
+        {"client_timeout_s": "nan"},
+        {"api_keys": " , "},
+        {"api_keys": ""},
+        {"log_level": "loud"},
     ],
 )
 def test_values_that_cannot_work_are_refused(bad: dict[str, object]) -> None:

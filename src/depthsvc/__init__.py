@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from depthsvc.estimator import DepthEstimator
 
 __all__ = ["DepthEstimator", "DepthMap", "__version__"]
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 _HOMES = {"DepthEstimator": "depthsvc.estimator", "DepthMap": "depthsvc.depth"}
 

@@ -10,7 +10,7 @@ from structlog.typing import Processor
 
 from depthsvc.settings import LogFormat
 
-_CHATTY = {"httpx": logging.WARNING, "uvicorn.error": logging.ERROR}
+_CHATTY = {"httpx": logging.WARNING, "uvicorn.error": logging.ERROR, "python_multipart": logging.ERROR}
 """Loggers of libraries whose everyday messages say nothing to an operator, or let clients fill the log."""
 
 

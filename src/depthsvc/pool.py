@@ -377,8 +377,13 @@ class _Feeder(threading.Thread):
             try:
                 worker = _Worker(self._pool.config)
                 self.pid = worker.process.pid
+                if self._pool.closed.is_set():
+                    worker.kill()
+                    break
                 worker.wait_until_warm()
             except Exception as error:  # EOFError too: the fork server can die; a feeder must outlive it all
+                if self._pool.closed.is_set():
+                    break
                 logger.error("worker %d did not start: %s", self._index, error or type(error).__name__)
                 if isinstance(error, ModelError):
                     with suppress(InvalidStateError):
@@ -410,8 +415,9 @@ class _Feeder(threading.Thread):
         self._pool.note_restart(cause)
         logger.log(
             logging.INFO if by_plan else logging.WARNING,
-            "worker %d is replaced: %s, exit code %s",
+            "worker %d (process %s) is replaced: %s, exit code %s",
             self._index,
+            worker.process.pid,
             cause,
             worker.process.exitcode,
         )

@@ -26,6 +26,21 @@ class Precision(StrEnum):
     FP32 = "fp32"
 
 
+class LogLevel(StrEnum):
+    """How severe a line of the log is."""
+
+    CRITICAL = "critical"
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+    DEBUG = "debug"
+
+    @classmethod
+    def _missing_(cls, value: object) -> LogLevel | None:
+        lower = str(value).lower()
+        return cls(lower) if lower != value and lower in list(cls) else None
+
+
 class LogFormat(StrEnum):
     """How a line of the log is written."""
 
@@ -38,8 +53,15 @@ def _split(value: object) -> object:
     return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
 
+def _split_keys(value: object) -> object:
+    keys = _split(value)
+    if keys == []:
+        raise ValueError("is set but holds no key; unset it to let everyone in")
+    return keys
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-ApiKeys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+ApiKeys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
 
 
@@ -53,7 +75,7 @@ def available_cpus() -> int:
 class Settings(BaseSettings):
     """Settings of the service, validated once at start. The unit is in the name."""
 
-    model_config = SettingsConfigDict(env_prefix="DEPTHSVC_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="DEPTHSVC_", extra="forbid", frozen=True, allow_inf_nan=False)
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(7860, ge=0, le=65535, description="TCP port to listen on; 0 picks a free one.")
@@ -121,7 +143,8 @@ class Settings(BaseSettings):
 
     api_keys: ApiKeys = Field(
         (),
-        description="Keys of which a request must carry one, separated by commas. Without keys everyone may come in.",
+        description="Keys of which a request must carry one, separated by commas. Without keys everyone may come in. "
+        "The file is better: an option is in the list of processes.",
     )
     api_keys_file: Path | None = Field(None, description="File with more such keys, one a line.")
     cors_origins: Words = Field(
@@ -133,8 +156,8 @@ class Settings(BaseSettings):
         False,
         description="Whether requests are traced with OpenTelemetry; its own `OTEL_*` variables say where traces go.",
     )
-    log_level: str = Field(
-        "info", pattern="^(critical|error|warning|info|debug)$", description="Least severe level to log."
+    log_level: LogLevel = Field(
+        LogLevel.INFO, description="Least severe level to log: critical, error, warning, info or debug."
     )
     log_format: LogFormat = Field(
         LogFormat.AUTO, description="`json`, `console`, or `auto`: console on a terminal, else json."

@@ -63,6 +63,20 @@ def test_nothing_outlives_a_service_killed_while_it_starts() -> None:
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
 
 
+def test_a_signal_ends_a_service_that_is_replacing_a_worker_and_its_fork_server(start_service: StartService) -> None:
+    service = start_service("--model", "embedded", "--workers", "1", "--worker-threads", "1")
+    family = service.family()
+    server = psutil.Process(service.workers()[0]).parent()
+    assert server
+    os.kill(service.workers()[0], signal.SIGKILL)
+    server.kill()
+    until(lambda: service.family() != family)
+    service.process.terminate()
+    assert service.process.wait(timeout=30) == 0
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
 def test_a_worker_that_keeps_dying_turns_readiness_red_and_comes_back(start_service: StartService) -> None:
     service = start_service(*OPTIONS)
     with service.client() as client:

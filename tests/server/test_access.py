@@ -46,12 +46,17 @@ def test_page_health_and_documentation_need_no_key(path: str) -> None:
 
 def test_keys_of_a_file_count_as_well(tmp_path: Path) -> None:
     file = tmp_path / "keys"
-    file.write_text("# for the batch\nfile-key\n\n")
+    file.write_text("# for the batch\n  # indented\n file-key\n\n")
     keys = api_keys(Settings(api_keys="first-key", api_keys_file=file))
     assert len(keys) == 2
     assert "file-key" in keys
     assert "first-key" in keys
-    assert "# for the batch" not in keys
+    assert "# indented" not in keys
+
+
+def test_a_key_that_no_header_can_carry_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="ASCII"):
+        api_keys(Settings(api_keys="schlüssel"))
 
 
 @pytest.mark.parametrize("content", [None, b"# nothing\n", b"\xff\xfe"])

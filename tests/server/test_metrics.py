@@ -76,7 +76,7 @@ def test_a_request_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> No
     good, busy, cause, failed = map(json.loads, capsys.readouterr().err.splitlines())
     assert (good["event"], good["request_id"], good["method"], good["path"]) == ("request", "mine", "POST", "/depth")
     assert (good["status"], good["level"], good["model"], good["infer_ms"]) == (200, "info", "m", 100.0)
-    assert good["milliseconds"] > 0
+    assert good["duration_ms"] > 0
     assert good["bytes_sent"] == len(b"heatmap")
     assert "code" not in good
     assert (busy["status"], busy["code"]) in {(503, "queue_full"), (422, "invalid_parameter")}

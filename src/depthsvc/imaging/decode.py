@@ -84,7 +84,7 @@ def sniff(data: bytes) -> str:
         return "WEBP"
     if refused := _refused_kind(data):
         raise UnsupportedMediaType(f"This is {refused} file. Convert it to JPEG, PNG or WebP.")
-    raise NotAnImage("The data does not begin like a JPEG, PNG or WebP file.")
+    raise NotAnImage("The data does not begin like a JPEG, PNG or WebP file. Send a photo in one of these formats.")
 
 
 def _refused_kind(data: bytes) -> str | None:
@@ -121,7 +121,7 @@ def decode(data: bytes, *, max_pixels: int, enough: int | None = None) -> Photo:
     except Image.DecompressionBombError as error:
         raise _too_many_pixels("far too many pixels", max_pixels) from error
     except _DECODER_ERRORS as error:
-        raise BrokenImage(f"The {format_name} file is damaged or cut off and cannot be decoded.") from error
+        raise BrokenImage(f"The {format_name} file is damaged or cut off. Save it again and send that.") from error
 
 
 def photo_of_image(image: Image.Image) -> Photo:

@@ -16,6 +16,10 @@ _Header = Annotated[str | None, Depends(APIKeyHeader(name="X-API-Key", auto_erro
 
 async def require_api_key(service: CurrentService, bearer: _Bearer, header: _Header) -> None:
     """Raises Unauthorized unless the request carries a key of the service, or the service has none."""
+    if not service.api_keys:
+        return
     given = bearer.credentials if bearer else header
-    if service.api_keys and (given is None or given not in service.api_keys):
+    if not given:
         raise Unauthorized("Send an API key of this service: Authorization: Bearer KEY, or X-API-Key: KEY.")
+    if given not in service.api_keys:
+        raise Unauthorized("This API key is none of the service's. Ask who runs it for another.")

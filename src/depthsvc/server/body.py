@@ -56,7 +56,9 @@ async def photo_bytes(request: Request, hold: Hold) -> bytearray:
     except ClientDisconnect as error:
         raise ClientDisconnected("The client closed the connection before its photo was complete.") from error
     except FormParserError as error:
-        raise MalformedBody(f"The multipart body cannot be parsed: {error}.") from error
+        raise MalformedBody(
+            "The body is no valid multipart form. Let your HTTP library build it: curl -F image=@photo.jpg"
+        ) from error
     except TimeoutError as error:
         raise _given_up(hold) from error
     return photo.finish()

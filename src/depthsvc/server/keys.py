@@ -15,6 +15,10 @@ class ApiKeys:
     """A set of keys that can be asked about one, in a time that does not depend on which it is."""
 
     def __init__(self, keys: Iterable[str]) -> None:
+        """Raises ConfigurationError for a key that no header can carry."""
+        keys = list(keys)
+        if not all(key.isascii() and key.isprintable() for key in keys):
+            raise ConfigurationError("An API key has other characters than ASCII. Make one: openssl rand -hex 32")
         self._digests = [_digest(key) for key in keys]
 
     def __len__(self) -> int:
@@ -42,7 +46,7 @@ def _keys_of_file(path: Path) -> list[str]:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"The file of API keys {path} cannot be read: {error}") from error
-    keys = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    keys = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
     if not keys:
         raise ConfigurationError(f"The file of API keys {path} has no key, one a line.")
     return keys

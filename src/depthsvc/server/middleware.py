@@ -108,7 +108,7 @@ class RequestMiddleware:
                 "method": scope["method"],
                 "path": scope.get("raw_path", b"").decode("latin-1")[:_LOGGED_PATH],
                 "status": status,
-                "milliseconds": round(1000 * seconds, 1),
+                "duration_ms": round(1000 * seconds, 1),
                 "bytes_sent": sent,
                 "client": client[0],
             },

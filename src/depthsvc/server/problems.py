@@ -110,7 +110,7 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
     if error.status_code == HTTPStatus.NOT_FOUND:
         detail = f"There is nothing at {request.url.path}. The service's routes are listed at /docs."
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        detail = f"{request.url.path} does not take {request.method}."
+        detail = f"{request.url.path} does not take {request.method}. The header Allow says what it takes."
     return problem_response(request, error.status_code, code, title, detail, error.headers)
 
 

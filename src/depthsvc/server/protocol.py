@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import uuid
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, cast
@@ -11,6 +13,8 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from depthsvc.errors import ClientTimeout, HeadersTooLarge, MalformedRequest, RequestError, Unavailable
+
+logger = logging.getLogger(__name__)
 
 MAX_HEAD_BYTES = 32_768
 """Longest request line and headers together."""
@@ -179,25 +183,36 @@ class BoundedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
             self._deaf = True
             return
+        request_id = uuid.uuid4().hex
         problem = {
             "type": "about:blank",
             "title": error.title,
             "status": error.status,
             "code": error.code,
             "detail": str(error),
-            "request_id": "",
+            "request_id": request_id,
         }
         body = json.dumps(problem).encode()
         lines = [
             f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
             "content-type: application/problem+json",
             f"content-length: {len(body)}",
+            f"x-request-id: {request_id}",
             *(["retry-after: 1"] if isinstance(error, Unavailable) else []),
             "connection: close",
         ]
         self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
         self.transport.close()
         self.on_refusal(error.code)
+        logger.info(
+            "request",
+            extra={
+                "request_id": request_id,
+                "status": error.status,
+                "code": error.code,
+                "client": (self.client or ("",))[0],
+            },
+        )
 
     def _end_after(self, seconds: float, end: Callable[[], None]) -> None:
         self._end_never()

@@ -18,8 +18,9 @@ from depthsvc.errors import ConfigurationError, ModelError
 from depthsvc.memory import bound_heap
 from depthsvc.model.loading import PreparedModel, ResolvedModel, prepare, resolve
 from depthsvc.pool import WorkerConfig, WorkerPool
-from depthsvc.processes import run_in_child, start_fork_server
+from depthsvc.processes import kill_children, run_in_child, start_fork_server
 from depthsvc.server.app import create_app
+from depthsvc.server.keys import api_keys
 from depthsvc.server.protocol import BoundedProtocol
 from depthsvc.server.service import Service
 from depthsvc.settings import Settings
@@ -35,6 +36,14 @@ def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
     bound_heap()
+    api_keys(settings)  # a file of keys that cannot be used is better known before the model is loaded
+    try:
+        _serve(settings)
+    finally:
+        kill_children()
+
+
+def _serve(settings: Settings) -> None:
     listening = _listen(settings.host, settings.port)
     start_fork_server()
     resolved = resolve(settings.model, settings.weights_locations)
@@ -49,7 +58,7 @@ def serve(settings: Settings) -> None:
     ) as pool:
         service = Service(settings, model, pool)
         pool.wait_until_warm()
-        server = _Server(service, listening, announce=lambda: _announce(settings, model, listening))
+        server = _Server(service, listening, announce=lambda: _announce(service, listening))
         server.run(sockets=[listening])
         service.close()
         logger.info("stopped")
@@ -157,16 +166,19 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _announce(settings: Settings, model: PreparedModel, listening: socket.socket) -> None:
+def _announce(service: Service, listening: socket.socket) -> None:
+    settings, model = service.settings, service.model
     host, port = listening.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     address = f"http://{shown}:{port}"
     fallback = "  (FALLBACK: MiDaS_small could not be had)" if model.degraded else ""
+    access = f"{len(service.api_keys)} API key(s)" if service.api_keys else "open to everyone who can reach it"
     print(
         f"depthsvc is ready at {address}\n"
         f"  model    {model.name}{fallback}\n"
         f"  engine   {model.engine}, {settings.precision}\n"
-        f"  workers  {settings.workers}, {settings.threads_per_worker} thread(s) each",
+        f"  workers  {settings.workers}, {settings.threads_per_worker} thread(s) each\n"
+        f"  access   {access}",
         flush=True,
     )
-    logger.info("ready at %s with %s and %d workers", address, model.name, settings.workers)
+    logger.info("ready at %s with %s and %d workers, %s", address, model.name, settings.workers, access)

@@ -64,6 +64,11 @@ async function send(photo) {
   try {
     const response = await fetch("upload?palette=true", { method: "POST", body: form, headers: authorization() });
     element("access").hidden = response.status !== 401;
+    if (response.status === 401) {
+      const known = sessionStorage.getItem("apiKey");
+      say(known ? "That key was not accepted." : "This service needs an API key. Type it below.", true);
+      return;
+    }
     const failure = response.ok ? null : await problemOf(response);
     const heatmap = response.ok ? await response.blob() : null;
     if (mine !== current) return;
