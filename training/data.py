@@ -2,7 +2,8 @@
 
 A photo folder is PHOTOS/NAME.jpg with labels LABELS/NAME.png (16-bit, relative inverse depth) and an index
 of the photos' groups. An RGB-D folder is NAME.png or NAME.jpg with NAME.inverse_depth.npy (1 / metres,
-0 = infinitely far) or NAME.depth.npy (metres); both kinds of files hold (H, W) floats of the image's size.
+0 = infinitely far) or NAME.depth.npy (metres); both kinds of files hold (H, W) floats of the image's size. Beside
+them NAME.teacher.png may hold a teacher's label in the format of LABELS, to be scored as well.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Scalar = TypeVar("Scalar", np.uint8, np.float32)
 
-SHAPES = {(192, 256): 0.5, (256, 192): 0.25, (192, 320): 0.15, (192, 352): 0.1}
+SHAPES = {(192, 256): 0.5, (256, 192): 0.2, (192, 320): 0.12, (192, 352): 0.13, (192, 480): 0.05}
 """Heights and widths of batches, with their probabilities."""
 CAPPED_GROUPS = {"flower_photos": 0.13, "grocery store": 0.12}
 """Share of the photos drawn that narrow groups have; every other photo is equally likely."""
@@ -42,6 +43,14 @@ def read_image(path: Path) -> Image:
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
+def read_label(path: Path) -> Floats:
+    """(H, W) in [0, 1] of a 16-bit PNG of relative inverse depth."""
+    label = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if label is None:
+        raise ValueError(f"cannot read {path}")
+    return np.asarray(label, dtype=np.float32) / np.float32(65535)
+
+
 @dataclass(frozen=True)
 class Pair:
     """A picture and the file of its inverse depth."""
@@ -49,20 +58,21 @@ class Pair:
     image: Path
     label: Path
     group: str
+    teacher: Path | None = None
+    """Where a teacher's label may lie beside an exact one, for comparison."""
 
     def load_image(self) -> Image:
         """(H, W, 3) RGB."""
         return read_image(self.image)
 
     def load_inverse_depth(self) -> Floats:
-        """(H, W), not always the image's size: in [0, 1] if it is a teacher's, else 1 / metres."""
+        """(H, W), not always the image's size: in [0, 1] if it is a teacher's, else 1 / metres or not a number."""
         if self.label.suffix == ".npy":
             values: Floats = np.load(self.label).astype(np.float32)
-            return values if self.label.name.endswith(".inverse_depth.npy") else np.reciprocal(values)
-        label = cv2.imread(str(self.label), cv2.IMREAD_UNCHANGED)
-        if label is None:
-            raise ValueError(f"cannot read {self.label}")
-        return np.asarray(label, dtype=np.float32) / np.float32(65535)
+            if self.label.name.endswith(".inverse_depth.npy"):
+                return values
+            return np.reciprocal(np.where(values > 0, values, np.float32("nan")))
+        return read_label(self.label)
 
 
 def read_photos(photos: Path, labels: Path, index: Path) -> list[Pair]:
@@ -80,7 +90,7 @@ def read_rgbd(folder: Path) -> list[Pair]:
     for label in sorted([*folder.glob("*.inverse_depth.npy"), *folder.glob("*.depth.npy")]):
         name = label.name.split(".")[0]
         image = next(path for path in (folder / f"{name}.png", folder / f"{name}.jpg") if path.exists())
-        pairs.append(Pair(image, label, folder.name))
+        pairs.append(Pair(image, label, folder.name, folder / f"{name}.teacher.png"))
     return pairs
 
 
@@ -96,13 +106,20 @@ def resize(array: npt.NDArray[Scalar], height: int, width: int) -> npt.NDArray[S
     return np.asarray(cv2.resize(array, (width, height), interpolation=interpolation), dtype=array.dtype)
 
 
+def resize_exact(label: Floats, height: int, width: int) -> Floats:
+    """(H, W) -> (height, width) by nearest neighbours, which leaves edges sharp."""
+    return np.asarray(cv2.resize(label, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.float32)
+
+
 def to_input(images: Sequence[Image]) -> Tensor:
     """Images of one size, (H, W, 3) RGB -> the network's input, float32 (N, 3, H, W) in [-1, 1]."""
     batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
     return batch.float().div(127.5).sub(1)
 
 
-def _crop(rng: np.random.Generator, image: Image, label: Floats, shape: tuple[int, int]) -> tuple[Image, Floats]:
+def _crop(
+    rng: np.random.Generator, image: Image, label: Floats, shape: tuple[int, int], *, is_soft: bool
+) -> tuple[Image, Floats]:
     """A random crop of about the shape's aspect, resized to it, half of the time mirrored."""
     height, width = image.shape[:2]
     stretch = np.exp(rng.uniform(-0.1, 0.1))
@@ -114,10 +131,11 @@ def _crop(rng: np.random.Generator, image: Image, label: Floats, shape: tuple[in
     def cut(array: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
         first = np.floor(start * array.shape[:2]).astype(int)
         last = np.maximum(np.ceil((start + size) * array.shape[:2]).astype(int), first + 2)
-        return resize(array[first[0] : last[0], first[1] : last[1]], *shape)
+        return array[first[0] : last[0], first[1] : last[1]]
 
     step = 1 if rng.random() < 0.5 else -1
-    return cut(image)[:, ::step], cut(label)[:, ::step]
+    shrink = resize if is_soft else resize_exact
+    return resize(cut(image), *shape)[:, ::step], shrink(cut(label), *shape)[:, ::step]
 
 
 def _jitter_colour(rng: np.random.Generator, image: Image) -> Image:
@@ -167,12 +185,25 @@ class Batches(Dataset[Batch]):
     """Batch number `step` of a training run: random, and the same whenever it is asked for."""
 
     def __init__(
-        self, photos: Sequence[Pair], exact: Sequence[Pair], exact_share: float, batch_size: int, seed: int
+        self,
+        photos: Sequence[Pair],
+        exact: Sequence[Pair],
+        exact_share: float,
+        batch_size: int,
+        seed: int,
+        *,
+        rank: int = 0,
+        coarse_steps: int = 0,
     ) -> None:
-        """`exact_share` of a batch's pictures are drawn from `exact` (RGB-D), the rest from `photos`."""
+        """`exact_share` of a batch's pictures are drawn from `exact` (RGB-D), the rest from `photos`.
+
+        The first `coarse_steps` batches have about two thirds of the sides. Processes that train together differ
+        in their `rank`: their pictures are others, of the same shape.
+        """
         self.photos, self.exact = photos, exact
         self.exact_share = exact_share if exact else 0.0
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.seed, self.rank = batch_size, seed, rank
+        self.coarse_steps = coarse_steps
         self.photo_probabilities = _photo_probabilities(photos)
         self.shapes = list(SHAPES)
 
@@ -182,12 +213,15 @@ class Batches(Dataset[Batch]):
             pair = self.exact[int(rng.integers(len(self.exact)))]
         else:
             pair = self.photos[int(rng.choice(len(self.photos), p=self.photo_probabilities))]
-        image, label = _crop(rng, pair.load_image(), pair.load_inverse_depth(), shape)
+        image, label = _crop(rng, pair.load_image(), pair.load_inverse_depth(), shape, is_soft=not is_exact)
         return _degrade(rng, _jitter_colour(rng, image)), label, is_exact
 
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self.seed, step))
         shape = self.shapes[rng.choice(len(self.shapes), p=list(SHAPES.values()))]
+        if step < self.coarse_steps:
+            shape = (shape[0] * 2 // 3 // 32 * 32, shape[1] * 2 // 3 // 32 * 32)
+        rng = np.random.default_rng((self.seed, step, self.rank))
         images, labels, exact = zip(*(self._sample(rng, shape) for _ in range(self.batch_size)), strict=True)
         return Batch(to_input(images), torch.from_numpy(np.stack(labels)), torch.tensor(exact))
 

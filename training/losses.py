@@ -12,11 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 TRIM = 0.2
-"""Share of each image's pixels, those with the largest residuals, that the trimmed error ignores."""
+"""Share of an image's pixels, those with the largest residuals, that the error ignores if a teacher labelled it."""
 TARGET_LIMIT = 6.0
 """Normalised targets are clamped to +- this: a few very near pixels must not outweigh the rest."""
 ANCHOR_RANGE = (0.1, 1.1)
 """Where the anchor puts the 2nd and the 98th percentile of an image's inverse depth."""
+SMALLEST_STEP = 0.5
+"""Two neighbouring pixels whose normalised inverse depths differ by more than this are at an edge."""
+FARTHEST = 80.0
+"""Metres beyond which the relative error is not counted."""
 _SCALES = 4
 
 
@@ -28,6 +32,10 @@ class Weights:
     """Gradient matching where the label is a teacher's, which is soft."""
     gradient_exact: float = 0.7
     """Gradient matching where the label is exact."""
+    relative: float = 1.0
+    """Relative error where the label is exact."""
+    edges: float = 0.6
+    """Error beside edges where the label is exact."""
     anchor: float = 0.1
     negative: float = 1.0
 
@@ -40,11 +48,12 @@ def normalise(inverse_depth: Tensor) -> Tensor:
     return (centred / deviation).view_as(inverse_depth)
 
 
-def trimmed_error(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean of the smallest 1 - TRIM of each image's absolute residuals; normalised (N, H, W) -> scalar."""
+def trimmed_error(prediction: Tensor, target: Tensor, exact: Tensor) -> Tensor:
+    """Mean absolute residual of each image, without the largest where it is not exact; normalised (N, H, W) -> (N,)."""
     residuals = (prediction - target).abs().flatten(1)
     kept = int(residuals.shape[1] * (1 - TRIM))
-    return residuals.topk(kept, dim=1, largest=False, sorted=False).values.mean()
+    smallest = residuals.topk(kept, dim=1, largest=False, sorted=False).values
+    return torch.where(exact, residuals.mean(dim=1), smallest.mean(dim=1))
 
 
 def gradient_error(prediction: Tensor, target: Tensor) -> Tensor:
@@ -55,6 +64,39 @@ def gradient_error(prediction: Tensor, target: Tensor) -> Tensor:
         coarse = residual[:, :: 2**scale, :: 2**scale]
         total = total + coarse.diff(dim=2).abs().mean(dim=(1, 2)) + coarse.diff(dim=1).abs().mean(dim=(1, 2))
     return total
+
+
+def edge_error(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean of both neighbours' absolute residuals over the step between them, at each image's edges; at most 2.
+
+    Normalised (N, H, W) -> (N,). An edge that is blurred evenly has 1. The step alone is no measure to train on: bright
+    and dark fringes along an edge would satisfy it.
+    """
+    residual = (prediction - target).abs()
+    total, count = residual.new_zeros(len(residual)), residual.new_ones(len(residual))
+    for axis, length in ((1, target.shape[1]), (2, target.shape[2])):
+        step = target.diff(dim=axis).abs()
+        both = residual.narrow(axis, 0, length - 1) + residual.narrow(axis, 1, length - 1)
+        at_edge = step > SMALLEST_STEP
+        total = total + ((both / step.clamp(min=SMALLEST_STEP)).clamp(max=2) * at_edge).sum(dim=(1, 2))
+        count = count + at_edge.sum(dim=(1, 2))
+    return total / count
+
+
+def relative_error(prediction: Tensor, inverse_depth: Tensor) -> Tensor:
+    """Mean of 1 - smaller depth / larger depth of each image, within FARTHEST, after an affine fit; (N, H, W) -> (N,).
+
+    inverse_depth is exact up to its scale in the sense that 0 is infinitely far; in 1 / metres.
+    """
+    x, y = prediction.flatten(1), inverse_depth.flatten(1)
+    valid = (y > 1 / FARTHEST).float()
+    count = valid.sum(dim=1, keepdim=True).clamp(min=1)
+    x_mean, y_mean = ((v * valid).sum(dim=1, keepdim=True) / count for v in (x, y))
+    covariance = ((x - x_mean) * (y - y_mean) * valid).sum(dim=1, keepdim=True)
+    variance = ((x - x_mean).square() * valid).sum(dim=1, keepdim=True)
+    fitted = (y_mean + covariance / (variance + 1e-6 * count) * (x - x_mean)).clamp(min=1 / FARTHEST)
+    ratio = torch.minimum(fitted, y) / torch.maximum(fitted, y)
+    return ((1 - ratio) * valid).sum(dim=1) / count.squeeze(1)
 
 
 def anchor_target(inverse_depth: Tensor) -> Tensor:
@@ -77,8 +119,10 @@ def depth_loss(prediction: Tensor, target: Tensor, exact: Tensor, weights: Weigh
     found = normalise(prediction)
     gradient_weights = torch.where(exact, weights.gradient_exact, weights.gradient)
     terms = {
-        "trimmed": trimmed_error(found, wanted),
+        "trimmed": trimmed_error(found, wanted, exact).mean(),
         "gradient": (gradient_weights * gradient_error(found, wanted)).mean(),
+        "relative": weights.relative * (exact * relative_error(prediction, target)).mean(),
+        "edges": weights.edges * (exact * edge_error(found, wanted)).mean(),
         "anchor": weights.anchor * F.l1_loss(prediction, anchor_target(target)),
         "negative": weights.negative * F.relu(-prediction).mean(),
     }

@@ -1,130 +1,32 @@
-"""Procedural scenes with exact inverse depth: a room, or a plain under the sky, with boxes and spheres.
+"""Procedural scenes with exact inverse depth, ray-cast in PyTorch on any device.
 
-Lengths are metres; x points right, y down and z forward; the camera stands at the origin. A pixel's ray has
-a component of 1 along the optical axis, so that its parameter at a hit *is* the depth there.
+A pixel's ray has a component of 1 along the optical axis, so that its parameter at a hit *is* the depth there.
 """
 
 from __future__ import annotations
 
 import argparse
-from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
-Floats = npt.NDArray[np.float64]
+from training.layouts import Camera, Light, layout
+from training.textures import LEVELS, SIDE, atlas, noise
+from training.things import BOX, CALM_TEXTURES, CYLINDER, ELLIPSOID, TEXTURES, Random, Thing
 
-SKY_DISTANCE = 500.0
-"""Whatever is farther than this is drawn as sky."""
-_AMBIENT = 0.35
-
-
-@dataclass(frozen=True)
-class Texture:
-    """A solid texture: two colours mixed by a pattern in space, roughened by a sum of sine waves."""
-
-    colours: Floats
-    """(2, 3) RGB in [0, 1]."""
-    waves: Floats
-    """(4, 3) wave vectors, radians per metre."""
-    frequency: float
-    """Cells per metre of the checks and stripes."""
-    pattern: str
-
-    def albedo(self, points: Floats) -> Floats:
-        """RGB in [0, 1], (N, 3), at points (N, 3)."""
-        noise = np.sin(points @ self.waves.T).mean(axis=1)
-        cells = np.floor(points * self.frequency + 1e-3)
-        if self.pattern == "checks":
-            mix = cells.sum(axis=1) % 2
-        elif self.pattern == "stripes":
-            mix = cells[:, 0] % 2
-        else:
-            mix = 0.5 + 0.5 * np.sign(noise) * np.abs(noise) ** 0.5
-        mix = (0.85 * mix + 0.15 * (0.5 + noise))[:, None]
-        colour: Floats = np.clip(self.colours[0] * (1 - mix) + self.colours[1] * mix, 0, 1)
-        return colour
-
-
-@dataclass(frozen=True)
-class Solid(ABC):
-    """A textured solid, turned by `yaw` radians about the vertical axis."""
-
-    centre: Floats
-    half: Floats
-    """(3,) half of the extent along the solid's own axes."""
-    yaw: float
-    texture: Texture
-
-    def _axes(self) -> Floats:
-        """The solid's own axes, the rows of (3, 3)."""
-        cosine, sine = np.cos(self.yaw), np.sin(self.yaw)
-        return np.array([[cosine, 0, -sine], [0, 1, 0], [sine, 0, cosine]])
-
-    def local(self, points: Floats) -> Floats:
-        """Points (N, 3) relative to the centre, along the solid's own axes."""
-        local: Floats = (points - self.centre) @ self._axes().T
-        return local
-
-    @abstractmethod
-    def distance(self, origins: Floats, directions: Floats) -> Floats:
-        """Ray parameter of the first hit, (N,), infinite where the ray misses."""
-
-    @abstractmethod
-    def normal(self, points: Floats) -> Floats:
-        """Unit normals, (N, 3), towards the side that is seen, at points of the surface, (N, 3)."""
-
-
-class Sphere(Solid):
-    """A ball of radius `half[0]`, seen from outside."""
-
-    def distance(self, origins: Floats, directions: Floats) -> Floats:
-        offset = origins - self.centre
-        a = (directions**2).sum(axis=1)
-        b = (offset * directions).sum(axis=1)
-        c = (offset**2).sum(axis=1) - self.half[0] ** 2
-        discriminant = b * b - a * c
-        t = (-b - np.sqrt(np.maximum(discriminant, 0))) / a
-        return np.where((discriminant > 0) & (t > 0), t, np.inf)
-
-    def normal(self, points: Floats) -> Floats:
-        normals: Floats = (points - self.centre) / self.half[0]
-        return normals
-
-
-class Box(Solid):
-    """A box seen from outside."""
-
-    def _crossings(self, origins: Floats, directions: Floats) -> tuple[Floats, Floats]:
-        """Ray parameters, each (N,), of entry and exit by the slab method (Kay and Kajiya 1986)."""
-        origins, directions = self.local(origins), directions @ self._axes().T
-        inverse = 1 / np.where(np.abs(directions) < 1e-9, 1e-9, directions)
-        middle, extent = -origins * inverse, self.half * np.abs(inverse)
-        return (middle - extent).max(axis=1), (middle + extent).min(axis=1)
-
-    def distance(self, origins: Floats, directions: Floats) -> Floats:
-        enter, leave = self._crossings(origins, directions)
-        return np.where((enter < leave) & (enter > 0), enter, np.inf)
-
-    def normal(self, points: Floats) -> Floats:
-        scaled = self.local(points) / self.half
-        face = np.abs(scaled).argmax(axis=1)
-        local = np.eye(3)[face] * np.sign(np.take_along_axis(scaled, face[:, None], axis=1))
-        normals: Floats = local @ self._axes()
-        return normals
-
-
-class Room(Box):
-    """A box seen from within."""
-
-    def distance(self, origins: Floats, directions: Floats) -> Floats:
-        return self._crossings(origins, directions)[1]
-
-    def normal(self, points: Floats) -> Floats:
-        return -super().normal(points)
+_NEAR = 0.02
+"""Metres in front of the camera where things begin to be seen."""
+_HORIZON = 1e4
+"""Metres beyond which there is nothing."""
+_SHADOW_STEP = 3
+"""Shadows are found for one pixel in so many of a row or column."""
 
 
 @dataclass(frozen=True)
@@ -134,98 +36,291 @@ class Scene:
     image: npt.NDArray[np.uint8]
     """(H, W, 3) RGB."""
     inverse_depth: npt.NDArray[np.float32]
-    """(H, W), 1 / metres, > 0; depth is measured along the optical axis."""
+    """(H, W), 1 / metres, 0 in the sky; depth is measured along the optical axis."""
 
 
-def _texture(rng: np.random.Generator) -> Texture:
-    pattern = str(rng.choice(["checks", "stripes", "clouds", "clouds"]))
-    waves = rng.normal(size=(4, 3)) * (2.0 ** np.arange(4))[:, None] * rng.uniform(1, 6)
-    return Texture(rng.uniform(0.05, 1, (2, 3)), waves, np.exp(rng.uniform(np.log(0.7), np.log(6))), pattern)
+@dataclass(frozen=True)
+class _Geometry:
+    """The N solids of a scene as tensors."""
+
+    kinds: list[int]
+    centres: Tensor
+    """(N, 3)."""
+    to_local: Tensor
+    """(N, 3, 3): from the world's axes to the unit solid's."""
+    halves: Tensor
+    textures: Tensor
+    tints: Tensor
+    metres: Tensor
+    gloss: Tensor
 
 
-def _surroundings(rng: np.random.Generator, floor: float, indoors: bool) -> tuple[Room, float]:
-    """The enclosing room (outdoors: one far larger than the sky's distance) and the far end for objects."""
-    if not indoors:
-        half = np.full(3, 4 * SKY_DISTANCE)
-        return Room(np.array([0, floor - half[1], 0]), half, 0.0, _texture(rng)), 25.0
-    depth, width, height = rng.uniform(3, 9), rng.uniform(3, 8), rng.uniform(floor + 0.6, 3.4)
-    half = np.array([width, height, depth + 2]) / 2
-    centre = np.array([rng.uniform(-0.2, 0.2) * width, floor - half[1], half[2] - 2])
-    return Room(centre, half, rng.uniform(-0.3, 0.3), _texture(rng)), depth
+@dataclass(frozen=True)
+class _View:
+    """What the camera's rays meet."""
+
+    geometry: _Geometry
+    rays: Tensor
+    """(3, H, W), with a component of 1 along the optical axis."""
+    depth: Tensor
+    """(H, W), infinite in the sky."""
+    index: Tensor
+    """(H, W), of the solid that is seen."""
+    points: Tensor
+    """(3, H, W), the world's coordinates of what is seen, or of a far point in the sky."""
+    focal: float
+    """Pixels."""
+
+    def inverse_depth(self) -> npt.NDArray[np.float32]:
+        """(H, W), 1 / metres, 0 in the sky."""
+        return np.asarray(torch.where(self.depth.isfinite(), self.depth.reciprocal(), 0.0).cpu(), np.float32)
 
 
-def _object(rng: np.random.Generator, floor: float, far: float) -> Solid:
-    """A box or a ball, mostly on the floor, between 1.2 m and `far`; the farther, the larger on average."""
-    z = np.exp(rng.uniform(np.log(1.2), np.log(far)))
-    half = np.clip(z * rng.uniform(0.05, 0.3, 3), 0.1, 0.6 * (z - 0.5))
-    is_ball = rng.random() < 1 / 3
-    half = np.full(3, half[0]) if is_ball else half
-    y = floor - half[1] - (rng.uniform(0, floor) if rng.random() < 0.2 else 0)
-    centre = np.array([z * rng.uniform(-0.6, 0.6), y, z])
-    yaw, texture = rng.uniform(0, np.pi), _texture(rng)
-    return Sphere(centre, half, 0.0, texture) if is_ball else Box(centre, half, yaw, texture)
+def _geometry(solids: Thing, device: torch.device) -> _Geometry:
+    def tensor(values: Sequence[object]) -> Tensor:
+        return torch.from_numpy(np.array(values, np.float32)).to(device)
+
+    return _Geometry(
+        [solid.kind for solid in solids],
+        tensor([solid.centre for solid in solids]),
+        tensor([solid.rotation.T / solid.half[:, None] for solid in solids]),
+        tensor([solid.half for solid in solids]),
+        torch.tensor([solid.paint.texture for solid in solids], device=device),
+        tensor([solid.paint.tint for solid in solids]),
+        tensor([solid.paint.metres for solid in solids]),
+        tensor([solid.paint.gloss for solid in solids]),
+    )
 
 
-def _rays(rng: np.random.Generator, height: int, width: int) -> Floats:
-    """Rays, (H * W, 3), of a pinhole camera of random field of view, pitch and roll."""
-    focal = max(height, width) / 2 / np.tan(np.radians(rng.uniform(45, 80)) / 2)
+def _slab(origin: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+    """Ray parameters of entry into and exit from -1 <= x <= 1 (Kay and Kajiya, 1986)."""
+    inverse = torch.where(direction.abs() < 1e-9, 1e-9, direction).reciprocal()
+    middle, extent = -origin * inverse, inverse.abs()
+    return middle - extent, middle + extent
+
+
+def _round(origin: Tensor, direction: Tensor, axes: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Ray parameters of entry and exit of the unit ball (three axes) or endless cylinder (two); miss: entry > exit."""
+    a = sum((direction[i].square() for i in axes), torch.zeros_like(direction[0])).clamp(min=1e-12)
+    b = sum((origin[i] * direction[i] for i in axes), torch.zeros_like(direction[0]))
+    c = sum((origin[i].square() for i in axes), torch.zeros_like(direction[0])) - 1
+    discriminant = b.square() - a * c
+    root = discriminant.clamp(min=0).sqrt()
+    missed = torch.where(discriminant > 0, 0.0, torch.inf)
+    return (-b - root) / a + missed, (-b + root) / a - missed
+
+
+def _crossings(kind: int, origin: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+    """Ray parameters, each (...), of entry into a unit solid and exit from it, rays (3, ...); miss: entry > exit."""
+    if kind == BOX:
+        enter, leave = _slab(origin, direction)
+        return enter.amax(dim=0), leave.amin(dim=0)
+    if kind == ELLIPSOID:
+        return _round(origin, direction, (0, 1, 2))
+    assert kind == CYLINDER
+    side, caps = _round(origin, direction, (0, 2)), _slab(origin[1], direction[1])
+    return torch.maximum(side[0], caps[0]), torch.minimum(side[1], caps[1])
+
+
+def _windows(solids: Thing, camera: Camera, height: int, width: int, focal: float) -> npt.NDArray[np.intp]:
+    """First and last + 1 row and column, (N, 4), of the pixels that may see each solid; empty if none may."""
+    signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, -1)
+    corners = np.stack([s.centre[:, None] + s.rotation @ (s.half[:, None] * signs) for s in solids])
+    seen = np.einsum("ij,nik->njk", camera.rotation, corners - camera.position[:, None])
+    depth = np.maximum(seen[:, 2], _NEAR)
+    column, row = seen[:, 0] / depth * focal + width / 2, seen[:, 1] / depth * focal + height / 2
+    windows = np.stack([row.min(1), row.max(1) + 2, column.min(1), column.max(1) + 2], axis=1)
+    windows[(seen[:, 2] < _NEAR).any(axis=1)] = 0, height, 0, width
+    windows[(seen[:, 2] < _NEAR).all(axis=1)] = 0
+    limit = np.array([height, height, width, width])
+    return np.asarray(np.clip(np.floor(windows) - [1, 0, 1, 0], 0, limit), np.intp)
+
+
+def _cast(geometry: _Geometry, windows: npt.NDArray[np.intp], origin: Tensor, rays: Tensor) -> tuple[Tensor, Tensor]:
+    """Depth (H, W), infinite in the sky, and index of the solid that each ray (3, H, W) meets first."""
+    depth = torch.full_like(rays[0], torch.inf)
+    index = torch.zeros_like(depth, dtype=torch.long)
+    origins = torch.einsum("nij,nj->ni", geometry.to_local, origin - geometry.centres)
+    for i, (kind, (top, bottom, left, right)) in enumerate(zip(geometry.kinds, windows, strict=True)):
+        if top >= bottom or left >= right:
+            continue
+        window = rays[:, top:bottom, left:right]
+        local = (geometry.to_local[i] @ window.reshape(3, -1)).view_as(window)
+        enter, leave = _crossings(kind, origins[i][:, None, None], local)
+        best = depth[top:bottom, left:right]
+        nearer = (enter < leave) & (enter > _NEAR) & (enter < best)
+        best[nearer] = enter[nearer]
+        index[top:bottom, left:right][nearer] = i
+    return depth, index
+
+
+def _lit(geometry: _Geometry, points: Tensor, index: Tensor, source: Tensor) -> Tensor:
+    """Whether points (3, M) on the solids `index` (M,) see the light; 1.0 or 0.0, (M,)."""
+    towards = source[:, None] - points
+    free = torch.ones_like(points[0])
+    for i, kind in enumerate(geometry.kinds):
+        start = geometry.to_local[i] @ (points - geometry.centres[i][:, None])
+        enter, leave = _crossings(kind, start, geometry.to_local[i] @ towards)
+        free[(enter < leave) & (leave > 0) & (enter < 1) & (index != i)] = 0
+    return free
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    """Vectors (3, ...) of length 1."""
+    x, y, z = vectors
+    scale: Tensor = (x * x + y * y + z * z).clamp(min=1e-20).rsqrt()
+    return vectors * scale
+
+
+def _rotate(matrices: Tensor, vectors: Tensor) -> Tensor:
+    """Matrices (3, 3, P), or one (3, 3), times vectors (3, P)."""
+    columns = matrices.unsqueeze(-1) if matrices.dim() == 2 else matrices
+    return columns[:, 0] * vectors[0] + columns[:, 1] * vectors[1] + columns[:, 2] * vectors[2]
+
+
+def _own_normals(kinds: Tensor, local: Tensor) -> Tensor:
+    """Normals (3, P), of any length, of unit solids of these kinds (P,) at points (3, P) of their surfaces."""
+    size = local.abs()
+    faces = torch.where(size == size.amax(dim=0), local.sign(), 0.0)
+    is_cap = size[1] >= local[0].hypot(local[2])
+    zero = torch.zeros_like(local[0])
+    caps = torch.stack([zero, local[1].sign(), zero])
+    barrels = torch.stack([local[0], zero, local[2]])
+    round_ones = torch.where(kinds == ELLIPSOID, local, torch.where(is_cap, caps, barrels))
+    return torch.where(kinds == BOX, faces, round_ones)
+
+
+def _albedo(geometry: _Geometry, pictures: Tensor, index: Tensor, local: Tensor, own: Tensor, pixel: Tensor) -> Tensor:
+    """RGB (3, P) at local points (3, P) with own normals (3, P); `pixel` (P,) is what a pixel spans there in metres."""
+    repeat = geometry.metres[index]
+    place = local * geometry.halves.T[:, index] / repeat
+    x, y, z = own.abs()
+    u = torch.where((x > y) & (x >= z), place[2], place[0])
+    v = torch.where((y >= x) & (y >= z), place[2], place[1])
+    level = (pixel / repeat * SIDE).clamp(min=1).log2().round().long().clamp(max=LEVELS - 1)
+    # Mirrored at each repeat, so that a photo has no seams.
+    u, v = (((w + 0.5).remainder(2) - 1).abs() * (SIDE - 1) for w in (u, v))
+    left, top = u.floor().clamp(max=SIDE - 2), v.floor().clamp(max=SIDE - 2)
+    du, dv = (u - left)[:, None], (v - top)[:, None]
+    corner = ((geometry.textures[index] * LEVELS + level) * SIDE + top.long()) * SIDE + left.long()
+    texels = pictures.view(-1, 3)
+    upper = texels[corner] * (1 - du) + texels[corner + 1] * du
+    lower = texels[corner + SIDE] * (1 - du) + texels[corner + SIDE + 1] * du
+    linear = ((upper * (1 - dv) + lower * dv) / 255).square()
+    return (linear * geometry.tints[index]).T
+
+
+def _shadows(view: _View, source: Tensor) -> Tensor:
+    """How much of the light each pixel sees, (H, W) in [0, 1]; blurred over a few pixels."""
+    coarse, index = view.points[:, ::_SHADOW_STEP, ::_SHADOW_STEP], view.index[::_SHADOW_STEP, ::_SHADOW_STEP]
+    lit = _lit(view.geometry, coarse.flatten(1), index.flatten(), source).view(1, 1, *index.shape)
+    return F.interpolate(lit, size=view.index.shape, mode="bilinear")[0, 0]
+
+
+def _shade(view: _View, pictures: Tensor, light: Light) -> Tensor:
+    """RGB (3, H, W), linear and unbounded, of what is seen; meaningless in the sky."""
+    geometry, at, solid = view.geometry, view.points.flatten(1), view.index.flatten()
+    source = torch.from_numpy(light.source).float().to(at.device)
+    lit = _shadows(view, source).flatten()
+    to_local = geometry.to_local.permute(1, 2, 0)[:, :, solid]
+    local = _rotate(to_local, at - geometry.centres.T[:, solid])
+    own = _own_normals(torch.tensor(geometry.kinds, device=at.device)[solid], local)
+    normals = _unit(_rotate(to_local.transpose(0, 1), own))
+    pixel = view.depth.flatten().clamp(max=_HORIZON) / view.focal
+    colour = _albedo(geometry, pictures, solid, local, own, pixel)
+    towards = _unit(source[:, None] - at)
+    key = (normals * towards).sum(dim=0).clamp(min=0) * lit
+    half_way = _unit(towards - _unit(view.rays.flatten(1)))
+    shine = (normals * half_way).sum(dim=0).clamp(min=0) ** 30 * geometry.gloss[solid] * lit
+    ambient = light.ambient * (1 - 0.35 * normals[1])
+    return (colour * (ambient + light.key * key) + light.key * shine).view_as(view.points)
+
+
+def _sky(rng: Random, elevation: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """RGB (H, W, 3) of a sky, by the sine of the elevation, (H, W)."""
+    height, width = elevation.shape
+    up = np.clip(elevation, 0, 1)[..., None] ** rng.uniform(0.3, 0.9)
+    zenith = np.array([0.25, 0.45, 0.85]) * rng.uniform(0.5, 1.2) + rng.normal(0, 0.05, 3)
+    horizon = np.full(3, rng.uniform(0.6, 1.1)) + rng.normal(0, 0.06, 3)
+    sky = horizon * (1 - up) + zenith * up
+    clouds = np.clip(noise(rng, height, width) * 2 - rng.uniform(0.2, 1.6), 0, 1)[..., None]
+    return np.asarray(sky * (1 - clouds) + rng.uniform(0.7, 1.1) * clouds, dtype=np.float32)
+
+
+def _develop(rng: Random, colour: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """What a camera makes of linear light, (H, W, 3): exposure, falling-off to the corners, blur, noise, gamma."""
+    height, width = colour.shape[:2]
+    exposure = rng.uniform(0.3, 0.55) / max(float(colour.mean()), 0.05)
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
+    colour = colour * (exposure * (1 - rng.uniform(0, 0.25) * (x * x + y * y)))[..., None]
+    colour = colour * (1 + rng.normal(0, 0.05, 3)).astype(np.float32)
+    if rng.random() < 0.7:
+        colour = cv2.GaussianBlur(colour, (0, 0), rng.uniform(0.4, 0.9)).astype(np.float32)
+    colour = colour + rng.standard_normal(colour.shape, np.float32) * np.float32(rng.uniform(0, 0.03))
+    picture = np.clip(colour, 0, 1) ** (1 / rng.uniform(1.4, 2.2))
+    return (picture * 255).round().astype(np.uint8)
+
+
+def _rays(camera: Camera, height: int, width: int, focal: float) -> npt.NDArray[np.float32]:
+    """Directions (3, H, W) in the world with a component of 1 along the optical axis."""
     y, x = np.mgrid[0:height, 0:width] + 0.5
-    rays = np.stack([(x - width / 2) / focal, (y - height / 2) / focal, np.ones_like(x)], axis=-1)
-    roll, pitch = np.radians(rng.normal(0, 3)), np.radians(rng.uniform(-8, 25))
-    cosine, sine = np.cos([roll, pitch]), np.sin([roll, pitch])
-    rolled = np.array([[cosine[0], -sine[0], 0], [sine[0], cosine[0], 0], [0, 0, 1]])
-    pitched = np.array([[1, 0, 0], [0, cosine[1], sine[1]], [0, -sine[1], cosine[1]]])
-    directions: Floats = rays.reshape(-1, 3) @ (pitched @ rolled).T
-    return directions
+    own = np.stack([(x - width / 2) / focal, (y - height / 2) / focal, np.ones_like(x)])
+    return np.asarray(np.einsum("ij,jhw->ihw", camera.rotation, own), np.float32)
 
 
-def _shade(solids: list[Solid], hit: npt.NDArray[np.intp], points: Floats, light: Floats) -> Floats:
-    """Lambertian RGB, (N, 3), with hard shadows, of points (N, 3) on solids[hit] under a point light."""
-    albedo, normals = np.empty_like(points), np.empty_like(points)
-    for index, solid in enumerate(solids):
-        mask = hit == index
-        albedo[mask] = solid.texture.albedo(solid.local(points[mask]))
-        normals[mask] = solid.normal(points[mask])
-    to_light = light - points
-    cosine = (normals * to_light).sum(axis=1) / np.linalg.norm(to_light, axis=1)
-    start = points + 1e-3 * normals
-    for solid in solids[1:]:
-        cosine = np.where(solid.distance(start, to_light) < 1, 0, cosine)
-    colour: Floats = albedo * (_AMBIENT + (1 - _AMBIENT) * np.clip(cosine, 0, 1))[:, None]
-    return colour
+def _view(solids: Thing, camera: Camera, height: int, width: int, device: torch.device) -> _View:
+    focal = max(height, width) / 2 / np.tan(camera.field_of_view / 2)
+    rays = torch.from_numpy(_rays(camera, height, width, focal)).to(device)
+    origin = torch.from_numpy(camera.position).float().to(device)
+    geometry = _geometry(solids, device)
+    depth, index = _cast(geometry, _windows(solids, camera, height, width, focal), origin, rays)
+    points = origin[:, None, None] + rays * depth.clamp(max=_HORIZON)
+    return _View(geometry, rays, depth, index, points, focal)
 
 
-def render(seed: int, height: int = 288, width: int = 384) -> Scene:
-    """The scene of this seed; the same seed and size give the same scene."""
+@torch.inference_mode()
+def inverse_depth(solids: Thing, camera: Camera, height: int, width: int) -> npt.NDArray[np.float32]:
+    """Inverse depth, (H, W) in 1 / metres, of solids seen by a camera; 0 in the sky."""
+    return _view(solids, camera, height, width, torch.device("cpu")).inverse_depth()
+
+
+@torch.inference_mode()
+def render(
+    seed: int, height: int = 288, width: int = 384, photos: Sequence[Path] = (), device: torch.device | str = "cpu"
+) -> Scene:
+    """The scene of this seed; `photos` lend textures. The same arguments give the same scene, but for rounding."""
     rng = np.random.default_rng(seed)
-    floor, indoors = rng.uniform(0.9, 1.9), bool(rng.random() < 0.6)
-    room, far = _surroundings(rng, floor, indoors)
-    solids: list[Solid] = [room, *(_object(rng, floor, far) for _ in range(rng.integers(3, 11)))]
-    rays = _rays(rng, height, width)
-    distances = np.stack([solid.distance(np.zeros(3)[None], rays) for solid in solids])
-    hit, depth = distances.argmin(axis=0), distances.min(axis=0)
-    light = np.array([rng.uniform(-1.5, 1.5), -0.4, rng.uniform(0, 2)]) * (1 if indoors else 40)
-    colour = _shade(solids, hit, rays * depth[:, None], light) * rng.uniform(0.8, 1.3)
-    elevation = np.clip(-rays[:, 1:2], 0, 1) ** 0.5
-    sky = np.array([0.85, 0.9, 0.95]) * (1 - elevation) + rng.uniform(0.3, 0.8, 3) * elevation
-    colour = np.where(depth[:, None] > SKY_DISTANCE, sky, colour)
-    image = (np.clip(colour, 0, 1) ** (1 / 1.6) * 255).round().astype(np.uint8)
-    return Scene(image.reshape(height, width, 3), (1 / depth).reshape(height, width).astype(np.float32))
+    where, device = layout(rng), torch.device(device)
+    pictures = torch.from_numpy(atlas(rng, TEXTURES, CALM_TEXTURES, photos)).to(device)
+    view = _view(where.solids, where.camera, height, width, device)
+    sky = torch.from_numpy(_sky(rng, (-_unit(view.rays)[1]).cpu().numpy())).to(device).permute(2, 0, 1)
+    is_solid = view.depth.isfinite()
+    clear = (-where.light.fog * view.depth).exp() * is_solid
+    colour = torch.where(is_solid, _shade(view, pictures, where.light) * clear + sky * (1 - clear), sky)
+    return Scene(_develop(rng, colour.permute(1, 2, 0).cpu().numpy()), view.inverse_depth())
 
 
 def main() -> None:
     """Render scenes into an RGB-D folder (see training/README.md)."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=400)
+    parser.add_argument("--count", type=int, default=4000)
     parser.add_argument("--first-seed", type=int, default=1000, help="seeds below 1000 are for evaluation")
+    parser.add_argument("--photos", type=Path, help="folder of NAME.jpg to cut textures from")
+    parser.add_argument("--short-side", type=int, default=240, help="pixels; the long side is 4/3 of it")
+    parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
+    photos = sorted(arguments.photos.glob("*.jpg")) if arguments.photos else []
+    cv2.setNumThreads(1)
     for seed in range(arguments.first_seed, arguments.first_seed + arguments.count):
-        scene = render(seed, *((384, 288) if seed % 4 == 0 else (288, 384)))
         name = arguments.output / f"scene_{seed:06d}"
-        cv2.imwrite(f"{name}.png", cv2.cvtColor(scene.image, cv2.COLOR_RGB2BGR))
+        if Path(f"{name}.png").exists():
+            continue
+        sides = (arguments.short_side, arguments.short_side * 4 // 3)
+        scene = render(seed, *(sides[::-1] if seed % 4 == 0 else sides), photos=photos, device=arguments.device)
         np.save(f"{name}.inverse_depth.npy", scene.inverse_depth.astype(np.float16))
+        cv2.imwrite(f"{name}.png", cv2.cvtColor(scene.image, cv2.COLOR_RGB2BGR))
 
 
 if __name__ == "__main__":

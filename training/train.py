@@ -10,15 +10,18 @@ import argparse
 import copy
 import csv
 import math
+import os
 import re
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import cv2
 import torch
+import torch.distributed as distributed
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
@@ -45,12 +48,13 @@ _ENCODER_RATE = 0.35
 """The encoder's learning rate over the decoder's."""
 _FEATURE_SCALE = 5.0
 """Root mean square of the ImageNet encoder's features, about."""
-_ADAPTER_RATE = 0.15
-"""Learning rate of the convolutions that take the encoder's features, over that of the rest of the decoder.
+_ADAPTER_RATE = 0.2
+"""Learning rate of the convolutions that take the encoder's coarse features, over that of the rest of the decoder.
 
 Their inputs are large and many, and an Adam step has the same size for every weight: at the full rate the
 coarse features grow within a hundred steps until they drown the fine ones, and the depth stays blurred.
 """
+_COARSE_ADAPTERS = ("layer3_rn.", "layer4_rn.")
 _WARM_UP = 0.04
 """Share of the run in which the learning rate rises."""
 _LAST_RATE = 0.01
@@ -67,6 +71,18 @@ def load_initial_encoder(encoder: Encoder, weights: Path) -> None:
             if re.match(pattern, name):
                 renamed[re.sub(pattern, replacement, name)] = tensor
     encoder.load_state_dict(renamed)
+
+
+def overlap(wide: Tensor, narrow: Tensor) -> None:
+    """Copy into `wide` what of `narrow` fits; channels that `wide` has beyond count for nothing in the others yet."""
+    if wide.dim() == 4 and wide.shape[0] == 4 and narrow.shape[0] == 1:
+        narrow = narrow.expand(4, -1, -1, -1)  # one output for each pixel of a square, all alike
+    if wide.dim() == 1 and len(wide) == 4 and len(narrow) == 1:
+        narrow = narrow.expand(4)
+    shared = [slice(0, min(sides)) for sides in zip(wide.shape, narrow.shape, strict=True)]
+    if wide.dim() == 4:
+        wide[shared[0], narrow.shape[1] :] = 0
+    wide[tuple(shared)] = narrow[tuple(shared)]
 
 
 def learning_rate_factor(step: int, steps: int) -> float:
@@ -86,6 +102,18 @@ def deployed(averaged: AveragedModel) -> DepthNetwork:
     return network.eval()
 
 
+def average_gradients(network: nn.Module) -> None:
+    """Replace the gradients by their means over the processes that train together, if there are several."""
+    if not distributed.is_initialized():
+        return
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    means = torch.split(flat / distributed.get_world_size(), [gradient.numel() for gradient in gradients])
+    for gradient, mean in zip(gradients, means, strict=True):
+        gradient.copy_(mean.view_as(gradient))
+
+
 class Trainer:
     """A network in training with its optimiser, its moving average and its folder of results."""
 
@@ -95,13 +123,16 @@ class Trainer:
         network = DepthNetwork(COMPACT)
         # A slope on both sides: below zero, ReLU would let the shift-invariant loss die out.
         network.output_activation = nn.LeakyReLU(0.1)
+        for name, parameter in network.scratch.named_parameters():
+            if "_rn." in name:
+                parameter.data.div_(_FEATURE_SCALE)
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         # Batch norm keeps its ImageNet statistics; the decoder has none.
         self.network.eval()
         average = get_ema_multi_avg_fn(_AVERAGE_DECAY)  # type: ignore[no-untyped-call]
         self.averaged = AveragedModel(self.network, multi_avg_fn=average)
-        adapters = [p for name, p in self.network.scratch.named_parameters() if "_rn." in name]
-        decoder = [p for name, p in self.network.scratch.named_parameters() if "_rn." not in name]
+        adapters = [p for name, p in self.network.scratch.named_parameters() if name.startswith(_COARSE_ADAPTERS)]
+        decoder = [p for name, p in self.network.scratch.named_parameters() if not name.startswith(_COARSE_ADAPTERS)]
         groups = [
             {"params": list(self.network.pretrained.parameters()), "relative_rate": _ENCODER_RATE},
             {"params": adapters, "relative_rate": _ADAPTER_RATE},
@@ -116,12 +147,15 @@ class Trainer:
         return self.run / "checkpoint.pt"
 
     def start(self, initial_encoder: Path) -> None:
-        """Begin from an ImageNet encoder and a random decoder scaled to its features."""
+        """Begin from an ImageNet encoder and a random decoder."""
         load_initial_encoder(self.network.pretrained, initial_encoder)
-        with torch.no_grad():
-            for name, parameter in self.network.scratch.named_parameters():
-                if "_rn." in name:
-                    parameter /= _FEATURE_SCALE
+        self.averaged.module.load_state_dict(self.network.state_dict())
+
+    def start_from(self, weights: Path) -> None:
+        """Begin from the weights of a network of this kind, whose decoder may have been of other widths."""
+        state = self.network.state_dict()
+        for name, tensor in load_file(weights).items():
+            overlap(state[name], tensor)
         self.averaged.module.load_state_dict(self.network.state_dict())
 
     def save(self) -> None:
@@ -152,6 +186,7 @@ class Trainer:
         losses = depth_loss(self.network(batch.images), batch.inverse_depth, batch.exact, weights)
         self.optimizer.zero_grad(set_to_none=True)
         losses["total"].backward()  # type: ignore[no-untyped-call]
+        average_gradients(self.network)
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self.averaged.update_parameters(self.network)
@@ -190,13 +225,20 @@ def train(
     save_every: int,
     validate_every: int,
 ) -> None:
-    """Run to the end: a row of log every 20 steps, checkpoints and held-out scores when they are due."""
+    """Run to the end: a row of log every 20 steps, checkpoints and held-out scores when they are due.
+
+    Of several processes only the first one writes.
+    """
+    processes = distributed.get_world_size() if distributed.is_initialized() else 1
+    is_first = processes == 1 or distributed.get_rank() == 0
     sums: dict[str, float] = {}
     pictures, begun = 0, time.monotonic()
     for batch in loader:
         for name, value in trainer.train_step(batch, weights).items():
             sums[name] = sums.get(name, 0.0) + value / 20
-        pictures += len(batch.images)
+        if not is_first:
+            continue
+        pictures += len(batch.images) * processes
         if trainer.step % 20 == 0:
             rate = pictures / (time.monotonic() - begun)
             row = {name: round(value, 4) for name, value in sums.items()}
@@ -213,12 +255,15 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--photos", type=Path, required=True, help="folder of NAME.jpg")
     parser.add_argument("--labels", type=Path, required=True, help="folder of NAME.png, the teacher's labels")
     parser.add_argument("--index", type=Path, required=True, help="CSV with the photos' file and group")
-    parser.add_argument("--initial-encoder", type=Path, required=True, help="ImageNet weights, timm's names")
+    start = parser.add_mutually_exclusive_group(required=True)
+    start.add_argument("--initial-encoder", type=Path, help="ImageNet weights, timm's names")
+    start.add_argument("--initial-weights", type=Path, help="weights as training.export writes them")
     parser.add_argument("--rgbd", type=Path, help="RGB-D folder with exact inverse depth to mix in")
     parser.add_argument("--rgbd-held-out", type=Path, help="RGB-D folder to score on")
-    parser.add_argument("--rgbd-share", type=float, default=0.25, help="share of pictures from --rgbd")
-    parser.add_argument("--run", type=Path, required=True, help="folder of checkpoint, logs and sheets")
+    parser.add_argument("--rgbd-share", type=float, default=0.5, help="share of pictures from --rgbd")
+    parser.add_argument("--folder", type=Path, required=True, help="folder of checkpoint, logs and sheets")
     parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--coarse-steps", type=int, default=0, help="how many steps to begin with smaller pictures")
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
@@ -229,17 +274,29 @@ def _parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def join_processes() -> tuple[int, int]:
+    """Rank of this process and number of those that torchrun started; 0 and 1 without torchrun."""
+    if "WORLD_SIZE" not in os.environ:
+        return 0, 1
+    # A process that is paused, or that validates, must not break the others.
+    distributed.init_process_group("gloo", timeout=timedelta(days=1))
+    return distributed.get_rank(), distributed.get_world_size()
+
+
 def main() -> None:
     """Train, or continue a run that was cut off."""
     arguments = _parse_arguments()
     name = arguments.device
     device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
-    arguments.run.mkdir(parents=True, exist_ok=True)
+    rank, processes = join_processes()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
     cv2.setNumThreads(1)
     torch.manual_seed(arguments.seed)
-    trainer = Trainer(arguments.run, device, arguments.steps, arguments.learning_rate)
+    trainer = Trainer(arguments.folder, device, arguments.steps, arguments.learning_rate)
     if trainer.checkpoint.exists():
         trainer.resume()
+    elif arguments.initial_weights:
+        trainer.start_from(arguments.initial_weights)
     else:
         trainer.start(arguments.initial_encoder)
     photos = read_photos(arguments.photos, arguments.labels, arguments.index)
@@ -247,8 +304,10 @@ def main() -> None:
         [pair for pair in photos if not is_held_out(pair)],
         read_rgbd(arguments.rgbd) if arguments.rgbd else [],
         arguments.rgbd_share,
-        arguments.batch_size,
+        arguments.batch_size // processes,
         arguments.seed,
+        rank=rank,
+        coarse_steps=arguments.coarse_steps,
     )
     held_out = {"photos": [pair for pair in photos if is_held_out(pair)]}
     if arguments.rgbd_held_out:

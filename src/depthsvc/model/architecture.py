@@ -15,18 +15,19 @@ class Architecture:
     """timm's name of the encoder."""
     decoder_widths: tuple[int, int, int, int]
     """Channels of the decoder at strides 4, 8, 16 and 32."""
-    full_resolution_head: bool
-    """True: convolve at the input's resolution, as MiDaS does. False: add a skip connection at stride 2,
-    convolve there and upsample the one channel of depth, at about a quarter of the cost."""
+    skip_width: int | None = None
+    """None: the head convolves at the input's resolution, as MiDaS's does. A number: the decoder goes on with this
+    many channels at stride 2, adds the encoder's features there, and its head gives each pixel of that grid the
+    four of the input's, at about a quarter of the cost."""
     encoder_options: dict[str, Any] = field(default_factory=dict, hash=False)
     """Further arguments of timm's create_model."""
 
 
-MIDAS_SMALL = Architecture("midas_small", "tf_efficientnet_lite3", (64, 128, 256, 512), full_resolution_head=True)
+MIDAS_SMALL = Architecture("midas_small", "tf_efficientnet_lite3", (64, 128, 256, 512))
 COMPACT = Architecture(
     "compact",
     "mobilenetv2_100",
-    (48, 48, 48, 48),
-    full_resolution_head=False,
+    (48, 64, 96, 96),
+    skip_width=32,
     encoder_options={"pad_type": "same"},
 )

@@ -7,6 +7,7 @@ are those of the official checkpoints, so that their state dicts load key for ke
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -56,6 +57,7 @@ class Decoder(nn.Module):
     def __init__(self, architecture: Architecture, encoder_widths: tuple[int, ...]) -> None:
         super().__init__()
         width1, width2, width3, width4 = architecture.decoder_widths
+        last_width = architecture.skip_width or width1
         self.layer1_rn = _conv3x3(encoder_widths[1], width1, bias=False)
         self.layer2_rn = _conv3x3(encoder_widths[2], width2, bias=False)
         self.layer3_rn = _conv3x3(encoder_widths[3], width3, bias=False)
@@ -63,22 +65,34 @@ class Decoder(nn.Module):
         self.refinenet4 = FeatureFusionBlock(width4, width3)
         self.refinenet3 = FeatureFusionBlock(width3, width2)
         self.refinenet2 = FeatureFusionBlock(width2, width1)
-        self.refinenet1 = FeatureFusionBlock(width1, width1)
-        self.full_resolution_head = architecture.full_resolution_head
-        if self.full_resolution_head:
-            self.output_conv = self._head(width1, 32, nn.Upsample(scale_factor=2.0, mode="bilinear"))
+        self.refinenet1 = FeatureFusionBlock(width1, last_width)
+        self.layer0_rn: nn.Module | None = None
+        if architecture.skip_width is None:
+            self.output_conv = self._full_resolution_head(width1)
         else:
-            self.layer0_rn = _conv3x3(encoder_widths[0], width1, bias=False)
-            self.output_conv = self._head(width1, 16, nn.ReLU())
+            self.layer0_rn = _conv3x3(encoder_widths[0], last_width, bias=False)
+            self.output_conv = self._subpixel_head(last_width)
 
     @staticmethod
-    def _head(width: int, last_width: int, between: nn.Module) -> nn.Sequential:
+    def _full_resolution_head(width: int) -> nn.Sequential:
         return nn.Sequential(
             _conv3x3(width, width // 2),
-            between,
-            _conv3x3(width // 2, last_width),
+            nn.Upsample(scale_factor=2.0, mode="bilinear"),
+            _conv3x3(width // 2, 32),
             nn.ReLU(),
-            nn.Conv2d(last_width, 1, kernel_size=1),
+            nn.Conv2d(32, 1, kernel_size=1),
+        )
+
+    @staticmethod
+    def _subpixel_head(width: int) -> nn.Sequential:
+        """Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel CNN", 2016."""
+        return nn.Sequential(
+            _conv3x3(width, 24),
+            nn.ReLU(),
+            _conv3x3(24, 16),
+            nn.ReLU(),
+            nn.Conv2d(16, 4, kernel_size=1),
+            nn.PixelShuffle(2),
         )
 
     def forward(self, features: tuple[Tensor, ...]) -> Tensor:
@@ -87,11 +101,9 @@ class Decoder(nn.Module):
         path = self.refinenet3(path, self.layer3_rn(features[3]))
         path = self.refinenet2(path, self.layer2_rn(features[2]))
         path = self.refinenet1(path, self.layer1_rn(features[1]))
-        if not self.full_resolution_head:
+        if self.layer0_rn is not None:
             path = path + self.layer0_rn(features[0])
         depth: Tensor = self.output_conv(path)
-        if not self.full_resolution_head:
-            depth = F.interpolate(depth, scale_factor=2.0, mode="bilinear", align_corners=False)
         return depth
 
 
@@ -106,5 +118,6 @@ class DepthNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """float32 (N, 3, H, W), H and W multiples of 32 -> float32 (N, H, W), >= 0."""
+        x = x.contiguous(memory_format=torch.channels_last)
         depth: Tensor = self.output_activation(self.scratch(self.pretrained(x)))
         return depth.squeeze(1)

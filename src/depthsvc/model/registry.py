@@ -67,7 +67,7 @@ _MIDAS = RegisteredModel(
 
 _EMBEDDED = RegisteredModel(
     name="embedded",
-    description="depthsvc's own compact model, 2.4 million parameters, part of the package; not MiDaS",
+    description="depthsvc's own compact model, 3.1 million parameters, part of the package; not MiDaS",
     architecture=COMPACT,
     input=InputSpec(
         192,

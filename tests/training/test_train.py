@@ -1,0 +1,112 @@
+"""A training run can be cut off anywhere, and begins from what it is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor
+
+from depthsvc.model.architecture import COMPACT
+from depthsvc.model.network import DepthNetwork
+from training.data import Batches, Pair
+from training.export import averaged_weights, serialise, to_half
+from training.losses import Weights
+from training.train import Trainer, learning_rate_factor, overlap
+
+STEPS = 3
+
+
+@pytest.fixture(scope="module")
+def batches(tmp_path_factory: pytest.TempPathFactory) -> Batches:
+    """Batches of two small pictures, of a photo with a teacher's label and of an RGB-D pair."""
+    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    pairs = []
+    for name in ("photo", "exact"):
+        cv2.imwrite(str(folder / f"{name}.png"), rng.integers(0, 256, (60, 80, 3), dtype=np.uint8))
+        np.save(folder / f"{name}.inverse_depth.npy", rng.uniform(0.1, 1, (60, 80)).astype(np.float32))
+        pairs.append(Pair(folder / f"{name}.png", folder / f"{name}.inverse_depth.npy", name))
+    return Batches(pairs[:1], pairs[1:], 0.5, 2, seed=0, coarse_steps=STEPS)
+
+
+@pytest.fixture(scope="module")
+def initial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "initial.safetensors"
+    torch.manual_seed(0)
+    save_file(DepthNetwork(COMPACT).state_dict(), path)
+    return path
+
+
+def _trainer(folder: Path, initial: Path) -> Trainer:
+    trainer = Trainer(folder, torch.device("cpu"), STEPS, 1e-3)
+    trainer.start_from(initial)
+    return trainer
+
+
+def test_a_run_that_was_cut_off_ends_as_one_that_was_not(tmp_path: Path, batches: Batches, initial: Path) -> None:
+    whole = _trainer(tmp_path, initial)
+    for step in range(STEPS):
+        whole.train_step(batches[step], Weights())
+        if step == 0:
+            whole.save()
+    (tmp_path / "checkpoint.partial").write_bytes(b"cut off while it was written")
+    resumed = Trainer(tmp_path, torch.device("cpu"), STEPS, 1e-3)
+    resumed.resume()
+    assert resumed.step == 1
+    for step in range(resumed.step, STEPS):
+        resumed.train_step(batches[step], Weights())
+    for trained, again in zip(whole.averaged.parameters(), resumed.averaged.parameters(), strict=True):
+        torch.testing.assert_close(trained, again, rtol=0, atol=1e-6)
+
+
+def test_a_step_changes_the_encoder_and_the_decoder(tmp_path: Path, batches: Batches, initial: Path) -> None:
+    trainer = _trainer(tmp_path, initial)
+    before = {name: value.clone() for name, value in trainer.network.named_parameters()}
+    losses = trainer.train_step(batches[0], Weights())
+    assert all(np.isfinite(value) for value in losses.values())
+    changed = {name for name, value in trainer.network.named_parameters() if not torch.equal(value, before[name])}
+    assert {"pretrained.layer1.0.weight", "scratch.layer0_rn.weight", "scratch.output_conv.4.weight"} <= changed
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    factors = [learning_rate_factor(step, 1000) for step in range(1000)]
+    assert factors[0] < 0.05
+    assert max(factors) == pytest.approx(1, abs=1e-3)
+    assert factors[-1] == pytest.approx(0.01, abs=1e-3)
+
+
+def test_wider_layers_begin_by_doing_what_the_narrow_ones_did() -> None:
+    torch.manual_seed(0)
+    narrow, wide = (
+        [torch.randn(4, 3, 3, 3), torch.randn(2, 4, 3, 3)],
+        [torch.randn(6, 3, 3, 3), torch.randn(5, 6, 3, 3)],
+    )
+    for target, source in zip(wide, narrow, strict=True):
+        overlap(target, source)
+
+    def run(weights: list[Tensor], x: Tensor) -> Tensor:
+        return F.conv2d(F.relu(F.conv2d(x, weights[0])), weights[1])
+
+    x = torch.randn(1, 3, 9, 9)
+    torch.testing.assert_close(run(wide, x)[:, :2], run(narrow, x))
+
+
+def test_batches_are_the_same_whenever_they_are_asked_for(batches: Batches) -> None:
+    torch.testing.assert_close(batches[1].images, batches[1].images, rtol=0, atol=0)
+    assert not torch.equal(batches[1].images, batches[2].images) or batches[1].images.shape != batches[2].images.shape
+
+
+def test_export_is_the_same_bytes_and_loads_strictly(tmp_path: Path, initial: Path) -> None:
+    trainer = _trainer(tmp_path, initial)
+    trainer.save()
+    weights, step = averaged_weights(trainer.checkpoint)
+    assert step == 0
+    contents = [serialise(to_half(weights), {"format": "test"}) for _ in range(2)]
+    assert contents[0] == contents[1]
+    assert len(contents[0]) <= 8_000_000
+    DepthNetwork(COMPACT).load_state_dict(weights, strict=True)
