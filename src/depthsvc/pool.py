@@ -7,7 +7,6 @@ share one pipe, was measured to break for good when workers are killed while the
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import queue
@@ -17,13 +16,14 @@ import time
 from collections import Counter
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from depthsvc.errors import DeadlineExceeded, ModelError, QueueFull, Unavailable, WorkerCrashed
+from depthsvc.jobs import Job, JobQueue
 from depthsvc.model.loading import PreparedModel
 from depthsvc.options import Options
 from depthsvc.processes import start_child
@@ -70,36 +70,6 @@ class WorkerConfig:
     max_input_size: int
 
 
-@dataclass
-class _Job:
-    photo: list[bytes | bytearray]
-    """The photo's bytes, or nothing once the job is over: a cancelled job stays in the queue until its turn comes."""
-    options: Options
-    deadline: float
-    """On time.monotonic()'s clock."""
-    tries: int = 0
-    submitted: float = field(default_factory=time.monotonic)
-    future: Future[Answer] = field(default_factory=Future)
-
-    @property
-    def remaining(self) -> float:
-        return self.deadline - time.monotonic()
-
-    def begin(self) -> bool:
-        """Whether a worker is to have it: neither cancelled nor too late."""
-        if self.tries == 0 and not self.future.set_running_or_notify_cancel():
-            return False
-        if self.remaining <= 0:
-            self.fail(DeadlineExceeded("The photo waited until its deadline. Try again later."))
-            return False
-        self.tries += 1
-        return True
-
-    def fail(self, error: Exception) -> None:
-        with suppress(InvalidStateError):
-            self.future.set_exception(error)
-
-
 class _WorkerDied(Exception):
     """The process ended, or its pipe broke."""
 
@@ -133,7 +103,7 @@ class _Worker:
     def alive(self) -> bool:
         return self.process.is_alive()
 
-    def reply(self, job: _Job) -> Answer | Exception:
+    def reply(self, job: Job) -> Answer | Exception:
         """What the process makes of one job: an answer or an exception. Kills it at the job's deadline.
 
         Raises DeadlineExceeded or _WorkerDied. After any exception the pipe cannot be used again.
@@ -173,33 +143,6 @@ def _serve(connection: Connection, config: WorkerConfig) -> None:
     serve(connection, config)
 
 
-class _Jobs:
-    """The queue: first come first served, but what a dying worker left behind goes first."""
-
-    def __init__(self) -> None:
-        self._entries: queue.PriorityQueue[tuple[int, int, _Job | None]] = queue.PriorityQueue()
-        self._numbers = itertools.count()
-
-    def add(self, job: _Job) -> None:
-        self._entries.put((1, next(self._numbers), job))
-
-    def add_first(self, job: _Job) -> None:
-        self._entries.put((0, next(self._numbers), job))
-
-    def end_one_feeder(self) -> None:
-        self._entries.put((-1, next(self._numbers), None))
-
-    def take(self, timeout: float) -> _Job | None:
-        """The next job; None ends a feeder. Raises queue.Empty."""
-        return self._entries.get(timeout=timeout)[2]
-
-    def fail_all(self, error: Exception) -> None:
-        with suppress(queue.Empty):
-            while True:
-                if (job := self._entries.get_nowait()[2]) is not None:
-                    job.fail(error)
-
-
 class WorkerPool:
     """A fixed number of workers and one queue for them, first come first served.
 
@@ -216,7 +159,7 @@ class WorkerPool:
         self.max_photos_per_worker = max_photos_per_worker
         self.restarts: Counter[RestartCause] = Counter()
         """Workers replaced so far."""
-        self.jobs = _Jobs()
+        self.jobs = JobQueue()
         self.closed = threading.Event()
         self.first_failure: Future[None] = Future()
         self._lock = threading.Lock()
@@ -294,7 +237,7 @@ class WorkerPool:
         Cancelling the future takes the photo out of the queue, or does nothing if a worker has it. Raises
         QueueFull at once if as many photos wait as may, and Unavailable when the pool is closing.
         """
-        job = _Job([data], options, time.monotonic() + deadline_s)
+        job = Job([data], options, time.monotonic() + deadline_s)
         with self._lock:
             self.check_room()
             self._accepted += 1
@@ -422,7 +365,7 @@ class _Feeder(threading.Thread):
             worker.process.exitcode,
         )
 
-    def _answer(self, worker: _Worker, job: _Job) -> RestartCause | None:
+    def _answer(self, worker: _Worker, job: Job) -> RestartCause | None:
         """Have a job answered, and say why the worker must be replaced afterwards, if it must."""
         if not worker.alive:  # it died while it was idle, which is not this photo's fault
             self._pool.jobs.add_first(job)
@@ -449,7 +392,7 @@ class _Feeder(threading.Thread):
             job.future.set_result(replace(reply, seconds={"queue": started - job.submitted, **reply.seconds}))
         return RestartCause.RECYCLED if worker.answered == self._pool.max_photos_per_worker else None
 
-    def _retry(self, job: _Job) -> None:
+    def _retry(self, job: Job) -> None:
         """Leave a photo whose worker has died to the next worker that is free, or give it up."""
         if job.tries < TRIES:
             self._pool.jobs.add_first(job)
