@@ -10,9 +10,10 @@ from depthsvc.errors import InvalidParameter
 from depthsvc.imaging.resize import InputSpec, ResizeRule
 from depthsvc.model.loading import Model, PreparedModel
 from depthsvc.model.registry import OutputKind
-from depthsvc.options import DepthFormat, DepthOptions, HeatmapOptions, OutputSize
+from depthsvc.options import BokehOptions, DepthFormat, DepthOptions, HeatmapOptions, OutputSize, PointCloudOptions
 from depthsvc.pipeline import Pipeline
-from tests.conftest import encoded
+from depthsvc.rendering import pixels_needed
+from tests.conftest import encoded, opened
 from tests.parity import photo
 
 
@@ -40,7 +41,8 @@ PHOTO = encoded(photo(30, 40))
 @pytest.mark.parametrize("value", [0.0, 5.0, np.nan, np.inf, -np.inf, -4.0, 1e30])
 def test_a_constant_or_non_finite_map_is_a_valid_answer(value: float) -> None:
     pipeline = pipeline_of(FixedEngine(np.full((1, 64, 64), value, np.float32)))
-    for options in (HeatmapOptions(), *(DepthOptions(format=format) for format in DepthFormat)):
+    every_format = [DepthOptions(format=format) for format in DepthFormat]
+    for options in (HeatmapOptions(), *every_format, PointCloudOptions(), BokehOptions()):
         answer = pipeline.answer(PHOTO, options)
         assert answer.shape == (30, 40)
         assert answer.min == pytest.approx(answer.max, rel=1e-6)
@@ -101,3 +103,24 @@ def test_the_network_never_sees_more_than_a_square_of_the_largest_input_size(wid
     pipeline.answer(encoded(photo(height, width)), DepthOptions(input_size=128, size=OutputSize.MODEL))
     assert engine.seen is not None
     assert 64 * 64 <= engine.seen[0, 0].size <= 128 * 128
+
+
+def test_a_point_cloud_has_the_photos_colours_on_the_grid_that_was_asked_for() -> None:
+    pipeline = pipeline_of(FixedEngine(np.ones((1, 64, 64), np.float32)))
+    answer = pipeline.answer(PHOTO, PointCloudOptions(stride=2))
+    header, vertices = answer.body.split(b"end_header\n")
+    assert (answer.media_type, answer.dtype, answer.shape) == ("model/ply", "float32", (15, 20))
+    assert b"element vertex 300\n" in header
+    colors = np.frombuffer(vertices, np.uint8).reshape(15, 20, 15)[..., 12:]
+    assert np.abs(colors - photo(30, 40).reshape(15, 2, 20, 2, 3).mean(axis=(1, 3))).max() <= 1
+
+
+def test_a_large_jpeg_keeps_the_pixels_that_its_result_needs() -> None:
+    pipeline = pipeline_of(FixedEngine(np.linspace(0, 1, 64 * 64, dtype=np.float32).reshape(1, 64, 64)))
+    data = encoded(photo(1200, 1600), "JPEG")
+    refocused = pipeline.answer(data, BokehOptions(strength=0))
+    assert (refocused.media_type, refocused.shape) == ("image/jpeg", (1200, 1600))
+    assert np.abs(np.asarray(opened(refocused.body)).astype(int) - np.asarray(opened(data))).mean() < 3
+    cloud = pipeline.answer(data, PointCloudOptions(max_points=200_000))
+    assert cloud.shape == (300, 400)
+    assert pipeline.decode(data, enough=pixels_needed(PointCloudOptions(max_points=200_000))).pixels.shape[0] == 600

@@ -13,9 +13,11 @@ from PIL import Image
 from depthsvc.depth import DepthMap
 from depthsvc.errors import InvalidParameter, NotAnImage
 from depthsvc.imaging.decode import Photo, photo_of_image
+from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.model.loading import prepare, resolve
-from depthsvc.options import OutputSize
+from depthsvc.options import BokehOptions, OutputSize, PointCloudOptions
 from depthsvc.pipeline import Pipeline
+from depthsvc.rendering import cloud, pixels_needed, refocused
 from depthsvc.settings import Settings, available_cpus
 
 PhotoLike = str | PathLike[str] | bytes | NDArray[np.uint8] | Image.Image
@@ -80,13 +82,36 @@ class DepthEstimator:
             raise InvalidParameter(f"size: {size!r} is not one of {', '.join(OutputSize)}.")
         return self._pipeline.depth(self._decoded(photo, input_size), input_size=input_size, size=OutputSize(size))
 
-    def _decoded(self, photo: PhotoLike, input_size: int | None) -> Photo:
+    def pointcloud(self, photo: PhotoLike, **options: Any) -> PointCloud:
+        """The photo, as `predict` takes it, as a cloud of coloured points.
+
+        `options` are fields of `depthsvc.options.PointCloudOptions`: fov, stride, max_points, input_size. Raises
+        RequestError, OSError, and pydantic's ValidationError.
+        """
+        wanted = PointCloudOptions(**options)
+        decoded = self._decoded(photo, wanted.input_size, pixels_needed(wanted))
+        return cloud(decoded, self._coarse_depth(decoded, wanted.input_size), wanted)
+
+    def bokeh(self, photo: PhotoLike, **options: Any) -> NDArray[np.uint8]:
+        """The photo, as `predict` takes it, refocused by its depth: RGB (h, w, 3).
+
+        `options` are fields of `depthsvc.options.BokehOptions`: focus, strength, input_size. Raises RequestError,
+        OSError, and pydantic's ValidationError.
+        """
+        wanted = BokehOptions(**options)
+        decoded = self._decoded(photo, wanted.input_size, pixels_needed(wanted))
+        return refocused(decoded, self._coarse_depth(decoded, wanted.input_size), wanted)
+
+    def _coarse_depth(self, photo: Photo, input_size: int | None) -> DepthMap:
+        return self._pipeline.depth(photo, input_size=input_size, size=OutputSize.MODEL)
+
+    def _decoded(self, photo: PhotoLike, input_size: int | None, enough: int | None = 0) -> Photo:
         if isinstance(photo, Image.Image):
             return photo_of_image(photo)
         if isinstance(photo, np.ndarray):
             return _photo_of_array(photo)
         data = photo if isinstance(photo, bytes) else Path(photo).read_bytes()
-        return self._pipeline.decode(data, input_size)
+        return self._pipeline.decode(data, input_size, enough=enough)
 
 
 def _photo_of_array(pixels: NDArray[np.uint8]) -> Photo:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from depthsvc.imaging.colormaps import Colormap
 
@@ -27,10 +29,6 @@ class DepthFormat(StrEnum):
 class _Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    size: OutputSize = Field(
-        OutputSize.SOURCE,
-        description="`source`: the photo's upright width and height. `model`: the network's own, smaller grid.",
-    )
     input_size: int | None = Field(
         None,
         ge=32,
@@ -39,7 +37,14 @@ class _Options(BaseModel):
     )
 
 
-class HeatmapOptions(_Options):
+class _MapOptions(_Options):
+    size: OutputSize = Field(
+        OutputSize.SOURCE,
+        description="`source`: the photo's upright width and height. `model`: the network's own, smaller grid.",
+    )
+
+
+class HeatmapOptions(_MapOptions):
     """A PNG heatmap, scaled from the photo's farthest to its nearest point."""
 
     colormap: Colormap = Field(Colormap.INFERNO, description="Colours, from far to near.")
@@ -50,7 +55,7 @@ class HeatmapOptions(_Options):
     )
 
 
-class DepthOptions(_Options):
+class DepthOptions(_MapOptions):
     """The depth values themselves."""
 
     format: DepthFormat = Field(
@@ -61,4 +66,55 @@ class DepthOptions(_Options):
     normalize: bool = Field(False, description="Scale the values so that the farthest point is 0 and the nearest 1.")
 
 
-Options = HeatmapOptions | DepthOptions
+class PointCloudOptions(_Options):
+    """A PLY file of coloured points."""
+
+    fov: float = Field(
+        60,
+        ge=1,
+        le=170,
+        allow_inf_nan=False,
+        description="Field of view: the angle in degrees that the photo's longer side spans. Phones have about 65.",
+    )
+    stride: int = Field(1, ge=1, le=65_535, description="One point for so many pixels of each row and column.")
+    max_points: int = Field(
+        1_000_000, ge=1, le=4_000_000, description="Most points; for a larger photo the stride grows until they fit."
+    )
+
+
+AUTO_FOCUS = "auto"
+_FRACTION = r"(0|1|0?\.[0-9]{1,9}|1\.0{1,9})"
+_FOCUS = rf"^({AUTO_FOCUS}|{_FRACTION},{_FRACTION})$"
+
+
+def _checked_focus(focus: str) -> str:
+    if not re.fullmatch(_FOCUS, focus):
+        raise ValueError("use auto, or a point as x,y with both between 0 and 1, such as 0.5,0.25")
+    return focus
+
+
+Focus = Annotated[str, AfterValidator(_checked_focus), Field(json_schema_extra={"pattern": _FOCUS})]
+
+
+class BokehOptions(_Options):
+    """The photo as a JPEG, refocused."""
+
+    focus: Focus = Field(
+        AUTO_FOCUS,
+        description="What stays sharp: a point `x,y` as parts (0..1) of width and height from the left top, or "
+        "`auto`, the nearest thing that stands out.",
+    )
+    strength: float = Field(
+        0.5, ge=0, le=1, allow_inf_nan=False, description="0 leaves the photo as it is; 1 blurs most."
+    )
+
+    @property
+    def focus_point(self) -> tuple[float, float] | None:
+        """Parts of width and height, or None for the automatic focus."""
+        if self.focus == AUTO_FOCUS:
+            return None
+        x, y = map(float, self.focus.split(","))
+        return x, y
+
+
+Options = HeatmapOptions | DepthOptions | PointCloudOptions | BokehOptions

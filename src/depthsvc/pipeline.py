@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from depthsvc.depth import DepthMap
 from depthsvc.errors import InvalidParameter
-from depthsvc.imaging import encode
-from depthsvc.imaging.colormaps import levels
 from depthsvc.imaging.decode import Photo, decode
 from depthsvc.imaging.resize import ResizeRule, network_size, to_network_input, upsample
 from depthsvc.model.loading import Model, PreparedModel, open_model
-from depthsvc.options import DepthFormat, DepthOptions, HeatmapOptions, Options, OutputSize
+from depthsvc.options import BokehOptions, Options, OutputSize, PointCloudOptions
+from depthsvc.rendering import Rendered, pixels_needed, render_map, render_photo
 
 _DECODE_MARGIN = 2
 """A JPEG is decoded to at least this many times the network's input size. On six photos of 8 to 22 megapixels the
@@ -20,21 +19,7 @@ embedded model's depth then differed from that of a full decode by 0.2 to 1 % of
 
 
 @dataclass(frozen=True)
-class _Rendered:
-    body: bytes
-    media_type: str
-    dtype: str
-    """NumPy's name for the numbers in the body."""
-    shape: tuple[int, int]
-    """Height and width of the result."""
-    min: float
-    """Inverse depth of the farthest point, in the units of the body for formats that hold depth."""
-    max: float
-    """Inverse depth of the nearest point."""
-
-
-@dataclass(frozen=True)
-class Answer(_Rendered):
+class Answer(Rendered):
     """What a photo became."""
 
     model: str
@@ -60,20 +45,27 @@ class Pipeline:
     def answer(self, data: bytes, options: Options) -> Answer:
         """Decode a photo, estimate its depth and encode what the options ask for. Raises RequestError."""
         started = time.perf_counter()
-        photo = self.decode(data, options.input_size)
+        photo = self.decode(data, options.input_size, enough=pixels_needed(options))
         decoded = time.perf_counter()
         depth = self._infer(photo, options.input_size)
         inferred = time.perf_counter()
-        width, height = photo.width, photo.height
-        del photo  # its pixels are not needed any more, and the result may be as large
-        rendered = _rendered(_sized(depth, width, height, options.size), options)
+        if isinstance(options, PointCloudOptions | BokehOptions):
+            rendered = render_photo(photo, depth, options)
+        else:
+            width, height = photo.width, photo.height
+            del photo  # its pixels are not needed any more, and the result may be as large
+            rendered = render_map(_sized(depth, width, height, options.size), options)
         seconds = {"decode": decoded - started, "infer": inferred - decoded, "render": time.perf_counter() - inferred}
         return Answer(**vars(rendered), model=self.model.name, seconds=seconds)
 
-    def decode(self, data: bytes, input_size: int | None = None) -> Photo:
-        """Decode a photo with no more detail than the network will need. Raises RequestError."""
+    def decode(self, data: bytes, input_size: int | None = None, *, enough: int | None = 0) -> Photo:
+        """Decode a photo with no more detail than the network will need. Raises RequestError.
+
+        `enough`: keep at least this many pixels of the shorter side; None keeps all.
+        """
         size = self._checked_input_size(input_size)
-        return decode(data, max_pixels=self.max_pixels, enough=_DECODE_MARGIN * size)
+        enough = None if enough is None else max(enough, _DECODE_MARGIN * size)
+        return decode(data, max_pixels=self.max_pixels, enough=enough)
 
     def depth(self, photo: Photo, *, input_size: int | None = None, size: OutputSize = OutputSize.SOURCE) -> DepthMap:
         """Estimate the depth of a decoded photo. Raises InvalidParameter."""
@@ -112,22 +104,3 @@ def _sized(depth: DepthMap, width: int, height: int, size: OutputSize) -> DepthM
     if size is OutputSize.MODEL:
         return depth
     return DepthMap.of(upsample(depth.values, width, height), depth.model)
-
-
-def _rendered(depth: DepthMap, options: Options) -> _Rendered:
-    """Encode a map as the options ask. The map is let go as soon as it can be: it may be the largest array there is."""
-    if isinstance(options, DepthOptions) and options.normalize:
-        depth = depth.normalized()
-    shape, low, high = (depth.height, depth.width), depth.min, depth.max
-    if isinstance(options, HeatmapOptions):
-        heat = levels(depth.values)
-        del depth
-        body = encode.heatmap_png(heat, options.colormap, invert=options.invert, palette=options.palette)
-        return _Rendered(body, "image/png", "uint8", shape, low, high)
-    if options.format is DepthFormat.PNG16:
-        return _Rendered(encode.png16(depth.values), "image/png", "uint16", shape, low, high)
-    half = depth.float16()
-    del depth
-    if options.format is DepthFormat.NPY:
-        return _Rendered(encode.npy(half), "application/x-npy", "float16", shape, low, high)
-    return _Rendered(encode.float16_bytes(half), "application/octet-stream", "float16", shape, low, high)

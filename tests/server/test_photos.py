@@ -9,11 +9,12 @@ from functools import partial
 import httpx
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
 from depthsvc import DepthEstimator
 from tests import parity
-from tests.conftest import RunningService, encoded, until
+from tests.conftest import RunningService, encoded, opened, until
 
 
 def png(response: httpx.Response) -> Image.Image:
@@ -71,6 +72,48 @@ def test_the_three_formats_agree(client: httpx.Client, photo_png: bytes) -> None
     assert np.array_equal(np.load(io.BytesIO(npy.content), allow_pickle=False), raw)
     grey = np.asarray(png(png16)).astype(np.float64)
     assert np.abs(low + grey / 65535 * (high - low) - raw).max() <= np.spacing(raw.max())
+
+
+def test_pointcloud_answers_a_ply_of_the_photos_colours(client: httpx.Client, photo_png: bytes) -> None:
+    response = client.post("/pointcloud", files={"image": photo_png}, params={"stride": 4, "fov": 70})
+    assert response.status_code == 200, response.text
+    assert response.headers["Content-Type"] == "model/ply"
+    assert response.headers["X-Depth-Shape"] == "60,80"
+    cloud = trimesh.load(io.BytesIO(response.content), file_type="ply")
+    assert 3000 < len(cloud.vertices) <= 4800
+    assert cloud.vertices[:, 2].max() == pytest.approx(-1)
+    assert cloud.vertices[:, 2].min() > -10
+
+
+def test_bokeh_keeps_the_focus_and_blurs_the_rest(client: httpx.Client, photo_png: bytes) -> None:
+    sharp = client.post("/bokeh", files={"image": photo_png}, params={"strength": 0})
+    soft = client.post("/bokeh", files={"image": photo_png}, params={"strength": 1, "focus": "0.1,0.9"})
+    assert soft.headers["Content-Type"] == "image/jpeg"
+    assert soft.headers["X-Depth-Shape"] == "240,320"
+    photo = np.asarray(opened(photo_png)).astype(float)
+    assert np.abs(np.asarray(opened(sharp.content)) - photo).mean() < 5
+    assert np.diff(np.asarray(opened(soft.content)).astype(float)).std() < np.diff(photo).std()
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "detail"),
+    [
+        ("/bokeh", {"focus": "0.5"}, "focus: use auto, or a point as x,y with both between 0 and 1, such as 0.5,0.25."),
+        ("/bokeh", {"focus": "0.5,1.5"}, "focus: use auto"),
+        ("/bokeh", {"strength": "2"}, "strength: Input should be less than or equal to 1."),
+        ("/pointcloud", {"fov": "nan"}, "fov: Input should be"),
+        ("/pointcloud", {"stride": "0"}, "stride: Input should be greater than or equal to 1."),
+        ("/pointcloud", {"max_points": "100000000"}, "max_points: Input should be less than or equal to 4000000."),
+        ("/pointcloud", {"size": "model"}, "size: there is no such parameter"),
+    ],
+)
+def test_wrong_parameters_of_results_in_space_are_explained(
+    client: httpx.Client, photo_png: bytes, path: str, parameters: dict[str, str], detail: str
+) -> None:
+    response = client.post(path, files={"image": photo_png}, params=parameters)
+    assert response.status_code == 422
+    assert response.json()["code"] == "invalid_parameter"
+    assert response.json()["detail"].startswith(detail)
 
 
 def test_the_answers_headers_describe_it(client: httpx.Client, photo_png: bytes) -> None:

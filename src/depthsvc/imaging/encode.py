@@ -1,4 +1,4 @@
-"""Depth to files: PNG heatmaps, raw float16, NPY and 16-bit PNG."""
+"""Results to files: PNG heatmaps, raw float16, NPY, 16-bit PNG, and photos as JPEG."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from depthsvc.imaging.colormaps import Colormap, color_table, colored, levels, q
 # within a tenth of the default's.
 _PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 2, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE)
 _PALETTE_PNG_LEVEL = 1
+_JPEG_QUALITY = 92
 
 
 def heatmap(
@@ -56,6 +57,13 @@ def npy(values: NDArray[np.float16]) -> bytes:
     """A NumPy .npy file, version 1.0, of little-endian float16."""
     buffer = io.BytesIO()
     np.save(buffer, values.astype("<f2", copy=False), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    """A photo, RGB (h, w, 3), as a JPEG."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "JPEG", quality=_JPEG_QUALITY)
     return buffer.getvalue()
 
 

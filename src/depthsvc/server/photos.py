@@ -1,4 +1,4 @@
-"""POST /upload and /depth."""
+"""POST /upload, /depth, /pointcloud and /bokeh."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from structlog.contextvars import bind_contextvars
 
 from depthsvc import errors
-from depthsvc.options import DepthOptions, HeatmapOptions, Options
+from depthsvc.options import BokehOptions, DepthOptions, HeatmapOptions, Options, PointCloudOptions
 from depthsvc.pipeline import Answer
 from depthsvc.server.answer import BufferedResponse
 from depthsvc.server.body import OPENAPI_REQUEST_BODY, photo_bytes
@@ -21,7 +21,7 @@ from depthsvc.server.service import CurrentService, Service
 
 router = APIRouter(tags=["depth"])
 
-PHOTO_PATHS = frozenset({"/upload", "/depth"})
+PHOTO_PATHS = frozenset({"/upload", "/depth", "/pointcloud", "/bokeh"})
 """Where photos are sent."""
 
 _DEADLINE_MARGIN_S = 1.0
@@ -88,6 +88,33 @@ async def upload(request: Request, service: CurrentService, options: Annotated[H
 async def depth(request: Request, service: CurrentService, options: Annotated[DepthOptions, Query()]) -> Response:
     """Relative inverse depth: larger is nearer, scale and shift are unknown. The values are no metres, and those of two
     photos do not compare."""
+    return await _answer(request, service, options)
+
+
+@router.post(
+    "/pointcloud",
+    summary="A photo as a cloud of coloured points",
+    response_class=Response,
+    responses=_binary_answers("model/ply"),
+    openapi_extra=OPENAPI_REQUEST_BODY,
+)
+async def pointcloud(
+    request: Request, service: CurrentService, options: Annotated[PointCloudOptions, Query()]
+) -> Response:
+    """A binary little-endian PLY file, as a pinhole camera sees the photo: x to the right, y up, and the camera looks
+    along -z. Depth is 1 at the nearest point and 10 at the farthest: a plausible shape, no metres. Sky is left out."""
+    return await _answer(request, service, options)
+
+
+@router.post(
+    "/bokeh",
+    summary="A photo refocused by its depth",
+    response_class=Response,
+    responses=_binary_answers("image/jpeg"),
+    openapi_extra=OPENAPI_REQUEST_BODY,
+)
+async def bokeh(request: Request, service: CurrentService, options: Annotated[BokehOptions, Query()]) -> Response:
+    """The photo as a JPEG, blurred where it is nearer or farther than the focus, as by a wide lens."""
     return await _answer(request, service, options)
 
 

@@ -99,6 +99,8 @@ def _sentence(errors: Iterable[Mapping[str, Any]]) -> str:
 def _reason(error: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         return "there is no such parameter; /docs lists them"
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
     return str(error["msg"])
 
 

@@ -1,0 +1,170 @@
+"""A photo refocused by its depth: what is nearer or farther than the focus is blurred, as by a wide lens.
+
+The photo is split into layers of equal blur, in linear light. Layers behind the focus are laid over each other from far
+to near, each with its own pixels only, so that nothing of a sharp foreground leaks into its background. Layers in
+front of the focus spread over what is behind them. Only the sharp part needs the photo's full size: the
+blurred layers are made on a small grid and enlarged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from depthsvc.imaging.colormaps import normalized
+from depthsvc.imaging.enlarge import Enlarged
+from depthsvc.imaging.guided import GuidedMap, evaluated, fitting
+
+Floats = NDArray[np.float32]
+
+_MAX_RADIUS = 0.03
+"""Radius of the largest blur at full strength, as a part of the photo's longer side."""
+_SHARP = 0.1
+"""What is this near to the focus, as a part of the range of inverse depth, stays sharp: a face has depth too."""
+_LAYERS = 8
+"""Layers on either side of the focus."""
+_SIDE = 1024
+"""Longer side of the grid on which blurred layers are made."""
+_KERNEL_RADIUS = 6
+"""A layer with a larger blur is reduced until its blur has this radius in pixels."""
+_BLOCK_ROWS = 128
+_SALIENT = 0.9
+"""The automatic focus is nearer than this part of what stands out."""
+
+
+def refocus(
+    pixels: NDArray[np.uint8], inverse_depth: Floats, *, focus: tuple[float, float] | None, strength: float
+) -> NDArray[np.uint8]:
+    """Blur a photo, RGB (h, w, 3), by its relative inverse depth, a map of any size.
+
+    `focus` is the point that stays sharp, as parts of width and height from the left top, or None for the nearest thing
+    that stands out. `strength`, 0..1, scales the blur; at 1 its largest radius is 3 % of the longer side.
+    """
+    if strength == 0:
+        return pixels
+    guided = GuidedMap.fit(pixels, normalized(inverse_depth))
+    width, height = fitting(pixels, _SIDE)
+    small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    nearness = evaluated(guided.enlarged(width, height).rows(0, height), small)
+    lens = _Lens.focused(_nearness_at(nearness, focus) if focus else _salient_nearness(small, nearness))
+    radius = strength * _MAX_RADIUS * max(width, height)
+    light, blur = _LIGHT[small], lens.blur(nearness)
+    return _composed(pixels, guided, lens, _behind(light, blur, radius), _before(light, blur, radius))
+
+
+@dataclass(frozen=True)
+class _Lens:
+    focus: float
+    """Nearness, 0..1, that is sharp."""
+    reach: float
+    """Difference in nearness that is blurred most."""
+
+    @classmethod
+    def focused(cls, focus: float) -> _Lens:
+        return cls(focus, max(focus, 1 - focus) - _SHARP)
+
+    def blur(self, nearness: Floats) -> Floats:
+        """Blur in layers, -_LAYERS at the farthest, 0 where it is sharp, up to _LAYERS in front of the focus."""
+        off = nearness - np.float32(self.focus)
+        blur = np.sign(off) * np.maximum(np.abs(off) - _SHARP, 0) * np.float32(_LAYERS / self.reach)
+        return np.asarray(blur.clip(-_LAYERS, _LAYERS), np.float32)
+
+
+def _nearness_at(nearness: Floats, focus: tuple[float, float]) -> float:
+    """Median around a point, 0..1."""
+    height, width = nearness.shape
+    x, y = min(int(focus[0] * width), width - 1), min(int(focus[1] * height), height - 1)
+    reach = max(1, round(0.01 * max(width, height)))
+    around = nearness[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
+    return float(np.median(around).clip(0, 1))
+
+
+def _salient_nearness(pixels: NDArray[np.uint8], nearness: Floats) -> float:
+    """Nearness of the nearest thing that stands out: with detail, and towards the middle of the photo."""
+    height, width = nearness.shape
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    reach = max(width, height) / 50
+    detail = cv2.GaussianBlur(np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 2)), (0, 0), reach)
+    x = (np.arange(width, dtype=np.float32) + 0.5) / width - 0.5
+    y = (np.arange(height, dtype=np.float32) + 0.5) / height - 0.5
+    weight = (detail + 1) * np.exp(-((x / 0.25) ** 2) - (y[:, None] / 0.25) ** 2)
+    order = np.argsort(nearness, axis=None)
+    share = np.cumsum(weight.ravel()[order], dtype=np.float64)
+    return float(nearness.ravel()[order[np.searchsorted(share, _SALIENT * share[-1])]].clip(0, 1))
+
+
+_LIGHT = ((np.arange(256) / 255) ** 2).astype(np.float32)
+"""Light of the 256 values of a pixel; a gamma of 2 is near to a screen's, and its inverse is a square root."""
+
+
+def _layers(light: Floats, blur: Floats, radius: float, side: int) -> Iterator[Floats]:
+    """The layers on one side of the focus, from far to near: light and coverage (h, w, 4), blurred."""
+    numbers = range(_LAYERS, 0, -1) if side < 0 else range(1, _LAYERS + 1)
+    for number in numbers:
+        coverage = np.maximum(1 - np.abs(blur - side * number), 0)
+        if coverage.any():
+            layer = np.concatenate([light * coverage[..., None], coverage[..., None]], axis=-1)
+            yield _blurred(layer, radius * number / _LAYERS)
+
+
+def _blurred(layer: Floats, radius: float) -> Floats:
+    """A layer (h, w, 4), every point of which has become a disc of the given radius in pixels."""
+    height, width = layer.shape[:2]
+    scale = min(1.0, _KERNEL_RADIUS / max(radius, 1e-6))
+    reduced = (max(1, round(scale * width)), max(1, round(scale * height)))
+    small = cv2.resize(layer, reduced, interpolation=cv2.INTER_AREA)
+    small = cv2.filter2D(small, -1, _disc(scale * radius), borderType=cv2.BORDER_REPLICATE)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
+
+
+def _disc(radius: float) -> Floats:
+    """A disc with a soft rim of one pixel; its sum is 1."""
+    reach = int(np.ceil(radius))
+    along = np.arange(-reach, reach + 1, dtype=np.float32)
+    disc = (radius + 0.5 - np.hypot(along, along[:, None])).clip(0, 1)
+    return np.asarray(disc / disc.sum(), np.float32)
+
+
+_NOTHING = 1e-3
+"""Less coverage than this is taken for none: only what is sharp is seen there."""
+
+
+def _behind(light: Floats, blur: Floats, radius: float) -> Floats:
+    """Light (h, w, 3) of everything behind the focus, and its continuation behind what is sharp."""
+    over = np.zeros((*blur.shape, 4), np.float32)
+    for layer in _layers(light, blur, radius, -1):
+        over = layer + over * (1 - layer[..., 3:].clip(0, 1))
+    return np.asarray(over[..., :3] / np.maximum(over[..., 3:], _NOTHING), np.float32)
+
+
+def _before(light: Floats, blur: Floats, radius: float) -> Floats:
+    """Light and coverage (h, w, 4) of everything in front of the focus."""
+    total = np.zeros((*blur.shape, 4), np.float32)
+    for layer in _layers(light, blur, radius, 1):
+        total += layer
+    return np.asarray(total / np.maximum(total[..., 3:], 1), np.float32)
+
+
+def _composed(
+    pixels: NDArray[np.uint8], guided: GuidedMap, lens: _Lens, behind: Floats, before: Floats
+) -> NDArray[np.uint8]:
+    """The sharp part of the photo between what is behind and what is in front of it."""
+    height, width = pixels.shape[:2]
+    functions = guided.enlarged(width, height)
+    back, front = Enlarged(behind, width, height), Enlarged(before, width, height)
+    result = np.empty_like(pixels)
+    for top in range(0, height, _BLOCK_ROWS):
+        bottom = min(top + _BLOCK_ROWS, height)
+        block = pixels[top:bottom]
+        blur = lens.blur(evaluated(functions.rows(top, bottom), block))
+        sharp = np.maximum(1 - np.abs(blur), 0)[..., None]
+        light = back.rows(top, bottom)
+        light += sharp * (_LIGHT[block] - light)
+        cover = front.rows(top, bottom)
+        light = cover[..., :3] + (1 - cover[..., 3:]) * light
+        result[top:bottom] = np.rint(255 * np.sqrt(light.clip(0, 1)))
+    return result

@@ -1,0 +1,94 @@
+"""Inverse depth and colours to a point cloud, seen by a pinhole camera."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depthsvc.imaging.colormaps import normalized
+
+FARTHEST = 10.0
+"""Depth of the farthest point in units of the nearest one's. Inverse depth of unknown shift cannot tell it; ten is
+what a person sees in most photos, from an arm's length to the other end of a room or a street."""
+SKY = 0.02
+"""Points in this part of the range of inverse depth, at its far end, are left out: sky and hazy background."""
+_VERTEX = np.dtype(
+    [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")], align=False
+)
+_PLY_TYPES = {"f": "float", "u": "uchar"}
+
+
+@dataclass(frozen=True, eq=False)
+class PointCloud:
+    """Coloured points in the camera's own axes: x to the right, y up, and the camera looks along -z.
+
+    The unit of length is the nearest point's depth. It is no metre, and the shape along z is plausible, not measured.
+    """
+
+    points: NDArray[np.float32]
+    """(n, 3): x, y, z; z is -1 at the nearest points and -10 at the farthest."""
+    colors: NDArray[np.uint8]
+    """(n, 3): RGB."""
+
+    def ply(self) -> bytes:
+        """A binary little-endian PLY file, 15 bytes a point."""
+        vertices = np.empty(len(self.points), _VERTEX)
+        for values, names in ((self.points, ("x", "y", "z")), (self.colors, ("red", "green", "blue"))):
+            for index, name in enumerate(names):
+                vertices[name] = values[:, index]
+        properties = "".join(f"property {_PLY_TYPES[_VERTEX[name].kind]} {name}\n" for name in _VERTEX.names or ())
+        header = (
+            "ply\nformat binary_little_endian 1.0\ncomment relative depth, the nearest point at 1; no metres\n"
+            f"element vertex {len(vertices)}\n{properties}end_header\n"
+        )
+        return header.encode() + vertices.tobytes()
+
+    def save(self, path: str | Path) -> None:
+        """Write a PLY file. Raises OSError."""
+        Path(path).write_bytes(self.ply())
+
+
+def grid_size(width: int, height: int, *, stride: int, max_points: int) -> tuple[int, int]:
+    """Columns and rows of points for a photo: one for every `stride` pixels each way, or fewer to keep `max_points`."""
+    stride = max(stride, math.isqrt(width * height // max_points))
+    while math.ceil(width / stride) * math.ceil(height / stride) > max_points:
+        stride += 1
+    return math.ceil(width / stride), math.ceil(height / stride)
+
+
+def relative_depth(inverse_depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Relative inverse depth (h, w) -> relative depth (h, w), from 1, nearest, to FARTHEST.
+
+    With n the inverse depth scaled to 0..1, depth is 1 / (n + (1 - n) / FARTHEST): the unknown shift of the inverse
+    depth is chosen such that the farthest point is FARTHEST times as far away as the nearest one. A constant map is all
+    FARTHEST.
+    """
+    nearness = normalized(inverse_depth)
+    return np.reciprocal(nearness + (1 - nearness) / np.float32(FARTHEST))
+
+
+def point_cloud(pixels: NDArray[np.uint8], inverse_depth: NDArray[np.float32], *, fov: float) -> PointCloud:
+    """The points of a photo, RGB (h, w, 3), with its relative inverse depth, (h, w).
+
+    `fov` is the angle in degrees that the longer side spans. A pixel (u, v) at depth z is at
+    ((u + 0.5 - w/2) z/f, -(v + 0.5 - h/2) z/f, -z), where f = max(w, h) / (2 tan(fov/2)).
+    """
+    height, width = inverse_depth.shape
+    focal = max(width, height) / (2 * math.tan(math.radians(fov) / 2))
+    depth = relative_depth(inverse_depth)
+    x = (np.arange(width, dtype=np.float32) + np.float32(0.5 - width / 2)) / np.float32(focal)
+    y = (np.float32(height / 2 - 0.5) - np.arange(height, dtype=np.float32)) / np.float32(focal)
+    seen = _seen(inverse_depth)
+    z = depth[seen]
+    rows, columns = np.nonzero(seen)
+    return PointCloud(np.stack([x[columns] * z, y[rows] * z, -z], axis=1), pixels[seen])
+
+
+def _seen(inverse_depth: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where there are things, and not sky. Everywhere in a constant map."""
+    nearness = normalized(inverse_depth)
+    return (nearness >= SKY) | (not nearness.any())

@@ -1,0 +1,90 @@
+"""Depth, and the photo where it is needed, to the bytes of a result."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from depthsvc.depth import DepthMap
+from depthsvc.imaging import encode
+from depthsvc.imaging.bokeh import refocus
+from depthsvc.imaging.colormaps import levels
+from depthsvc.imaging.decode import Photo
+from depthsvc.imaging.pointcloud import PointCloud, grid_size, point_cloud
+from depthsvc.imaging.resize import upsample
+from depthsvc.options import BokehOptions, DepthFormat, DepthOptions, HeatmapOptions, Options, PointCloudOptions
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A result."""
+
+    body: bytes
+    media_type: str
+    dtype: str
+    """NumPy's name for the numbers in the body."""
+    shape: tuple[int, int]
+    """Height and width of the result; of a point cloud, rows and columns of the grid that its points come from."""
+    min: float
+    """Inverse depth of the farthest point, in the units of the body for formats that hold depth."""
+    max: float
+    """Inverse depth of the nearest point."""
+
+
+def pixels_needed(options: Options) -> int | None:
+    """Pixels that the shorter side of the photo must keep for this result; None: all it has."""
+    match options:
+        case PointCloudOptions():
+            return math.isqrt(options.max_points) + 1  # no grid of so many points has a longer one
+        case BokehOptions():
+            return None
+    return 0
+
+
+def render_map(depth: DepthMap, options: HeatmapOptions | DepthOptions) -> Rendered:
+    """Encode a map as the options ask. The map is let go as soon as it can be: it may be the largest array there is."""
+    if isinstance(options, DepthOptions) and options.normalize:
+        depth = depth.normalized()
+    shape, low, high = (depth.height, depth.width), depth.min, depth.max
+    if isinstance(options, HeatmapOptions):
+        heat = levels(depth.values)
+        del depth
+        body = encode.heatmap_png(heat, options.colormap, invert=options.invert, palette=options.palette)
+        return Rendered(body, "image/png", "uint8", shape, low, high)
+    if options.format is DepthFormat.PNG16:
+        return Rendered(encode.png16(depth.values), "image/png", "uint16", shape, low, high)
+    half = depth.float16()
+    del depth
+    if options.format is DepthFormat.NPY:
+        return Rendered(encode.npy(half), "application/x-npy", "float16", shape, low, high)
+    return Rendered(encode.float16_bytes(half), "application/octet-stream", "float16", shape, low, high)
+
+
+def render_photo(photo: Photo, depth: DepthMap, options: PointCloudOptions | BokehOptions) -> Rendered:
+    """Encode what a photo and its depth, on a grid of any size, are together."""
+    if isinstance(options, BokehOptions):
+        body = encode.jpeg(refocused(photo, depth, options))
+        return Rendered(body, "image/jpeg", "uint8", (photo.height, photo.width), depth.min, depth.max)
+    columns, rows = _grid(photo, options)
+    body = cloud(photo, depth, options).ply()
+    return Rendered(body, "model/ply", "float32", (rows, columns), depth.min, depth.max)
+
+
+def refocused(photo: Photo, depth: DepthMap, options: BokehOptions) -> NDArray[np.uint8]:
+    """The photo, RGB (h, w, 3), blurred by its depth."""
+    return refocus(photo.pixels, depth.values, focus=options.focus_point, strength=options.strength)
+
+
+def cloud(photo: Photo, depth: DepthMap, options: PointCloudOptions) -> PointCloud:
+    """The photo's points."""
+    columns, rows = _grid(photo, options)
+    colors = cv2.resize(photo.pixels, (columns, rows), interpolation=cv2.INTER_AREA)
+    return point_cloud(np.asarray(colors, np.uint8), upsample(depth.values, columns, rows), fov=options.fov)
+
+
+def _grid(photo: Photo, options: PointCloudOptions) -> tuple[int, int]:
+    return grid_size(photo.width, photo.height, stride=options.stride, max_points=options.max_points)
