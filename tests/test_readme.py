@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
 from tests.conftest import RunningService, opened
@@ -61,6 +62,8 @@ def test_shell_examples_run(embedded_service: RunningService, folder: Path, scri
     for name in made:
         if name.endswith(".npy"):
             assert np.load(folder / name).shape == (60, 80)
+        elif name.endswith(".ply"):
+            assert 3000 < len(trimesh.load(folder / name).vertices) <= 4800
         else:
             assert opened(folder / name).size == (80, 60)
 

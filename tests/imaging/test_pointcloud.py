@@ -12,13 +12,13 @@ from depthsvc.imaging.pointcloud import PointCloud, grid_size, point_cloud, rela
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 
 
-def test_depth_goes_from_one_to_ten_whatever_the_scale_and_shift() -> None:
+def test_depth_goes_from_one_to_six_whatever_the_scale_and_shift() -> None:
     ramp = np.linspace(0, 1, 24, dtype=np.float32).reshape(4, 6)
     depth = relative_depth(ramp)
-    assert depth[0, 0] == pytest.approx(10)
+    assert depth[0, 0] == pytest.approx(6)
     assert depth[-1, -1] == pytest.approx(1)
     assert np.all(np.diff(depth.ravel()) < 0)
-    assert np.allclose(1 / depth, 0.1 + 0.9 * ramp)
+    assert np.allclose(1 / depth, 1 / 6 + 5 / 6 * ramp)
     assert np.allclose(relative_depth(300 * ramp + 77), depth, rtol=1e-4)
 
 
@@ -41,7 +41,7 @@ def test_the_longer_side_spans_the_field_of_view() -> None:
     flat = np.ones((400, 200), np.float32)
     points = point_cloud(np.zeros((400, 200, 3), np.uint8), flat, fov=50).points
     top, bottom = points[:, 1].max(), points[:, 1].min()
-    assert math.degrees(2 * math.atan((top - bottom) / 2 / 10)) == pytest.approx(50, rel=0.01)
+    assert math.degrees(2 * math.atan((top - bottom) / 2 / 6)) == pytest.approx(50, rel=0.01)
 
 
 def test_sky_is_left_out_and_a_constant_map_is_not() -> None:
@@ -51,7 +51,7 @@ def test_sky_is_left_out_and_a_constant_map_is_not() -> None:
     assert len(point_cloud(PIXELS, inverse_depth, fov=60).points) == 18
     constant = point_cloud(PIXELS, np.full((4, 6), 0.5, np.float32), fov=60)
     assert len(constant.points) == 24
-    assert np.allclose(constant.points[:, 2], -10)
+    assert np.allclose(constant.points[:, 2], -6)
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from depthsvc.imaging.colormaps import normalized
 
-FARTHEST = 10.0
-"""Depth of the farthest point in units of the nearest one's. Inverse depth of unknown shift cannot tell it; ten is
-what a person sees in most photos, from an arm's length to the other end of a room or a street."""
+FARTHEST = 6.0
+"""Depth of the farthest point in units of the nearest one's. Inverse depth of unknown shift cannot tell it; this is the
+median of the scenes that the project renders, without their sky."""
 SKY = 0.02
 """Points in this part of the range of inverse depth, at its far end, are left out: sky and hazy background."""
 _VERTEX = np.dtype(
@@ -30,7 +30,7 @@ class PointCloud:
     """
 
     points: NDArray[np.float32]
-    """(n, 3): x, y, z; z is -1 at the nearest points and -10 at the farthest."""
+    """(n, 3): x, y, z; z is -1 at the nearest points and -6 at the farthest."""
     colors: NDArray[np.uint8]
     """(n, 3): RGB."""
 
