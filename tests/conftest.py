@@ -25,6 +25,9 @@ from depthsvc.model.weights import sha256_of
 from tests import parity
 
 
+torch.set_num_threads(1)  # the tests share the processors with the services that they start
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     path: Path

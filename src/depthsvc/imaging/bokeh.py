@@ -31,7 +31,8 @@ _SIDE = 1024
 """Longer side of the grid on which blurred layers are made."""
 _KERNEL_RADIUS = 6
 """A layer with a larger blur is reduced until its blur has this radius in pixels."""
-_BLOCK_ROWS = 128
+_BLOCK_PIXELS = 2**17
+"""The full-size photo is composed in blocks of about so many pixels, which stay in the processor's cache."""
 _SALIENT = 0.9
 """The automatic focus is nearer than this part of what stands out."""
 
@@ -157,8 +158,9 @@ def _composed(
     functions = guided.enlarged(width, height)
     back, front = Enlarged(behind, width, height), Enlarged(before, width, height)
     result = np.empty_like(pixels)
-    for top in range(0, height, _BLOCK_ROWS):
-        bottom = min(top + _BLOCK_ROWS, height)
+    rows = max(1, _BLOCK_PIXELS // width)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
         block = pixels[top:bottom]
         blur = lens.blur(evaluated(functions.rows(top, bottom), block))
         sharp = np.maximum(1 - np.abs(blur), 0)[..., None]
