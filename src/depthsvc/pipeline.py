@@ -10,9 +10,16 @@ from depthsvc.errors import InvalidParameter
 from depthsvc.imaging import encode
 from depthsvc.imaging.colormaps import levels
 from depthsvc.imaging.decode import Photo, decode
-from depthsvc.imaging.resize import ResizeRule, network_size, to_network_input, upsample
+from depthsvc.imaging.resize import ResizeRule, network_size, resized, to_network_input, upsample
 from depthsvc.model.loading import Model, PreparedModel, open_model
-from depthsvc.options import DepthFormat, DepthOptions, HeatmapOptions, Options, OutputSize
+from depthsvc.options import (
+    SIDE_BY_SIDE_MAX_SIDE,
+    DepthFormat,
+    DepthOptions,
+    HeatmapOptions,
+    Options,
+    OutputSize,
+)
 
 _DECODE_MARGIN = 2
 """A JPEG is decoded to at least this many times the network's input size. On six photos of 8 to 22 megapixels the
@@ -60,20 +67,30 @@ class Pipeline:
     def answer(self, data: bytes, options: Options) -> Answer:
         """Decode a photo, estimate its depth and encode what the options ask for. Raises RequestError."""
         started = time.perf_counter()
-        photo = self.decode(data, options.input_size)
+        photo = self._decoded(data, options)
         decoded = time.perf_counter()
         depth = self._infer(photo, options.input_size)
         inferred = time.perf_counter()
-        width, height = photo.width, photo.height
-        del photo  # its pixels are not needed any more, and the result may be as large
-        rendered = _rendered(_sized(depth, width, height, options.size), options)
+        if isinstance(options, HeatmapOptions) and options.side_by_side:
+            rendered = _side_by_side(photo, depth, options)
+        else:
+            width, height = photo.width, photo.height
+            del photo  # its pixels are not needed any more, and the result may be as large
+            rendered = _rendered(_sized(depth, width, height, options.size), options)
         seconds = {"decode": decoded - started, "infer": inferred - decoded, "render": time.perf_counter() - inferred}
         return Answer(**vars(rendered), model=self.model.name, seconds=seconds)
 
-    def decode(self, data: bytes, input_size: int | None = None) -> Photo:
-        """Decode a photo with no more detail than the network will need. Raises RequestError."""
+    def _decoded(self, data: bytes, options: Options) -> Photo:
+        shown = isinstance(options, HeatmapOptions) and options.side_by_side
+        return self.decode(data, options.input_size, shown=SIDE_BY_SIDE_MAX_SIDE if shown else 0)
+
+    def decode(self, data: bytes, input_size: int | None = None, *, shown: int = 0) -> Photo:
+        """Decode a photo with no more detail than the network, or a picture of `shown` pixels a side, will need.
+
+        Raises RequestError.
+        """
         size = self._checked_input_size(input_size)
-        return decode(data, max_pixels=self.max_pixels, enough=_DECODE_MARGIN * size)
+        return decode(data, max_pixels=self.max_pixels, enough=max(_DECODE_MARGIN * size, shown))
 
     def depth(self, photo: Photo, *, input_size: int | None = None, size: OutputSize = OutputSize.SOURCE) -> DepthMap:
         """Estimate the depth of a decoded photo. Raises InvalidParameter."""
@@ -112,6 +129,16 @@ def _sized(depth: DepthMap, width: int, height: int, size: OutputSize) -> DepthM
     if size is OutputSize.MODEL:
         return depth
     return DepthMap.of(upsample(depth.values, width, height), depth.model)
+
+
+def _side_by_side(photo: Photo, depth: DepthMap, options: HeatmapOptions) -> _Rendered:
+    """A photo beside its heatmap. Both are shrunk before anything is made of them: memory follows their bound."""
+    scale = min(1.0, SIDE_BY_SIDE_MAX_SIDE / max(photo.width, photo.height))
+    width, height = max(1, round(scale * photo.width)), max(1, round(scale * photo.height))
+    depth = _sized(depth, width, height, options.size)
+    pixels = resized(photo.pixels, depth.width, depth.height)
+    body = encode.side_by_side_png(pixels, levels(depth.values), options.colormap, invert=options.invert)
+    return _Rendered(body, "image/png", "uint8", (depth.height, 2 * depth.width), depth.min, depth.max)
 
 
 def _rendered(depth: DepthMap, options: Options) -> _Rendered:

@@ -15,6 +15,9 @@ from depthsvc.imaging.colormaps import Colormap, color_table, colored, levels, q
 # within a tenth of the default's.
 _PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 2, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE)
 _PALETTE_PNG_LEVEL = 1
+_JPEG_QUALITY = 95
+LOSSLESS_PIXELS = 2_000_000
+"""Larger photos are sent as JPEG."""
 
 
 def heatmap(
@@ -40,6 +43,32 @@ def heatmap_png(
     if palette:
         return _palette_png(levels, table)
     return _png(colored(levels, table[:, ::-1]))  # OpenCV takes BGR
+
+
+def side_by_side_png(
+    pixels: NDArray[np.uint8],
+    levels: NDArray[np.uint8],
+    colormap: Colormap = Colormap.INFERNO,
+    *,
+    invert: bool = False,
+) -> bytes:
+    """A photo, RGB (h, w, 3), and on its right the colours of its levels (h, w), as a truecolour PNG."""
+    height, width = levels.shape
+    pair = np.empty((height, 2 * width, 3), np.uint8)
+    pair[:, :width] = pixels[..., ::-1]  # OpenCV takes BGR
+    pair[:, width:] = colored(levels, color_table(colormap, invert=invert)[:, ::-1])
+    return _png(pair)
+
+
+def photo_file(pixels: NDArray[np.uint8]) -> bytes:
+    """RGB (h, w, 3) as a file to send: a PNG, or a JPEG where a PNG would be unwieldy."""
+    bgr = np.ascontiguousarray(pixels[..., ::-1])
+    if len(bgr) * len(bgr[0]) <= LOSSLESS_PIXELS:
+        return _png(bgr)
+    encoded, data = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
+    if not encoded:
+        raise RuntimeError(f"OpenCV cannot encode a JPEG of {bgr.shape}")
+    return data.tobytes()
 
 
 def png16(values: NDArray[np.float32]) -> bytes:
