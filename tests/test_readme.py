@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +20,6 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-
-
-@pytest.fixture(scope="module")
-def embedded_service(start_service: Callable[..., RunningService]) -> RunningService:
-    return start_service("--model", "embedded", "--workers", "1", "--worker-threads", "1")
 
 
 @pytest.fixture
@@ -90,6 +84,6 @@ def test_every_error_code_is_in_the_readme() -> None:
 def test_every_command_is_in_the_readme_or_its_help() -> None:
     from depthsvc.cli import main
 
-    assert {"serve", "predict", "weights", "settings"} == set(main.commands)
+    assert {"serve", "predict", "batch", "weights", "settings"} == set(main.commands)
     for name in main.commands:
         assert f"depthsvc {name}" in README + (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()

@@ -26,6 +26,7 @@ from depthsvc.pool import WorkerPool
 from depthsvc.processes import kill_children
 from depthsvc.settings import Settings
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _POLL_S = 0.5
 _RETRIES = 1000
 _MAX_WAIT_S = 300.0
@@ -84,12 +85,20 @@ def watch(plan: Plan, folder: Path, settle_s: float) -> int:
 
 @contextmanager
 def _prepared(plan: Plan) -> Iterator[tuple[Ledger, Display]]:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _exit)
-    with Outputs(plan.output, plan.extension) as outputs:
+    with _ended_by_signals(), Outputs(plan.output, plan.extension) as outputs:
         shown = display()
         with closing(Report(plan.report or plan.output / "report.jsonl")) as report:
             yield Ledger(outputs, report, shown, overwrite=plan.overwrite), shown
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    before = {number: signal.signal(number, _exit) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _exit(number: int, _: object) -> None:
@@ -130,7 +139,7 @@ class _Work:
         async def main() -> None:
             loop, this = asyncio.get_running_loop(), asyncio.current_task()
             assert this is not None
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _SIGNALS:
                 loop.add_signal_handler(number, self._on_signal, number, this)
             await doing
 

@@ -82,7 +82,9 @@ def batch(
     photo, or - for a list of photos on standard input.
 
     The result of IN/a/b.jpg is OUT/a/b.jpg.png, or b.jpg.pair.png with --side-by-side, b.jpg.npy, b.jpg.f16 or
-    b.jpg.16.png. What exists is skipped, so the same command goes on after an interruption. Exit status: 0 all photos have a result, 1 some have none, 2 nothing was begun.
+    b.jpg.16.png. What exists is skipped, so the same command goes on after an interruption.
+
+    Exit status: 0 all photos have a result, 1 some have none, 2 nothing was begun.
     """
     log_to_stderr(settings)
     *given, output = _checked(paths, list_file, watch=watch)
