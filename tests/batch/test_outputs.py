@@ -54,7 +54,8 @@ def test_leftovers_of_a_killed_batch_are_removed_and_empty_files_do_not_count(tm
 
 def test_two_batches_do_not_share_a_folder(tmp_path: Path) -> None:
     with (
-        Outputs(tmp_path, "png"), pytest.raises(ConfigurationError, match="another batch is writing into this folder"),
+        Outputs(tmp_path, "png"),
+        pytest.raises(ConfigurationError, match="another batch is writing into this folder"),
         Outputs(tmp_path, "npy"),
     ):
         pass

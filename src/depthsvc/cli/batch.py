@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from depthsvc.cli.setting_options import MODEL_SETTINGS, CommandWithSettings, log_to_stderr
-from depthsvc.errors import ConfigurationError, DepthServiceError
+from depthsvc.errors import DepthServiceError
 from depthsvc.formats import FORMATS, extension, options_of
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _check_no_worker_options(context: click.Context, url: str | None) -> None:
         return
     for name in (*MODEL_SETTINGS, *_WORKER_SETTINGS):
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            raise ConfigurationError(f"--{name.replace('_', '-')} does not go with --url: the service decides that.")
+            raise click.UsageError(f"--{name.replace('_', '-')} does not go with --url: the service decides that.")
 
 
 def _sources(given: list[str], list_file: str | None, output: Path) -> list[Source]:
