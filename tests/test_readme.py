@@ -44,7 +44,7 @@ def run(command: list[str], script: str, service: RunningService, folder: Path) 
     return result.stdout
 
 
-@pytest.mark.parametrize("script", [block for block in blocks("sh") if "make" not in block])
+@pytest.mark.parametrize("script", [block for block in blocks("sh") if "make" not in block and "batch" not in block])
 def test_shell_examples_run(embedded_service: RunningService, folder: Path, script: str) -> None:
     before = set(folder.iterdir())
     output = run(["bash", "-euo", "pipefail", "-c"], script, embedded_service, folder)
@@ -57,6 +57,20 @@ def test_shell_examples_run(embedded_service: RunningService, folder: Path, scri
             assert np.load(folder / name).shape == (60, 80)
         else:
             assert opened(folder / name).size == (80, 60)
+
+
+def test_batch_examples_run(embedded_service: RunningService, folder: Path) -> None:
+    (folder / "photos/broken.jpg").unlink()
+    [script] = [block for block in blocks("sh") if "batch" in block]
+    run(["bash", "-euo", "pipefail", "-c"], script, embedded_service, folder)
+    made = {str(path.relative_to(folder)) for path in (folder / "depth").rglob("[!.]*.*")}
+    assert made == {
+        "depth/first.jpg.png",
+        "depth/second.png.png",
+        "depth/first.jpg.npy",
+        "depth/photos/second.png.pair.png",
+        "depth/report.jsonl",
+    }
 
 
 @pytest.mark.parametrize("script", blocks("python"))
