@@ -30,9 +30,9 @@ from tests.parity import photo
 LOCAL = ("--model", "embedded", "--workers", "2", "--worker-threads", "1")
 
 
-def start(*arguments: object) -> subprocess.Popen[str]:
+def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "depthsvc", "batch", *map(str, arguments)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -159,6 +159,23 @@ def test_killed_interrupted_and_run_again_every_photo_is_done_once(tmp_path: Pat
     assert set(times_done.values()) == {1}
     assert {line["path"] for line in report(out)} == {str(path) for path in folder.iterdir()}
     assert [path for path in out.iterdir() if path.name.endswith(".part")] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_while_workers_start_is_quiet_and_leaves_nothing(
+    folder: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    process = start(folder, tmp_path / "out", *LOCAL, start_new_session=True)
+    until(lambda: len(family(process)) >= 2)  # the fork server is there, and is importing
+    children = family(process)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.send_signal(number)
+    status, errors = finish(process)
+    assert status == 128 + number
+    assert "Traceback" not in errors
+    assert psutil.wait_procs(children, timeout=10)[1] == []
 
 
 def test_a_service_computes_the_same(folder: Path, tmp_path: Path, embedded_service: RunningService) -> None:

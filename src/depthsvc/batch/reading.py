@@ -19,13 +19,12 @@ def read(path: Path, max_pixels: int) -> bytes:
 
     Raises OSError, and as `sniff` does.
     """
-    if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait for ever
         raise OSError("it is not a file")
-    limit = _BYTES_PER_PIXEL * max_pixels + _OVERHEAD
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:
         sniff(file.read(_HEAD))
+        if about.st_size > _BYTES_PER_PIXEL * max_pixels + _OVERHEAD:
+            raise BodyTooLarge(f"The file is larger than any photo of {max_pixels / 1e6:g} megapixels. Is it one?")
         file.seek(0)
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise BodyTooLarge(f"The file is larger than any photo of {max_pixels / 1e6:g} megapixels. Is it one?")
-    return data
+        return file.readall()
