@@ -303,6 +303,8 @@ def test_a_client_shows_its_address_and_no_key(client: type[DepthClient | AsyncD
     for url in ("depth.test:7860", "ftp://depth.test", "http://", "http://[::"):
         with pytest.raises(ConfigurationError, match="is no address of a service"):
             client(url)
+    with pytest.raises(ConfigurationError, match="no header can carry"):
+        client("http://depth.test", api_key="schlüssel\n")
 
 
 def test_both_clients_have_the_same_methods() -> None:

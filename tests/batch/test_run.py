@@ -97,7 +97,10 @@ def test_a_folder_becomes_heatmaps_and_reasons(folder: Path, tmp_path: Path, emb
     assert lines["c.webp"]["output"] == str(out / "deeper/c.webp.png")
     assert lines["c.webp"]["model"] == "embedded"
     assert 0 < lines["c.webp"]["seconds"] < 60
-    assert "3 failed" in errors
+    assert "3 done in" in errors
+    assert "3 failed (" in errors
+    for code in ("broken_image", "unsupported_media_type", "missing_image"):
+        assert f"{code} 1" in errors
     assert f"{folder / 'moving.jpg'}: This is a GIF file. Convert it to JPEG, PNG or WebP." in errors
     assert "Traceback" not in errors
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from depthsvc.batch.estimators import Result
 from depthsvc.batch.outputs import Outputs
-from depthsvc.batch.progress import Display, shown
+from depthsvc.batch.progress import Display, printable
 from depthsvc.batch.report import Outcome, Report, Status
 from depthsvc.batch.sources import Source
 
@@ -29,6 +29,9 @@ class Ledger:
 
     def __init__(self, outputs: Outputs, report: Report, display: Display, *, overwrite: bool) -> None:
         self.counts: Counter[Status] = Counter()
+        self.failures: Counter[str] = Counter()
+        """Photos that have failed, by code."""
+        self.report_path = report.path
         self._outputs = outputs
         self._report = report
         self._display = display
@@ -45,7 +48,7 @@ class Ledger:
             photo = os.path.abspath(source.path)  # noqa: PTH100  # a link and what it points to are two photos
             owner = self._owners.setdefault(task.output, photo)
             if owner != photo:
-                self.fail(task, "name_taken", f"{shown(task.output)} is the result of {shown(Path(owner))}.")
+                self.fail(task, "name_taken", f"{printable(task.output)} is the result of {printable(Path(owner))}.")
             elif source.problem:
                 self.fail(task, "unreadable", source.problem)
             elif not self._overwrite and self._outputs.exists(task.output):
@@ -59,7 +62,7 @@ class Ledger:
         try:
             self._outputs.write(task.output, result.body)
         except OSError as error:
-            self.fail(task, "unwritable", f"{shown(task.output)}: {error.strerror or error}")
+            self.fail(task, "unwritable", f"{printable(task.output)}: {error.strerror or error}")
             return
         seconds = None if result.seconds is None else round(result.seconds, 4)
         self._record(task, Status.OK, model=result.model, seconds=seconds)
@@ -67,7 +70,7 @@ class Ledger:
     def fail(self, task: Task, code: str, reason: str) -> None:
         """Report why a photo has no result."""
         self._record(task, Status.FAILED, code=code, reason=reason)
-        self._display.note(f"{shown(task.photo)}: {reason}")
+        self._display.note(f"{printable(task.photo)}: {reason}")
 
     def _record(
         self,
@@ -82,3 +85,5 @@ class Ledger:
         self._report.add(Outcome(str(task.photo), str(task.output), status, code, reason, model, seconds))
         with self._counting:
             self.counts[status] += 1
+            if code:
+                self.failures[code] += 1

@@ -39,7 +39,7 @@ def display() -> Display:
     return Bar(console) if console.is_terminal else Lines()
 
 
-def shown(path: Path) -> str:
+def printable(path: Path) -> str:
     """A path for people; a name that is no UTF-8 cannot be printed as it is."""
     return os.fsencode(path).decode(errors="replace")
 

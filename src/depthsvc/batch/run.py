@@ -13,7 +13,7 @@ from pathlib import Path
 from depthsvc.batch.estimators import Estimator, LocalEstimator, RemoteEstimator
 from depthsvc.batch.ledger import Ledger, Task
 from depthsvc.batch.outputs import Outputs
-from depthsvc.batch.progress import Display, display
+from depthsvc.batch.progress import Display, display, printable
 from depthsvc.batch.reading import read
 from depthsvc.batch.report import Report, Status
 from depthsvc.batch.sources import Source
@@ -120,7 +120,7 @@ class _Work:
         """Whether it ended before its end."""
         self._unreached = 0
         """Photos in a row for which the service could not be reached."""
-        self._began = 0.0
+        self._seconds = 0.0
         self._estimator: Estimator
 
     def run(self, do: Callable[[], Awaitable[None]], *, most: int) -> int:
@@ -132,7 +132,7 @@ class _Work:
             with _pool(settings.model_copy(update={"workers": min(settings.workers, most)})) as pool:
                 self._estimator = LocalEstimator(pool, self._plan.options, settings.deadline_s)
                 self._loop(self._begun(do))
-        status = _finish(self._ledger, self._display, self._interrupted_by, time.monotonic() - self._began)
+        status = _finish(self._ledger, self._display, self._interrupted_by, self._seconds)
         return max(status, 1) if self._broken else status
 
     def _loop(self, doing: Awaitable[None]) -> None:
@@ -148,6 +148,8 @@ class _Work:
         except asyncio.CancelledError:
             pass
         finally:
+            for number in _SIGNALS:  # what is left to do is short
+                signal.signal(number, signal.SIG_IGN)
             self._display.end()
 
     def _on_signal(self, number: int, main: asyncio.Task[None]) -> None:
@@ -167,12 +169,14 @@ class _Work:
             await self._begun(do)
 
     async def _begun(self, do: Callable[[], Awaitable[None]]) -> None:
-        self._began = time.monotonic()
+        began = time.monotonic()
         try:
             await do()
         except OSError as error:  # of the report; every other failure is a photo's
             self._display.note(f"The batch ends: the report cannot be written: {error.strerror or error}.")
             self._broken = True
+        finally:
+            self._seconds = time.monotonic() - began
 
     async def all(self, tasks: list[Task]) -> None:
         """Do all tasks, as many at a time as keep the estimator busy."""
@@ -252,8 +256,13 @@ def _finish(ledger: Ledger, shown: Display, interrupted_by: int | None, seconds:
     """Say what has become of the photos, and give the exit status."""
     done, failed, skipped = (ledger.counts[status] for status in (Status.OK, Status.FAILED, Status.SKIPPED))
     rate = f" in {seconds:.1f} s ({done / seconds:.1f} photos/s)" if done else ""
-    shown.note(f"{done} done{rate}, {skipped} skipped, {failed} failed")
+    shown.note(f"{done} done{rate}, {skipped} skipped, {failed} failed{_reasons(ledger) if failed else ''}")
     if interrupted_by:
         shown.note("Interrupted. The same command goes on where this one ended.")
         return 128 + interrupted_by
     return 1 if failed else 0
+
+
+def _reasons(ledger: Ledger) -> str:
+    codes = ", ".join(f"{code} {count}" for code, count in ledger.failures.most_common())
+    return f" ({codes}; see {printable(ledger.report_path)})"

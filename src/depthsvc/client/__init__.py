@@ -57,6 +57,8 @@ class _Client:
         self._patience = Patience(retries, max_wait_s)
         headers = {"User-Agent": f"depthsvc/{__version__}"}
         if api_key:
+            if not (api_key.isascii() and api_key.isprintable()):
+                raise ConfigurationError("The API key has characters that no header can carry.")
             headers["Authorization"] = f"Bearer {api_key}"
         self._connection: dict[str, Any] = {
             "base_url": self.url,

@@ -14,6 +14,8 @@ from depthsvc.imaging.colormaps import Colormap, color_table, colored, levels, q
 # zlib level 2 without row filters: measured the fastest for smooth, 256-colour pictures at a size
 # within a tenth of the default's.
 _PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 2, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE)
+# A photo has more colours: the filter makes it smaller, and faster to compress.
+_PHOTO_PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 2, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB)
 _PALETTE_PNG_LEVEL = 1
 _JPEG_QUALITY = 95
 LOSSLESS_PIXELS = 2_000_000
@@ -57,14 +59,14 @@ def side_by_side_png(
     pair = np.empty((height, 2 * width, 3), np.uint8)
     pair[:, :width] = pixels[..., ::-1]  # OpenCV takes BGR
     pair[:, width:] = colored(levels, color_table(colormap, invert=invert)[:, ::-1])
-    return _png(pair)
+    return _png(pair, _PHOTO_PNG_OPTIONS)
 
 
 def photo_file(pixels: NDArray[np.uint8]) -> bytes:
     """RGB (h, w, 3) as a file to send: a PNG, or a JPEG where a PNG would be unwieldy."""
     bgr = np.ascontiguousarray(pixels[..., ::-1])
     if len(bgr) * len(bgr[0]) <= LOSSLESS_PIXELS:
-        return _png(bgr)
+        return _png(bgr, _PHOTO_PNG_OPTIONS)
     encoded, data = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
     if not encoded:
         raise RuntimeError(f"OpenCV cannot encode a JPEG of {bgr.shape}")
@@ -88,8 +90,10 @@ def npy(values: NDArray[np.float16]) -> bytes:
     return buffer.getvalue()
 
 
-def _png(image: NDArray[np.uint8] | NDArray[np.uint16] | cv2.typing.MatLike) -> bytes:
-    encoded, data = cv2.imencode(".png", image, _PNG_OPTIONS)
+def _png(
+    image: NDArray[np.uint8] | NDArray[np.uint16] | cv2.typing.MatLike, options: tuple[int, ...] = _PNG_OPTIONS
+) -> bytes:
+    encoded, data = cv2.imencode(".png", image, options)
     if not encoded:
         raise RuntimeError(f"OpenCV cannot encode a PNG of {image.shape}")
     return data.tobytes()
