@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
-SOURCES := src tests training benchmarks
+SOURCES := src tests training benchmarks examples
 
 .DEFAULT_GOAL := help
 .PHONY: help run test chaos soak lint format bench clean

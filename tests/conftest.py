@@ -24,7 +24,6 @@ from depthsvc import DepthEstimator
 from depthsvc.model.weights import sha256_of
 from tests import parity
 
-
 torch.set_num_threads(1)  # the tests share the processors with the services that they start
 
 
@@ -180,3 +179,9 @@ def service(start_service: StartService, checkpoint: Checkpoint) -> RunningServi
 def client(service: RunningService) -> Iterator[httpx.Client]:
     with service.client() as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def embedded_service(start_service: StartService) -> RunningService:
+    """A service of one worker with the embedded model, which is quick."""
+    return start_service("--model", "embedded", "--workers", "1", "--worker-threads", "1")

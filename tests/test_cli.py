@@ -44,6 +44,14 @@ def test_predict_is_a_pipe(checkpoint: Checkpoint, photo_png: bytes) -> None:
     assert opened(result.stdout).size == (320, 240)
 
 
+def test_a_reader_that_has_had_enough_is_no_traceback(photo_file: Path) -> None:
+    predicting = f"{sys.executable} -m depthsvc predict {photo_file} --model embedded --worker-threads 1 -o -"
+    result = subprocess.run(["bash", "-c", f"{predicting} | true; echo ${{PIPESTATUS[0]}}"], capture_output=True)
+    assert result.stdout == b"1\n"
+    assert b"Traceback" not in result.stderr
+    assert b"Exception" not in result.stderr
+
+
 def test_predict_names_its_output_after_the_photo(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, photo_file: Path
 ) -> None:
@@ -51,6 +59,9 @@ def test_predict_names_its_output_after_the_photo(
     result = CliRunner().invoke(main, ["predict", str(photo_file), "--model", "embedded", "--worker-threads", "1"])
     assert result.exit_code == 0, result.output
     assert opened(tmp_path / "cat-depth.png").mode == "RGB"
+    arguments = ["predict", str(photo_file), "--model", "embedded", "--worker-threads", "1", "--format", "png16"]
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    assert np.asarray(opened(tmp_path / "cat-depth.16.png")).dtype == np.uint16
 
 
 @pytest.mark.parametrize(
@@ -61,6 +72,7 @@ def test_predict_names_its_output_after_the_photo(
         (["{photo}", "-o", "no/such/depth.png"], "the folder no/such does not exist"),
         (["{photo}", "--model", "nonesuch"], "Unknown model 'nonesuch': use one of auto, midas_small, embedded"),
         (["{photo}", "--model", "embedded", "--colormap", "rainbow"], "'rainbow' is not one of inferno, magma"),
+        (["{photo}", "--format", "npy", "--colormap", "hot"], "--colormap does not go with this format"),
         (["{broken}", "--model", "embedded"], "PNG file is damaged"),
         (["{photo}", "--worker-threads", "0"], "--worker-threads (or DEPTHSVC_WORKER_THREADS)"),
     ],

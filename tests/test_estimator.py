@@ -18,13 +18,15 @@ from tests.conftest import encoded
 
 
 def test_public_names() -> None:
-    assert depthsvc.__all__ == ["DepthEstimator", "DepthMap", "__version__"]
+    assert depthsvc.__all__ == ["AsyncDepthClient", "DepthClient", "DepthEstimator", "DepthMap", "__version__"]
     assert all(hasattr(depthsvc, name) for name in depthsvc.__all__)
     with pytest.raises(AttributeError, match="Pipeline"):
         _ = depthsvc.Pipeline
 
 
-@pytest.mark.parametrize("module", ["depthsvc", "depthsvc.cli", "depthsvc.server.run"])
+@pytest.mark.parametrize(
+    "module", ["depthsvc", "depthsvc.cli", "depthsvc.server.run", "depthsvc.client", "depthsvc.batch.run"]
+)
 def test_torch_is_not_imported_before_it_is_needed(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from depthsvc.errors import InvalidParameter
 from depthsvc.imaging.resize import InputSpec, ResizeRule
@@ -124,3 +125,41 @@ def test_a_large_jpeg_keeps_the_pixels_that_its_result_needs() -> None:
     cloud = pipeline.answer(data, PointCloudOptions(max_points=200_000))
     assert cloud.shape == (300, 400)
     assert pipeline.decode(data, enough=pixels_needed(PointCloudOptions(max_points=200_000))).pixels.shape[0] == 600
+
+
+SLOPE = np.linspace(0, 9, 64 * 64, dtype=np.float32).reshape(1, 64, 64)
+
+
+def test_side_by_side_is_the_photo_and_its_heatmap() -> None:
+    pipeline = pipeline_of(FixedEngine(SLOPE))
+    heatmap = np.asarray(opened(pipeline.answer(PHOTO, HeatmapOptions(colormap="hot", invert=True)).body))
+    options = HeatmapOptions(colormap="hot", invert=True, side_by_side=True, palette=True)
+    answer = pipeline.answer(PHOTO, options)
+    pair = np.asarray(opened(answer.body))
+    assert answer.shape == (30, 80)
+    assert np.array_equal(pair[:, :40], photo(30, 40))
+    assert np.array_equal(pair[:, 40:], heatmap)
+
+
+def test_side_by_side_is_upright_and_follows_the_size() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = np.zeros((30, 40, 3), np.uint8)
+    pixels[:, 20:] = 255  # right as stored, below as a person sees it
+    turned = encoded(pixels, exif=exif)
+    pipeline = pipeline_of(FixedEngine(SLOPE))
+    pair = np.asarray(opened(pipeline.answer(turned, HeatmapOptions(side_by_side=True)).body))
+    assert pair.shape == (40, 60, 3)
+    assert (pair[:20, :30].max(), pair[20:, :30].min()) == (0, 255)
+    small = opened(pipeline.answer(turned, HeatmapOptions(side_by_side=True, size=OutputSize.MODEL)).body)
+    assert small.size == (128, 64)
+
+
+def test_side_by_side_of_a_large_photo_is_bounded_and_keeps_its_detail() -> None:
+    columns = np.zeros((100, 5000, 3), np.uint8)
+    columns[:, ::500] = 255
+    pipeline = pipeline_of(FixedEngine(SLOPE))
+    for format in ("PNG", "JPEG"):
+        pair = np.asarray(opened(pipeline.answer(encoded(columns, format), HeatmapOptions(side_by_side=True)).body))
+        assert pair.shape == (82, 8192, 3)
+        assert pair[:, :10].max() > 150  # one bright column in 500 would be lost at a reduced size

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +21,6 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-
-
-@pytest.fixture(scope="module")
-def embedded_service(start_service: Callable[..., RunningService]) -> RunningService:
-    return start_service("--model", "embedded", "--workers", "1", "--worker-threads", "1")
 
 
 @pytest.fixture
@@ -51,7 +45,7 @@ def run(command: list[str], script: str, service: RunningService, folder: Path) 
     return result.stdout
 
 
-@pytest.mark.parametrize("script", [block for block in blocks("sh") if "make" not in block])
+@pytest.mark.parametrize("script", [block for block in blocks("sh") if "make" not in block and "batch" not in block])
 def test_shell_examples_run(embedded_service: RunningService, folder: Path, script: str) -> None:
     before = set(folder.iterdir())
     output = run(["bash", "-euo", "pipefail", "-c"], script, embedded_service, folder)
@@ -66,6 +60,20 @@ def test_shell_examples_run(embedded_service: RunningService, folder: Path, scri
             assert 3000 < len(trimesh.load(folder / name).vertices) <= 4800
         else:
             assert opened(folder / name).size == (80, 60)
+
+
+def test_batch_examples_run(embedded_service: RunningService, folder: Path) -> None:
+    (folder / "photos/broken.jpg").unlink()
+    [script] = [block for block in blocks("sh") if "batch" in block]
+    run(["bash", "-euo", "pipefail", "-c"], script, embedded_service, folder)
+    made = {str(path.relative_to(folder)) for path in (folder / "depth").rglob("[!.]*.*")}
+    assert made == {
+        "depth/first.jpg.png",
+        "depth/second.png.png",
+        "depth/first.jpg.npy",
+        "depth/photos/second.png.pair.png",
+        "depth/report.jsonl",
+    }
 
 
 @pytest.mark.parametrize("script", blocks("python"))
@@ -93,6 +101,6 @@ def test_every_error_code_is_in_the_readme() -> None:
 def test_every_command_is_in_the_readme_or_its_help() -> None:
     from depthsvc.cli import main
 
-    assert {"serve", "predict", "weights", "settings"} == set(main.commands)
+    assert {"serve", "predict", "batch", "weights", "settings"} == set(main.commands)
     for name in main.commands:
         assert f"depthsvc {name}" in README + (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()

@@ -6,13 +6,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from depthsvc.client import AsyncDepthClient, DepthClient
     from depthsvc.depth import DepthMap
     from depthsvc.estimator import DepthEstimator
 
-__all__ = ["DepthEstimator", "DepthMap", "__version__"]
+__all__ = ["AsyncDepthClient", "DepthClient", "DepthEstimator", "DepthMap", "__version__"]
 __version__ = "0.2.0.dev0"
 
-_HOMES = {"DepthEstimator": "depthsvc.estimator", "DepthMap": "depthsvc.depth"}
+_HOMES = {
+    "AsyncDepthClient": "depthsvc.client",
+    "DepthClient": "depthsvc.client",
+    "DepthEstimator": "depthsvc.estimator",
+    "DepthMap": "depthsvc.depth",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class DepthServiceError(Exception):
     """Base of all errors that depthsvc raises on purpose. The message is public."""
@@ -25,16 +23,27 @@ class DownloadError(WeightsError):
     """Weights could not be downloaded."""
 
 
+class ServiceUnreachable(DepthServiceError):
+    """A service cannot be reached, breaks off, or is not depthsvc."""
+
+
 class RequestError(DepthServiceError):
     """One request cannot be answered. Carries what an HTTP answer needs.
 
     Each subclass has one meaning, with its own HTTP `status` and stable `code`. Instances cross process
-    borders, so their only state is the message.
+    borders, so they are made from their message alone.
     """
 
-    status: ClassVar[int] = 500
-    code: ClassVar[str] = "internal_error"
-    title: ClassVar[str] = "The service failed"
+    status: int = 500
+    code: str = "internal_error"
+    title: str = "The service failed"
+    request_id: str = ""
+    """The X-Request-ID of the answer that said so, where a service did."""
+
+    @property
+    def detail(self) -> str:
+        """What went wrong and what to do about it."""
+        return str(self)
 
 
 class MissingImage(RequestError):

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from depthsvc.depth import DepthMap
-from depthsvc.errors import InvalidParameter, NotAnImage
-from depthsvc.imaging.decode import Photo, photo_of_image
+from depthsvc.errors import InvalidParameter
+from depthsvc.imaging.decode import Photo, photo_of_array, photo_of_image
 from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.model.loading import prepare, resolve
 from depthsvc.options import BokehOptions, OutputSize, PointCloudOptions
@@ -54,17 +54,18 @@ class DepthEstimator:
         prepared = prepare(resolve(settings.model, settings.weights_locations), settings.cache_dir)
         self.degraded = prepared.degraded
         """Whether the embedded model stands in for MiDaS_small, which could not be had."""
-        self._pipeline = Pipeline.open(
+        self.pipeline = Pipeline.open(
             prepared,
             threads=settings.worker_threads or available_cpus(),
             max_pixels=settings.max_pixels,
             max_input_size=settings.max_input_size,
         )
+        """From a photo's bytes to a file's."""
 
     @property
     def model(self) -> str:
         """Name of the model in use; with `auto` it tells which one it became."""
-        return self._pipeline.model.name
+        return self.pipeline.model.name
 
     def predict(
         self,
@@ -80,7 +81,7 @@ class DepthEstimator:
         """
         if size not in list(OutputSize):
             raise InvalidParameter(f"size: {size!r} is not one of {', '.join(OutputSize)}.")
-        return self._pipeline.depth(self._decoded(photo, input_size), input_size=input_size, size=OutputSize(size))
+        return self.pipeline.depth(self._decoded(photo, input_size), input_size=input_size, size=OutputSize(size))
 
     def pointcloud(self, photo: PhotoLike, **options: Any) -> PointCloud:
         """The photo, as `predict` takes it, as a cloud of coloured points.
@@ -103,20 +104,12 @@ class DepthEstimator:
         return refocused(decoded, self._coarse_depth(decoded, wanted.input_size), wanted)
 
     def _coarse_depth(self, photo: Photo, input_size: int | None) -> DepthMap:
-        return self._pipeline.depth(photo, input_size=input_size, size=OutputSize.MODEL)
+        return self.pipeline.depth(photo, input_size=input_size, size=OutputSize.MODEL)
 
     def _decoded(self, photo: PhotoLike, input_size: int | None, enough: int | None = 0) -> Photo:
         if isinstance(photo, Image.Image):
             return photo_of_image(photo)
         if isinstance(photo, np.ndarray):
-            return _photo_of_array(photo)
+            return photo_of_array(photo)
         data = photo if isinstance(photo, bytes) else Path(photo).read_bytes()
-        return self._pipeline.decode(data, input_size, enough=enough)
-
-
-def _photo_of_array(pixels: NDArray[np.uint8]) -> Photo:
-    if pixels.ndim == 2:
-        pixels = np.repeat(pixels[..., None], 3, axis=2)
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
-        raise NotAnImage(f"An array must be uint8 (h, w, 3) or (h, w), not {pixels.dtype} {pixels.shape}.")
-    return Photo(pixels, pixels.shape[1], pixels.shape[0])
+        return self.pipeline.decode(data, input_size, enough=enough)

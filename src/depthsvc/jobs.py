@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import queue
 import time
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from depthsvc.errors import DeadlineExceeded
@@ -74,3 +76,15 @@ class JobQueue:
             while True:
                 if (job := self._entries.get_nowait()[2]) is not None:
                     job.fail(error)
+
+
+async def completed(future: Future[Answer]) -> None:
+    """Wait until a future of the pool is done. asyncio.wrap_future would keep a large answer alive in a cycle."""
+    done = asyncio.Event()
+    future.add_done_callback(partial(_set_from_thread, asyncio.get_running_loop(), done))
+    await done.wait()
+
+
+def _set_from_thread(loop: asyncio.AbstractEventLoop, done: asyncio.Event, _: Future[Answer]) -> None:
+    with suppress(RuntimeError):  # the loop has ended
+        loop.call_soon_threadsafe(done.set)

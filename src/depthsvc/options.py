@@ -10,6 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from depthsvc.imaging.colormaps import Colormap
 
+SIDE_BY_SIDE_MAX_SIDE = 4096
+"""A picture to look at needs no more pixels; without a bound it would be the largest array that a worker ever holds."""
+
 
 class OutputSize(StrEnum):
     """The grid of a result."""
@@ -52,6 +55,11 @@ class HeatmapOptions(_MapOptions):
     palette: bool = Field(
         False,
         description="Answer an 8-bit palette PNG: same colours, smaller and faster, but some programs must convert it.",
+    )
+    side_by_side: bool = Field(
+        False,
+        description="The photo on the left of its heatmap, in one truecolour picture of twice the width. Each has at "
+        f"most {SIDE_BY_SIDE_MAX_SIDE} pixels a side.",
     )
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from depthsvc.depth import DepthMap
 from depthsvc.errors import InvalidParameter
 from depthsvc.imaging.decode import Photo, decode
-from depthsvc.imaging.resize import ResizeRule, network_size, to_network_input, upsample
+from depthsvc.imaging.resize import ResizeRule, network_size, to_network_input
 from depthsvc.model.loading import Model, PreparedModel, open_model
-from depthsvc.options import BokehOptions, Options, OutputSize, PointCloudOptions
-from depthsvc.rendering import Rendered, pixels_needed, render_map, render_photo
+from depthsvc.options import DepthOptions, HeatmapOptions, Options, OutputSize
+from depthsvc.rendering import Rendered, pixels_needed, render_map, render_photo, sized
 
 _DECODE_MARGIN = 2
 """A JPEG is decoded to at least this many times the network's input size. On six photos of 8 to 22 megapixels the
@@ -49,12 +49,12 @@ class Pipeline:
         decoded = time.perf_counter()
         depth = self._infer(photo, options.input_size)
         inferred = time.perf_counter()
-        if isinstance(options, PointCloudOptions | BokehOptions):
-            rendered = render_photo(photo, depth, options)
-        else:
+        if isinstance(options, DepthOptions) or (isinstance(options, HeatmapOptions) and not options.side_by_side):
             width, height = photo.width, photo.height
             del photo  # its pixels are not needed any more, and the result may be as large
-            rendered = render_map(_sized(depth, width, height, options.size), options)
+            rendered = render_map(sized(depth, width, height, options.size), options)
+        else:
+            rendered = render_photo(photo, depth, options)
         seconds = {"decode": decoded - started, "infer": inferred - decoded, "render": time.perf_counter() - inferred}
         return Answer(**vars(rendered), model=self.model.name, seconds=seconds)
 
@@ -69,7 +69,7 @@ class Pipeline:
 
     def depth(self, photo: Photo, *, input_size: int | None = None, size: OutputSize = OutputSize.SOURCE) -> DepthMap:
         """Estimate the depth of a decoded photo. Raises InvalidParameter."""
-        return _sized(self._infer(photo, input_size), photo.width, photo.height, size)
+        return sized(self._infer(photo, input_size), photo.width, photo.height, size)
 
     def _infer(self, photo: Photo, input_size: int | None) -> DepthMap:
         """Depth on the network's own grid."""
@@ -98,9 +98,3 @@ class Pipeline:
                 f"at least {spec.multiple} and at most {self.max_input_size}."
             )
         return input_size
-
-
-def _sized(depth: DepthMap, width: int, height: int, size: OutputSize) -> DepthMap:
-    if size is OutputSize.MODEL:
-        return depth
-    return DepthMap.of(upsample(depth.values, width, height), depth.model)

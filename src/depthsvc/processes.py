@@ -9,7 +9,7 @@ import select
 import signal
 import threading
 from collections.abc import Callable
-from multiprocessing import forkserver, parent_process
+from multiprocessing import forkserver, parent_process, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, TypeVar
@@ -22,7 +22,12 @@ _starting = threading.Lock()  # Process.start is not meant to be called by sever
 def start_fork_server() -> None:
     """Have the fork server import what children need while this process does something else. Not required."""
     _context()
-    forkserver.ensure_running()
+    resource_tracker.ensure_running()  # starting it unblocks the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C would interrupt its imports
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def start_child(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,8 +14,17 @@ from depthsvc.imaging.bokeh import refocus
 from depthsvc.imaging.colormaps import levels
 from depthsvc.imaging.decode import Photo
 from depthsvc.imaging.pointcloud import PointCloud, grid_size, point_cloud
-from depthsvc.imaging.resize import upsample
-from depthsvc.options import BokehOptions, DepthFormat, DepthOptions, HeatmapOptions, Options, PointCloudOptions
+from depthsvc.imaging.resize import resized, upsample
+from depthsvc.options import (
+    SIDE_BY_SIDE_MAX_SIDE,
+    BokehOptions,
+    DepthFormat,
+    DepthOptions,
+    HeatmapOptions,
+    Options,
+    OutputSize,
+    PointCloudOptions,
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,16 @@ def pixels_needed(options: Options) -> int | None:
             return math.isqrt(options.max_points) + 1  # no grid of so many points has a longer one
         case BokehOptions():
             return None
+        case HeatmapOptions(side_by_side=True):
+            return SIDE_BY_SIDE_MAX_SIDE
     return 0
+
+
+def sized(depth: DepthMap, width: int, height: int, size: OutputSize) -> DepthMap:
+    """A map of the network's grid on the grid that was asked for; the photo is `width` x `height`."""
+    if size is OutputSize.MODEL:
+        return depth
+    return DepthMap.of(upsample(depth.values, width, height), depth.model)
 
 
 def render_map(depth: DepthMap, options: HeatmapOptions | DepthOptions) -> Rendered:
@@ -64,14 +81,28 @@ def render_map(depth: DepthMap, options: HeatmapOptions | DepthOptions) -> Rende
     return Rendered(encode.float16_bytes(half), "application/octet-stream", "float16", shape, low, high)
 
 
-def render_photo(photo: Photo, depth: DepthMap, options: PointCloudOptions | BokehOptions) -> Rendered:
-    """Encode what a photo and its depth, on a grid of any size, are together."""
-    if isinstance(options, BokehOptions):
-        body = encode.jpeg(refocused(photo, depth, options))
-        return Rendered(body, "image/jpeg", "uint8", (photo.height, photo.width), depth.min, depth.max)
-    columns, rows = _grid(photo, options)
-    body = cloud(photo, depth, options).ply()
-    return Rendered(body, "model/ply", "float32", (rows, columns), depth.min, depth.max)
+def render_photo(photo: Photo, depth: DepthMap, options: HeatmapOptions | PointCloudOptions | BokehOptions) -> Rendered:
+    """Encode what a photo and its depth, on the network's grid, are together."""
+    match options:
+        case HeatmapOptions():
+            return _side_by_side(photo, depth, options)
+        case BokehOptions():
+            body = encode.jpeg(refocused(photo, depth, options))
+            return Rendered(body, "image/jpeg", "uint8", (photo.height, photo.width), depth.min, depth.max)
+        case PointCloudOptions():
+            columns, rows = _grid(photo, options)
+            body = cloud(photo, depth, options).ply()
+            return Rendered(body, "model/ply", "float32", (rows, columns), depth.min, depth.max)
+
+
+def _side_by_side(photo: Photo, depth: DepthMap, options: HeatmapOptions) -> Rendered:
+    """A photo beside its heatmap. Both are shrunk before anything is made of them: memory follows their bound."""
+    scale = min(1.0, SIDE_BY_SIDE_MAX_SIDE / max(photo.width, photo.height))
+    width, height = max(1, round(scale * photo.width)), max(1, round(scale * photo.height))
+    depth = sized(depth, width, height, options.size)
+    pixels = resized(photo.pixels, depth.width, depth.height)
+    body = encode.side_by_side_png(pixels, levels(depth.values), options.colormap, invert=options.invert)
+    return Rendered(body, "image/png", "uint8", (depth.height, 2 * depth.width), depth.min, depth.max)
 
 
 def refocused(photo: Photo, depth: DepthMap, options: BokehOptions) -> NDArray[np.uint8]:
@@ -82,8 +113,8 @@ def refocused(photo: Photo, depth: DepthMap, options: BokehOptions) -> NDArray[n
 def cloud(photo: Photo, depth: DepthMap, options: PointCloudOptions) -> PointCloud:
     """The photo's points."""
     columns, rows = _grid(photo, options)
-    colors = cv2.resize(photo.pixels, (columns, rows), interpolation=cv2.INTER_AREA)
-    return point_cloud(np.asarray(colors, np.uint8), upsample(depth.values, columns, rows), fov=options.fov)
+    colors = resized(photo.pixels, columns, rows)
+    return point_cloud(colors, upsample(depth.values, columns, rows), fov=options.fov)
 
 
 def _grid(photo: Photo, options: PointCloudOptions) -> tuple[int, int]:

@@ -39,6 +39,15 @@ def test_upload_answers_a_truecolour_heatmap_of_the_photos_size(
     image.save(io.BytesIO(), "JPEG")
 
 
+def test_upload_answers_the_photo_beside_its_heatmap(client: httpx.Client, photo_png: bytes) -> None:
+    heatmap = png(client.post("/upload", files={"image": photo_png}))
+    answer = client.post("/upload?side_by_side=true", files={"image": photo_png})
+    pair = np.asarray(png(answer))
+    assert answer.headers["X-Depth-Shape"] == "240,640"
+    assert np.array_equal(pair[:, :320], parity.photo(240, 320))
+    assert np.array_equal(pair[:, 320:], heatmap)
+
+
 def test_bare_bytes_are_the_same_photo(client: httpx.Client, photo_png: bytes) -> None:
     multipart = client.post("/depth", files={"image": photo_png})
     bare = client.post("/depth", content=photo_png, headers={"Content-Type": "image/png"})

@@ -63,6 +63,7 @@ def test_openapi_documents_routes_parameters_and_errors(client: httpx.Client) ->
         "colormap",
         "invert",
         "palette",
+        "side_by_side",
     }
     assert set(upload["responses"]) == {"200", "400", "401", "408", "413", "415", "422", "500", "503", "504"}
     assert set(upload["requestBody"]["content"]) >= {"multipart/form-data", "image/jpeg"}

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from depthsvc.imaging.colormaps import normalized
 from depthsvc.imaging.enlarge import Enlarged
 from depthsvc.imaging.guided import GuidedMap, evaluated, fitting
+from depthsvc.imaging.resize import resized
 
 Floats = NDArray[np.float32]
 
@@ -49,7 +50,7 @@ def refocus(
         return pixels
     guided = GuidedMap.fit(pixels, normalized(inverse_depth))
     width, height = fitting(pixels, _SIDE)
-    small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    small = resized(pixels, width, height)
     nearness = evaluated(guided.enlarged(width, height).rows(0, height), small)
     lens = _Lens.focused(_nearness_at(nearness, focus) if focus else _salient_nearness(small, nearness))
     radius = strength * _MAX_RADIUS * max(width, height)

@@ -134,6 +134,15 @@ def photo_of_image(image: Image.Image) -> Photo:
         raise BrokenImage("The image is damaged or cut off and cannot be decoded.") from error
 
 
+def photo_of_array(pixels: NDArray[np.uint8]) -> Photo:
+    """An upright uint8 array, RGB (h, w, 3) or grey (h, w), as a photo; NotAnImage for any other array."""
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[..., None], 3, axis=2)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
+        raise NotAnImage(f"An array must be uint8 (h, w, 3) or (h, w), not {pixels.dtype} {pixels.shape}.")
+    return Photo(pixels, pixels.shape[1], pixels.shape[0])
+
+
 def _check_size(image: Image.Image, max_pixels: int) -> None:
     width, height = image.size
     if max(width, height) > MAX_SIDE:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthsvc.imaging.enlarge import Enlarged
+from depthsvc.imaging.resize import resized
 
 Floats = NDArray[np.float32]
 
@@ -35,7 +36,7 @@ class GuidedMap:
     def fit(cls, pixels: NDArray[np.uint8], values: Floats) -> GuidedMap:
         """Explain `values`, (h, w), by a photo, RGB (H, W, 3)."""
         width, height = fitting(pixels, _SIDE)
-        colour = _colour(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA))
+        colour = _colour(resized(pixels, width, height))
         target = np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
         window = 2 * max(1, round(_RADIUS * max(width, height))) + 1
         return cls(_mean(_slopes(colour, target, window), window))
@@ -59,7 +60,7 @@ def fitting(pixels: NDArray[np.uint8], side: int) -> tuple[int, int]:
     return max(1, round(scale * width)), max(1, round(scale * height))
 
 
-def _colour(pixels: cv2.typing.MatLike) -> Floats:
+def _colour(pixels: NDArray[np.uint8]) -> Floats:
     """RGB, 0..1."""
     return pixels.astype(np.float32) * np.float32(1 / 255)
 

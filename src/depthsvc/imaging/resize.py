@@ -102,6 +102,17 @@ def to_network_input(pixels: NDArray[np.uint8], width: int, height: int, spec: I
     return planes
 
 
+def resized(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """RGB (h, w, 3) -> (height, width, 3) for the eye: area averages to shrink, bilinear to enlarge."""
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    interpolation = cv2.INTER_AREA if height < len(pixels) else cv2.INTER_LINEAR
+    result = np.empty((height, width, 3), np.uint8)
+    for channel in range(3):  # of a photo that was turned upright OpenCV makes a copy first: better of a third of it
+        result[..., channel] = cv2.resize(pixels[..., channel], (width, height), interpolation=interpolation)
+    return result
+
+
 def upsample(inverse_depth: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
     """Bicubic (h, w) -> (height, width), equal to torch's `interpolate(..., "bicubic", align_corners=False)`.
 

@@ -7,42 +7,13 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from depthsvc import __version__
 from depthsvc.server.service import CurrentService, Service
+from depthsvc.status import Health, Queue, Workers
 
 router = APIRouter(prefix="/health", tags=["health"])
-
-
-class Workers(BaseModel):
-    """The pool."""
-
-    configured: int
-    warm: int = Field(description="Workers that can take a photo or are answering one.")
-    restarts: int = Field(description="Workers replaced since the start.")
-
-
-class Queue(BaseModel):
-    """The photos that have been accepted."""
-
-    waiting: int = Field(description="Photos that wait for a worker.")
-    in_flight: int = Field(description="Photos accepted and not yet answered.")
-    limit: int = Field(description="Photos that may wait.")
-
-
-class Health(BaseModel):
-    """The state of the service."""
-
-    status: Literal["ok", "unavailable", "draining"]
-    version: str
-    model: str
-    degraded: bool = Field(description="Whether the embedded model stands in for MiDaS_small.")
-    engine: str
-    precision: str
-    workers: Workers
-    queue: Queue
-    uptime_s: float
 
 
 class Liveness(BaseModel):

@@ -3,33 +3,12 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
 
-from depthsvc.imaging.resize import InputSpec
-from depthsvc.model.registry import MODELS, OutputKind
+from depthsvc.model.registry import MODELS
 from depthsvc.server.service import CurrentService
+from depthsvc.status import ModelEntry, Models
 
 router = APIRouter(tags=["models"])
-
-
-class ModelEntry(BaseModel):
-    """One model of the registry."""
-
-    name: str
-    description: str
-    licence: str
-    source: str
-    input: InputSpec
-    output: OutputKind
-    in_use: bool
-
-
-class Models(BaseModel):
-    """The models that this version of the service knows."""
-
-    in_use: str = Field(description="Name of the model that answers, which may be one of your own.")
-    degraded: bool = Field(description="Whether it stands in for MiDaS_small, which could not be had.")
-    models: list[ModelEntry]
 
 
 @router.get("/models")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
-from contextlib import suppress
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from structlog.contextvars import bind_contextvars
 
 from depthsvc import errors
+from depthsvc.jobs import completed
 from depthsvc.options import BokehOptions, DepthOptions, HeatmapOptions, Options, PointCloudOptions
 from depthsvc.pipeline import Answer
 from depthsvc.server.answer import BufferedResponse
@@ -132,7 +131,7 @@ async def _answer(request: Request, service: Service, options: Options) -> Respo
 
 async def _computed(request: Request, computing: Future[Answer], longest_s: float) -> Answer:
     """What the pool makes of a photo. Once the client has gone, a photo that still waits is not computed."""
-    ready = asyncio.ensure_future(_done(computing))
+    ready = asyncio.ensure_future(completed(computing))
     gone = asyncio.ensure_future(_disconnected(request))
     try:
         await asyncio.wait({ready, gone}, timeout=longest_s, return_when=asyncio.FIRST_COMPLETED)
@@ -147,18 +146,6 @@ async def _computed(request: Request, computing: Future[Answer], longest_s: floa
         computing.cancel()
         ready.cancel()
         gone.cancel()
-
-
-async def _done(computing: Future[Answer]) -> None:
-    """Wait for a future of the pool. asyncio.wrap_future would tie a knot that keeps large answers in memory."""
-    done = asyncio.Event()
-    computing.add_done_callback(partial(_set_from_thread, asyncio.get_running_loop(), done))
-    await done.wait()
-
-
-def _set_from_thread(loop: asyncio.AbstractEventLoop, done: asyncio.Event, _: Future[Answer]) -> None:
-    with suppress(RuntimeError):  # the loop has ended
-        loop.call_soon_threadsafe(done.set)
 
 
 async def _disconnected(request: Request) -> None:

@@ -14,11 +14,11 @@ from types import FrameType
 
 import uvicorn
 
-from depthsvc.errors import ConfigurationError, ModelError
+from depthsvc.errors import ConfigurationError
+from depthsvc.launch import worker_config
 from depthsvc.memory import bound_heap
-from depthsvc.model.loading import PreparedModel, ResolvedModel, prepare, resolve
-from depthsvc.pool import WorkerConfig, WorkerPool
-from depthsvc.processes import kill_children, run_in_child, start_fork_server
+from depthsvc.pool import WorkerPool
+from depthsvc.processes import kill_children
 from depthsvc.server.app import create_app
 from depthsvc.server.keys import api_keys
 from depthsvc.server.protocol import BoundedProtocol
@@ -45,18 +45,14 @@ def serve(settings: Settings) -> None:
 
 def _serve(settings: Settings) -> None:
     listening = _listen(settings.host, settings.port)
-    start_fork_server()
-    resolved = resolve(settings.model, settings.weights_locations)
-    logger.info("loading %s; its first start on a machine takes longer", resolved.name)
-    model = prepare_apart(resolved, settings)
-    worker = WorkerConfig(model, settings.threads_per_worker, settings.max_pixels, settings.max_input_size)
+    worker = worker_config(settings)
     with WorkerPool(
         worker,
         workers=settings.workers,
         queue_size=settings.queue_size,
         max_photos_per_worker=settings.max_photos_per_worker,
     ) as pool:
-        service = Service(settings, model, pool)
+        service = Service(settings, worker.model, pool)
         pool.wait_until_warm()
         server = _Server(service, listening, announce=lambda: _announce(service, listening))
         server.run(sockets=[listening])
@@ -141,14 +137,6 @@ def _accepted(listening: socket.socket) -> Iterator[socket.socket]:
     with suppress(BlockingIOError):
         while True:
             yield listening.accept()[0]
-
-
-def prepare_apart(model: ResolvedModel, settings: Settings) -> PreparedModel:
-    """`prepare` in a process of its own, so that the server never has to hold torch in its memory."""
-    try:
-        return run_in_child(prepare, model, settings.cache_dir)
-    except ChildProcessError as error:
-        raise ModelError(f"The process that prepares {model.name} was killed. Is there too little memory?") from error
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,0 +1,78 @@
+"""The output folder: names, and files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+from filelock import FileLock, Timeout
+
+from depthsvc.batch.sources import Source
+from depthsvc.errors import ConfigurationError
+
+_TEMPORARY = ".depthsvc-{}.part"
+_LOCK = ".depthsvc.lock"
+
+
+class Outputs:
+    """The results below one folder. As a context manager it keeps other batches out of the folder."""
+
+    def __init__(self, folder: Path, extension: str) -> None:
+        self.folder = folder
+        self._extension = extension
+        self._prepared: set[Path] = set()
+        """Folders that exist and hold no leftovers."""
+        self._preparing = threading.Lock()
+
+    def __enter__(self) -> Outputs:
+        """Make the folder. Raises ConfigurationError if that fails, or if another batch is at work in it."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self.folder / _LOCK, timeout=0)
+            self._lock.acquire()
+        except Timeout as error:
+            raise ConfigurationError(f"{self.folder}: another batch is writing into this folder.") from error
+        except OSError as error:
+            raise ConfigurationError(f"{self.folder} cannot be used as output folder: {error.strerror}.") from error
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._lock.release()
+
+    def path(self, source: Source) -> Path:
+        """Where a photo's result goes. The photo's own extension stays, so that a.jpg and a.png are two results."""
+        return self.folder / source.name.parent / f"{source.name.name}.{self._extension}"
+
+    def exists(self, path: Path) -> bool:
+        """Whether a result is there. An empty file is none: a system that lost its power may leave one."""
+        try:
+            return path.stat().st_size > 0
+        except OSError:
+            return False
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Put a result in its place at once and whole. Raises OSError."""
+        self._prepare(path.parent)
+        temporary = path.with_name(_TEMPORARY.format(secrets.token_hex(8)))
+        try:
+            temporary.write_bytes(data)
+            os.replace(temporary, path)  # noqa: PTH105  # Path.replace says nothing more
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+
+    def _prepare(self, folder: Path) -> None:
+        """Make a folder, and remove what a batch that was killed has left there half written."""
+        with self._preparing:
+            if folder in self._prepared:
+                return
+            folder.mkdir(parents=True, exist_ok=True)
+            for leftover in folder.glob(_TEMPORARY.format("*")):
+                with suppress(OSError):
+                    leftover.unlink()
+            self._prepared.add(folder)

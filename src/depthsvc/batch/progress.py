@@ -1,0 +1,109 @@
+"""How far a batch is, on standard error: a bar on a terminal, now and then a line elsewhere."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Protocol
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+_LINES_EVERY_S = 10.0
+_BAR_RATE_HZ = 4
+"""Drawing costs time that the workers could use."""
+
+
+class Display(Protocol):
+    """Is told what happens and shows it. May be called by several threads."""
+
+    def begin(self, photos: int) -> None:
+        """So many more photos are going to be computed."""
+
+    def advance(self) -> None:
+        """One of them is over."""
+
+    def note(self, message: str) -> None:
+        """Something that the person should know."""
+
+    def end(self) -> None:
+        """Nothing more comes."""
+
+
+def display() -> Display:
+    """What suits standard error."""
+    console = Console(stderr=True)
+    return Bar(console) if console.is_terminal else Lines()
+
+
+def printable(path: Path) -> str:
+    """A path for people; a name that is no UTF-8 cannot be printed as it is."""
+    return os.fsencode(path).decode(errors="replace")
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.finished_speed or task.speed or 0:.1f} photos/s")
+
+
+class Bar:
+    """A bar with the rate and the time left."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeRemainingColumn(),
+            console=console,
+            refresh_per_second=_BAR_RATE_HZ,
+        )
+        self._task = self._progress.add_task("depth", total=0)
+        self._total = 0
+
+    def begin(self, photos: int) -> None:
+        self._total += photos
+        self._progress.update(self._task, total=self._total)
+        self._progress.start()
+
+    def advance(self) -> None:
+        self._progress.advance(self._task)
+
+    def note(self, message: str) -> None:
+        self._progress.console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+    def end(self) -> None:
+        self._progress.stop()
+
+
+class Lines:
+    """A line every ten seconds."""
+
+    def __init__(self) -> None:
+        self._total = self._done = 0
+        self._began = self._said = time.monotonic()
+
+    def begin(self, photos: int) -> None:
+        if self._done == self._total:
+            self._began = self._said = time.monotonic()
+            self._total = self._done = 0
+        self._total += photos
+
+    def advance(self) -> None:
+        self._done += 1
+        now = time.monotonic()
+        if now - self._said >= _LINES_EVERY_S and self._done < self._total:
+            self._said = now
+            rate = self._done / (now - self._began)
+            left_s = (self._total - self._done) / rate
+            self.note(f"{self._done} of {self._total} photos, {rate:.1f} photos/s, {left_s:.0f} s left")
+
+    def note(self, message: str) -> None:
+        click.echo(message, err=True)
+
+    def end(self) -> None:
+        pass

@@ -1,0 +1,30 @@
+"""Photos from files, without trusting the files to be photos."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from depthsvc.errors import BodyTooLarge
+from depthsvc.imaging.decode import sniff
+
+_BYTES_PER_PIXEL = 8
+"""The most that a photo of any kind needs: a PNG of four 16-bit channels that does not compress at all."""
+_OVERHEAD = 1_000_000
+_HEAD = 64
+
+
+def read(path: Path, max_pixels: int) -> bytes:
+    """The bytes of a file that begins like a photo, and is no larger than one may be.
+
+    Raises OSError, and as `sniff` does.
+    """
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait for ever
+        raise OSError("it is not a file")
+    with path.open("rb", buffering=0) as file:
+        sniff(file.read(_HEAD))
+        if about.st_size > _BYTES_PER_PIXEL * max_pixels + _OVERHEAD:
+            raise BodyTooLarge(f"The file is larger than any photo of {max_pixels / 1e6:g} megapixels. Is it one?")
+        file.seek(0)
+        return file.readall()

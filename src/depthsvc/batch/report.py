@@ -1,0 +1,75 @@
+"""The report of a batch: one line of JSON a photo, appended."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from depthsvc.errors import ConfigurationError
+
+_BLOCK = 1 << 16
+
+
+class Status(StrEnum):
+    """What became of a photo."""
+
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A line of the report."""
+
+    path: str
+    output: str
+    status: Status
+    code: str | None = None
+    """Why it failed, for programs: a code of the HTTP interface, unreadable, unwritable, name_taken or unreachable."""
+    reason: str | None = None
+    """Why it failed, for people."""
+    model: str | None = None
+    seconds: float | None = None
+    """Time spent on it by the worker, without waiting."""
+
+
+class Report:
+    """A report that is open for appending. A line is written whole, by whichever thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ConfigurationError for a file that is no report, and OSError."""
+        self.path = path
+        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            self._cut_torn_line()
+        except BaseException:
+            self.close()
+            raise
+
+    def _cut_torn_line(self) -> None:
+        """A batch that is killed may leave half a line, to which nothing must be appended."""
+        end = os.fstat(self._file).st_size
+        if end and os.pread(self._file, 1, 0) != b"{":
+            raise ConfigurationError(f"{self.path} is no report of a batch. Name another file with --report.")
+        start = end
+        while start > 0:
+            start = max(0, end - _BLOCK)
+            newline = os.pread(self._file, end - start, start).rfind(b"\n")
+            if newline >= 0:
+                os.ftruncate(self._file, start + newline + 1)
+                return
+            end = start
+        os.ftruncate(self._file, 0)
+
+    def add(self, outcome: Outcome) -> None:
+        """Append one line. Raises OSError, for example when the disk is full."""
+        line = memoryview(json.dumps(asdict(outcome)).encode() + b"\n")
+        while line:
+            line = line[os.write(self._file, line) :]
+
+    def close(self) -> None:
+        os.close(self._file)

@@ -1,0 +1,106 @@
+"""Which photos are meant by folders, globs, files and lists, and what each is called in the output folder."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from depthsvc.errors import ConfigurationError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"})
+"""Files of a folder or a glob with these extensions, in small or capital letters, are taken to be photos."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that may be a photo."""
+
+    path: Path
+    name: Path
+    """Relative path of its result in the output folder, but for the extension that is added to it."""
+    problem: str = ""
+    """Why it cannot even be looked for."""
+
+
+def find(given: Iterable[str], output: Path) -> Iterator[Source]:
+    """The photos of folders, globs and single files. What lies in the output folder is no photo of a folder or glob.
+
+    A folder's photos keep their path below it, a glob's below its part without wildcards, a single one its name.
+    Hidden files and folders, whose names begin with a dot, are left out, and links to folders are not followed.
+    Raises ConfigurationError where nothing is meant.
+    """
+    for word in given:
+        if Path(word).is_dir():
+            if os.path.realpath(word) == os.path.realpath(output):
+                raise ConfigurationError(f"{word}: photos and results cannot share one folder. Name another for OUT.")
+            yield from in_folder(Path(word), Path(word), output)
+        elif os.path.lexists(word):
+            yield Source(Path(word), Path(Path(word).name))
+        else:
+            yield from _in_glob(word, output)
+
+
+def listed(lines: Iterable[bytes]) -> Iterator[Source]:
+    """The photos of a list, one path a line, whatever they are called.
+
+    Their results keep the path from the present folder, or from the root for a photo outside of it.
+    """
+    for line in lines:
+        if word := os.fsdecode(line.rstrip(b"\r\n")):
+            path = Path(os.path.abspath(word))  # noqa: PTH100  # resolve() would follow links
+            base = Path.cwd() if path.is_relative_to(Path.cwd()) else path.anchor
+            yield Source(Path(word), path.relative_to(base))
+
+
+def in_folder(folder: Path, base: Path, output: Path) -> Iterator[Source]:
+    """The photos in a folder and its folders, in order of their paths; a name is the path below `base`."""
+    unlistable: list[OSError] = []
+    own = os.path.realpath(output)
+    for parent, folders, files in os.walk(folder, onerror=unlistable.append):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if os.path.realpath(parent) == own:
+            folders.clear()
+            continue
+        for name in sorted(filter(_is_photo_name, files)):
+            path = Path(parent, name)
+            yield Source(path, path.relative_to(base))
+    for error in unlistable:
+        path = Path(error.filename)
+        yield Source(path, path.relative_to(base), f"The folder cannot be listed: {error.strerror}.")
+
+
+def _is_photo_name(name: str) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
+
+
+def _in_glob(pattern: str, output: Path) -> Iterator[Source]:
+    matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  # Path.glob takes no absolute pattern
+    if not matches:
+        raise ConfigurationError(f"{pattern}: there is no such photo or folder, and nothing that matches.")
+    base = _fixed_part(pattern)
+    done: set[Path] = set()
+    for match in map(Path, matches):
+        if match.is_dir():
+            found = in_folder(match, base, output)
+        elif _is_photo_name(match.name) and not _inside(match, output):
+            found = iter([Source(match, match.relative_to(base))])
+        else:
+            continue
+        for source in found:  # `**` matches a folder and, once more, what is in it
+            if source.path not in done:
+                done.add(source.path)
+                yield source
+
+
+def _fixed_part(pattern: str) -> Path:
+    """The folder of a pattern before its first wildcard."""
+    parts = Path(pattern).parts
+    first = next(index for index, part in enumerate(parts) if glob.has_magic(part))
+    return Path(*parts[:first])
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))

@@ -1,0 +1,77 @@
+"""A folder in which photos keep appearing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from depthsvc.batch.sources import Source, in_folder
+
+
+class Fingerprint(NamedTuple):
+    """What changes while a file is being written."""
+
+    size: int
+    modified_ns: int
+
+
+def fingerprint(path: Path) -> Fingerprint | None:
+    """None: there is no such file now."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return Fingerprint(stat.st_size, stat.st_mtime_ns)
+
+
+@dataclass
+class _Seen:
+    fingerprint: Fingerprint
+    since: float
+    taken: bool = False
+
+
+class WatchedFolder:
+    """Gives every photo of a folder once it has stopped changing, and again if it changes after that."""
+
+    def __init__(
+        self, folder: Path, output: Path, settle_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`settle_s`: how long size and modification time must be the same; a file that is empty is never ready."""
+        self._folder = folder
+        self._output = output
+        self._settle_s = settle_s
+        self._clock = clock
+        self._seen: dict[Path, _Seen] = {}
+
+    def ready(self) -> list[Source]:
+        """The photos that are whole and have not been given yet. To be called again and again."""
+        present = dict(self._present())
+        self._seen = {path: seen for path, seen in self._seen.items() if path in present}
+        return [source for source in present.values() if self._take(source.path)]
+
+    def _present(self) -> Iterator[tuple[Path, Source]]:
+        for source in in_folder(self._folder, self._folder, self._output):
+            if not source.problem:
+                yield source.path, source
+
+    def _take(self, path: Path) -> bool:
+        now, current = self._clock(), fingerprint(path)
+        if current is None or current.size == 0:
+            self._seen.pop(path, None)
+            return False
+        seen = self._seen.get(path)
+        if seen is None or seen.fingerprint != current:
+            self._seen[path] = seen = _Seen(current, now)
+        if seen.taken or now - seen.since < self._settle_s:
+            return False
+        seen.taken = True
+        return True
+
+    def unchanged(self, path: Path) -> bool:
+        """Whether a photo that was given is still what it was then."""
+        seen = self._seen.get(path)
+        return seen is not None and seen.fingerprint == fingerprint(path)

@@ -1,0 +1,67 @@
+"""The command `depthsvc`. Heavy imports are inside the commands: `--help` must be quick."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from depthsvc import __version__
+from depthsvc.cli.batch import batch
+from depthsvc.cli.predict import predict
+from depthsvc.cli.setting_options import CommandWithSettings, log_to_stderr
+from depthsvc.cli.weights import weights
+from depthsvc.errors import DepthServiceError
+
+if TYPE_CHECKING:
+    from depthsvc.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class _Group(click.Group):
+    """Turns errors that are meant for the user into one message and exit status 1."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except DepthServiceError as error:
+            raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read our output has had enough; click ends quietly
+                raise
+            subject = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{subject}{error.strerror or error}") from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__)
+def main() -> None:
+    """One photo in, its depth out: relative inverse depth, larger and brighter is nearer."""
+
+
+@main.command(cls=CommandWithSettings, setting_names=None)
+def serve(settings: Settings) -> None:
+    """Run the HTTP service."""
+    log_to_stderr(settings)
+    from depthsvc.settings import unknown_variables
+
+    for name in unknown_variables():
+        logger.warning("%s is not a setting of depthsvc and has no effect", name)
+    from depthsvc.server.run import serve as run
+
+    run(settings)
+
+
+@main.command("settings")
+def show_settings() -> None:
+    """Print every setting with its variable and default, as a Markdown table."""
+    from depthsvc.settings import markdown_table
+
+    click.echo(markdown_table())
+
+
+for command in (predict, batch, weights):
+    main.add_command(command)

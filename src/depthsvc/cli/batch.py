@@ -1,0 +1,149 @@
+"""`depthsvc batch`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from depthsvc.cli.setting_options import MODEL_SETTINGS, CommandWithSettings, log_to_stderr
+from depthsvc.errors import DepthServiceError
+from depthsvc.formats import FORMATS, extension, options_of
+
+if TYPE_CHECKING:
+    from depthsvc.batch.sources import Source
+    from depthsvc.settings import Settings
+
+_WORKER_SETTINGS = ("workers", "worker_threads", "max_input_size", "deadline_s", "max_photos_per_worker")
+
+
+class _CannotBegin(click.ClickException):
+    exit_code = 2
+
+
+@click.command(
+    cls=CommandWithSettings,
+    setting_names=(*MODEL_SETTINGS, *_WORKER_SETTINGS, "max_megapixels", "log_level"),
+)
+@click.argument("paths", nargs=-1, metavar="IN... OUT")
+@click.option("--list", "list_file", metavar="FILE", help="File of photos, one path a line, instead of IN.")
+@click.option(
+    "--format",
+    type=click.Choice(FORMATS),
+    default="png",
+    help="png: heatmap; npy, f16: float16 values; png16: 16-bit grey; ply: point cloud.  [png]",
+)
+@click.option("--colormap", help="Colours of a heatmap, as in the HTTP interface.  [inferno]")
+@click.option("--side-by-side", is_flag=True, default=None, help="The photo on the left of its heatmap.")
+@click.option("--input-size", type=int, help="Size at which the network sees the photos.  [the model's own]")
+@click.option("--size", type=click.Choice(["source", "model"]), help="Grid of a result.  [source]")
+@click.option("--fov", type=float, help="Of a point cloud: degrees that the photo's longer side spans.  [60]")
+@click.option("--overwrite", is_flag=True, help="Make anew what exists.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="File that a line for each photo is appended to.  [OUT/report.jsonl]",
+)
+@click.option("--watch", is_flag=True, help="Go on with photos that appear in the folder IN, until Ctrl-C.")
+@click.option(
+    "--settle-s",
+    type=click.FloatRange(0),
+    default=2.0,
+    help="With --watch: seconds for which a photo must not have changed.  [2]",
+)
+@click.option("--url", help="Address of a running service that computes, instead of workers on this machine.")
+@click.option(
+    "--api-key",
+    envvar="DEPTHSVC_API_KEY",
+    help="With --url: its API key; better in the variable.  [none; DEPTHSVC_API_KEY]",
+)
+@click.option("--concurrency", type=click.IntRange(1), default=4, help="With --url: photos sent at a time.  [4]")
+@click.pass_context
+def batch(
+    context: click.Context,
+    settings: Settings,
+    paths: tuple[str, ...],
+    list_file: str | None,
+    format: str,
+    colormap: str | None,
+    side_by_side: bool | None,
+    input_size: int | None,
+    size: str | None,
+    fov: float | None,
+    overwrite: bool,
+    report: Path | None,
+    watch: bool,
+    settle_s: float,
+    url: str | None,
+    api_key: str | None,
+    concurrency: int,
+) -> None:
+    """Estimate the depth of many photos into the folder OUT. Each IN is a folder, with all folders in it, a glob, a
+    photo, or - for a list of photos on standard input.
+
+    The result of IN/a/b.jpg is OUT/a/b.jpg.png, or b.jpg.pair.png with --side-by-side, b.jpg.npy, b.jpg.f16,
+    b.jpg.16.png or b.jpg.ply. What exists is skipped, so the same command goes on after an interruption.
+
+    Exit status: 0 all photos have a result, 1 some have none, 2 nothing was begun.
+    """
+    log_to_stderr(settings)
+    *given, output = _checked(paths, list_file, watch=watch)
+    _check_no_worker_options(context, url)
+    palette = None if format != "png" else not side_by_side
+    wanted = {"colormap": colormap, "input_size": input_size, "size": size, "fov": fov, "side_by_side": side_by_side}
+    try:
+        options = options_of(format, palette=palette, **wanted)
+        from depthsvc.batch import run
+
+        remote = run.Remote(url, api_key, concurrency) if url else None
+        plan = run.Plan(
+            Path(output),
+            extension(format, side_by_side=bool(side_by_side)),
+            options,
+            settings,
+            report,
+            overwrite,
+            remote,
+        )
+        if watch:
+            status = run.watch(plan, Path(given[0]), settle_s)
+        else:
+            status = run.run(plan, _sources(given, list_file, Path(output)))
+    except DepthServiceError as error:
+        raise _CannotBegin(str(error)) from error
+    except OSError as error:
+        raise _CannotBegin(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")) from error
+    sys.exit(status)
+
+
+def _checked(paths: tuple[str, ...], list_file: str | None, *, watch: bool) -> tuple[str, ...]:
+    if list_file and len(paths) != 1:
+        raise click.UsageError("With --list give OUT alone.")
+    if not list_file and len(paths) < 2:
+        raise click.UsageError("Give IN and OUT.")
+    if "-" in paths[:-1] and len(paths) > 2:
+        raise click.UsageError("With - for IN give no other IN.")
+    if watch and (list_file or len(paths) != 2 or not Path(paths[0]).is_dir()):
+        raise click.UsageError("With --watch IN must be one folder.")
+    return paths
+
+
+def _check_no_worker_options(context: click.Context, url: str | None) -> None:
+    """A service has its own model and workers: to ignore what was asked for would be a lie."""
+    if not url:
+        return
+    for name in (*MODEL_SETTINGS, *_WORKER_SETTINGS):
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name.replace('_', '-')} does not go with --url: the service decides that.")
+
+
+def _sources(given: list[str], list_file: str | None, output: Path) -> list[Source]:
+    from depthsvc.batch.sources import find, listed
+
+    if list_file and list_file != "-":
+        return list(listed(Path(list_file).read_bytes().split(b"\n")))
+    if list_file or given == ["-"]:
+        return list(listed(sys.stdin.buffer))
+    return list(find(given, output))

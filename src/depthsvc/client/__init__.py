@@ -1,0 +1,268 @@
+"""Clients of a depthsvc service: `DepthClient`, and `AsyncDepthClient` for asyncio and trio."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Unpack
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from depthsvc import __version__
+from depthsvc.client import calls
+from depthsvc.client.conversation import (
+    Call,
+    Conversation,
+    Outcome,
+    Patience,
+    conversation,
+    health_conversation,
+    unreachable,
+)
+from depthsvc.client.photo import PhotoSource, photo_bytes
+from depthsvc.client.queries import BokehQuery, DepthQuery, HeatmapQuery, PointCloudQuery
+from depthsvc.depth import DepthMap
+from depthsvc.errors import ConfigurationError
+from depthsvc.status import Health, Models
+
+__all__ = [
+    "AsyncDepthClient",
+    "BokehQuery",
+    "DepthClient",
+    "DepthQuery",
+    "HeatmapQuery",
+    "PhotoSource",
+    "PointCloudQuery",
+]
+
+DEFAULT_URL = "http://127.0.0.1:7860"
+"""Where `depthsvc serve` listens by default."""
+
+_CONNECT_S = 10.0
+"""Longest time to connect."""
+
+
+class _Client:
+    """What both clients know of a service."""
+
+    def __init__(self, url: str, api_key: str | None, timeout_s: float, retries: int, max_wait_s: float) -> None:
+        try:
+            valid = httpx.URL(url).scheme in ("http", "https") and httpx.URL(url).host
+        except httpx.InvalidURL:
+            valid = False
+        if not valid:
+            raise ConfigurationError(f"{url!r} is no address of a service, such as {DEFAULT_URL}.")
+        self.url = url.rstrip("/")
+        self._patience = Patience(retries, max_wait_s)
+        headers = {"User-Agent": f"depthsvc/{__version__}"}
+        if api_key:
+            if not (api_key.isascii() and api_key.isprintable()):
+                raise ConfigurationError("The API key has characters that no header can carry.")
+            headers["Authorization"] = f"Bearer {api_key}"
+        self._connection: dict[str, Any] = {
+            "base_url": self.url,
+            "headers": headers,
+            "timeout": httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S)),
+        }
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
+
+
+class DepthClient(_Client):
+    """Asks a running service for the depth of photos.
+
+        with DepthClient("http://localhost:7860") as client:
+            client.depth("photo.jpg").save("depth.png")
+
+    A photo is a `PhotoSource`: path, bytes, open binary file, Pillow image or array. May be shared by threads.
+
+    Every method that sends a photo raises what the same photo raises without a service, such as
+    `depthsvc.errors.NotAnImage`, `TooManyPixels` or `QueueFull`: a `RequestError` with the answer's `status`, `code`,
+    `title`, `detail` and `request_id`, itself where the code is unknown here. It raises `ServiceUnreachable` where
+    there is no answer, or none of depthsvc, and OSError for a file that cannot be read.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = 60.0,
+        retries: int = 5,
+        max_wait_s: float = 60.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """`timeout_s`: longest silence of the service within one try, in seconds. A 503, and a connection that fails
+        before anything was answered, are tried again up to `retries` times, after as long as `Retry-After` says, with
+        pauses of at most `max_wait_s` seconds in all. `transport` is httpx's. Raises ConfigurationError for a `url`
+        that is none.
+        """
+        super().__init__(url, api_key, timeout_s, retries, max_wait_s)
+        self._http = httpx.Client(transport=transport, **self._connection)
+
+    def upload(self, photo: PhotoSource, **query: Unpack[HeatmapQuery]) -> bytes:
+        """The heatmap as the bytes of a PNG: near is bright, from the farthest to the nearest point of this photo.
+
+        Options are the fields of `HeatmapQuery`.
+        """
+        return self._ask(calls.upload(photo_bytes(photo), query)).content
+
+    def depth(self, photo: PhotoSource, **query: Unpack[DepthQuery]) -> DepthMap:
+        """Relative inverse depth, larger is nearer, rounded to float16, with the name of the model that made it.
+
+        Options are the fields of `DepthQuery`.
+        """
+        return calls.depth_map(self._ask(calls.depth(photo_bytes(photo), query)))
+
+    def pointcloud(self, photo: PhotoSource, **query: Unpack[PointCloudQuery]) -> bytes:
+        """A binary PLY file of coloured points, without metres. Options are the fields of `PointCloudQuery`."""
+        return self._ask(calls.pointcloud(photo_bytes(photo), query)).content
+
+    def bokeh(self, photo: PhotoSource, **query: Unpack[BokehQuery]) -> bytes:
+        """The photo refocused by its depth, as the bytes of a JPEG. Options are the fields of `BokehQuery`."""
+        return self._ask(calls.bokeh(photo_bytes(photo), query)).content
+
+    def health(self) -> Health:
+        """The state of the service, also when it is not ready. Asks once."""
+        return Health.model_validate_json(self._converse(health_conversation(calls.HEALTH)).content)
+
+    def models(self) -> Models:
+        """The models that the service knows, and the one that answers."""
+        return Models.model_validate_json(self._ask(calls.MODELS).content)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> DepthClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ask(self, call: Call) -> httpx.Response:
+        return self._converse(conversation(call, self._patience))
+
+    def _converse(self, conversation: Conversation) -> httpx.Response:
+        step = next(conversation)
+        while True:
+            outcome: Outcome = None
+            if isinstance(step, Call):
+                outcome = self._send(step.request(self._http))
+            else:
+                time.sleep(step)
+            try:
+                step = conversation.send(outcome)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+
+    def _send(self, request: httpx.Request) -> httpx.Response | httpx.TransportError:
+        """The whole answer, or why there is none. Raises ServiceUnreachable if it broke off."""
+        try:
+            response = self._http.send(request, stream=True)
+        except httpx.TransportError as error:
+            return error
+        try:
+            response.read()
+        except httpx.RequestError as error:
+            raise unreachable(error) from error
+        finally:
+            response.close()
+        return response
+
+
+class AsyncDepthClient(_Client):
+    """`DepthClient` for asyncio and trio: the same arguments, methods and errors, to be awaited.
+
+    async with AsyncDepthClient("http://localhost:7860") as client:
+        depth = await client.depth("photo.jpg")
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = 60.0,
+        retries: int = 5,
+        max_wait_s: float = 60.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """As for `DepthClient`."""
+        super().__init__(url, api_key, timeout_s, retries, max_wait_s)
+        self._http = httpx.AsyncClient(transport=transport, **self._connection)
+
+    async def upload(self, photo: PhotoSource, **query: Unpack[HeatmapQuery]) -> bytes:
+        """As `DepthClient.upload`."""
+        return (await self._ask(calls.upload(await _apart(photo), query))).content
+
+    async def depth(self, photo: PhotoSource, **query: Unpack[DepthQuery]) -> DepthMap:
+        """As `DepthClient.depth`."""
+        return calls.depth_map(await self._ask(calls.depth(await _apart(photo), query)))
+
+    async def pointcloud(self, photo: PhotoSource, **query: Unpack[PointCloudQuery]) -> bytes:
+        """As `DepthClient.pointcloud`."""
+        return (await self._ask(calls.pointcloud(await _apart(photo), query))).content
+
+    async def bokeh(self, photo: PhotoSource, **query: Unpack[BokehQuery]) -> bytes:
+        """As `DepthClient.bokeh`."""
+        return (await self._ask(calls.bokeh(await _apart(photo), query))).content
+
+    async def health(self) -> Health:
+        """As `DepthClient.health`."""
+        return Health.model_validate_json((await self._converse(health_conversation(calls.HEALTH))).content)
+
+    async def models(self) -> Models:
+        """As `DepthClient.models`."""
+        return Models.model_validate_json((await self._ask(calls.MODELS)).content)
+
+    async def post(self, path: str, photo: bytes, query: dict[str, Any]) -> httpx.Response:
+        """Send the bytes of a photo to any route, and give the whole answer with its headers, whatever it is."""
+        return await self._ask(Call("POST", path, None, photo, query))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> AsyncDepthClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _ask(self, call: Call) -> httpx.Response:
+        return await self._converse(conversation(call, self._patience))
+
+    async def _converse(self, conversation: Conversation) -> httpx.Response:
+        step = next(conversation)
+        while True:
+            outcome: Outcome = None
+            if isinstance(step, Call):
+                outcome = await self._send(step.request(self._http))
+            else:
+                await anyio.sleep(step)
+            try:
+                step = conversation.send(outcome)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+
+    async def _send(self, request: httpx.Request) -> httpx.Response | httpx.TransportError:
+        """The whole answer, or why there is none. Raises ServiceUnreachable if it broke off."""
+        try:
+            response = await self._http.send(request, stream=True)
+        except httpx.TransportError as error:
+            return error
+        try:
+            await response.aread()
+        except httpx.RequestError as error:
+            raise unreachable(error) from error
+        finally:
+            await response.aclose()
+        return response
+
+
+async def _apart(photo: PhotoSource) -> bytes:
+    """The bytes of a photo; reading and encoding take time that belongs to other tasks."""
+    return await anyio.to_thread.run_sync(photo_bytes, photo)

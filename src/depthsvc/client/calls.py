@@ -1,0 +1,39 @@
+"""The requests that clients make, and what they read from the answers."""
+
+from __future__ import annotations
+
+import httpx
+import numpy as np
+
+from depthsvc.client.conversation import Call
+from depthsvc.client.queries import BokehQuery, DepthQuery, HeatmapQuery, PointCloudQuery
+from depthsvc.depth import DepthMap
+from depthsvc.errors import ServiceUnreachable
+
+HEALTH = Call("GET", "health", "application/json")
+MODELS = Call("GET", "models", "application/json")
+
+
+def depth_map(response: httpx.Response) -> DepthMap:
+    try:
+        height, width = map(int, response.headers["X-Depth-Shape"].split(","))
+        values = np.frombuffer(response.content, "<f2").reshape(height, width)
+    except (KeyError, ValueError) as error:
+        raise ServiceUnreachable(f"{response.url} answers something else than depth. Is it depthsvc?") from error
+    return DepthMap.of(values.astype(np.float32), response.headers.get("X-Depth-Model", ""))
+
+
+def upload(photo: bytes, query: HeatmapQuery) -> Call:
+    return Call("POST", "upload", "image/png", photo, {"palette": True, **query})
+
+
+def depth(photo: bytes, query: DepthQuery) -> Call:
+    return Call("POST", "depth", "application/octet-stream", photo, {**query})
+
+
+def pointcloud(photo: bytes, query: PointCloudQuery) -> Call:
+    return Call("POST", "pointcloud", "model/ply", photo, {**query})
+
+
+def bokeh(photo: bytes, query: BokehQuery) -> Call:
+    return Call("POST", "bokeh", "image/jpeg", photo, {**query})

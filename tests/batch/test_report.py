@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from depthsvc.batch.report import Outcome, Report, Status
+from depthsvc.errors import ConfigurationError
+
+DONE = Outcome("a.jpg", "out/a.jpg.png", Status.OK, model="m", seconds=0.25)
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def test_a_line_for_each_photo_is_appended(tmp_path: Path) -> None:
+    path = tmp_path / "report.jsonl"
+    for outcome in (DONE, Outcome("b\udce9.jpg", "out/b", Status.FAILED, "broken_image", "It is damaged.")):
+        with closing(Report(path)) as report:
+            report.add(outcome)
+    first, second = lines(path)
+    assert first == {
+        "path": "a.jpg",
+        "output": "out/a.jpg.png",
+        "status": "ok",
+        "code": None,
+        "reason": None,
+        "model": "m",
+        "seconds": 0.25,
+    }
+    assert second["path"] == "b\udce9.jpg"
+    assert (second["status"], second["code"], second["reason"]) == ("failed", "broken_image", "It is damaged.")
+
+
+@pytest.mark.parametrize("whole", [0, 1, 3])
+@pytest.mark.parametrize("torn", ['{"path": "b', "{" + 200_000 * "x"])
+def test_a_torn_last_line_is_cut_off(tmp_path: Path, whole: int, torn: str) -> None:
+    path = tmp_path / "report.jsonl"
+    path.write_text(whole * '{"path": "before"}\n' + torn)
+    with closing(Report(path)) as report:
+        report.add(DONE)
+    assert [line["path"] for line in lines(path)] == whole * ["before"] + ["a.jpg"]
+
+
+def test_a_file_that_is_no_report_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"\xff\xd8\xff photo")
+    with pytest.raises(ConfigurationError, match=r"photo\.jpg is no report of a batch"):
+        Report(path)
+    assert path.read_bytes() == b"\xff\xd8\xff photo"

@@ -1,0 +1,370 @@
+"""The command as a person runs it: with workers of its own, killed, interrupted, and with a service."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from click.testing import CliRunner, Result
+
+from depthsvc import DepthEstimator
+from depthsvc.cli import main
+from depthsvc.options import HeatmapOptions
+from tests.conftest import RunningService, encoded, opened, until
+from tests.parity import photo
+
+LOCAL = ("--model", "embedded", "--workers", "2", "--worker-threads", "1")
+
+
+def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "depthsvc", "batch", *map(str, arguments)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit status and standard error."""
+    output, errors = process.communicate(timeout=120)
+    assert output == ""
+    return process.returncode, errors
+
+
+def report(output: Path) -> list[dict[str, Any]]:
+    path = output / "report.jsonl"
+    return [json.loads(line) for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+
+
+def statuses(output: Path) -> dict[str, str]:
+    return {Path(line["path"]).name: line["status"] for line in report(output)}
+
+
+def in_process(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["batch", *map(str, arguments)])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Photos of one name, a broken one, a GIF that calls itself a photo, an empty file, and something else."""
+    folder = tmp_path / "photos"
+    (folder / "deeper").mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(encoded(photo(60, 80), "JPEG"))
+    (folder / "a.png").write_bytes(encoded(photo(80, 60, 1)))
+    (folder / "deeper/c.webp").write_bytes(encoded(photo(64, 64, 2), "WEBP"))
+    (folder / "broken.png").write_bytes(encoded(photo(60, 80))[:-40])
+    (folder / "moving.jpg").write_bytes(encoded(photo(60, 80), "GIF"))
+    (folder / "nothing.jpg").touch()
+    (folder / "notes.txt").write_text("no photo")
+    return folder
+
+
+def test_a_folder_becomes_heatmaps_and_reasons(folder: Path, tmp_path: Path, embedded: DepthEstimator) -> None:
+    out = tmp_path / "out"
+    status, errors = finish(start(folder, out, *LOCAL, "--colormap", "viridis"))
+    assert status == 1
+    assert {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()} == {
+        "a.jpg.png",
+        "a.png.png",
+        "deeper/c.webp.png",
+        "report.jsonl",
+        ".depthsvc.lock",
+    }
+    for name in ("a.jpg", "a.png", "deeper/c.webp"):
+        options = HeatmapOptions(colormap="viridis")
+        expected = opened(embedded.pipeline.answer((folder / name).read_bytes(), options).body)
+        assert np.array_equal(opened(out / f"{name}.png").convert("RGB"), expected)
+    lines = {Path(line["path"]).name: line for line in report(out)}
+    assert {name: line["code"] for name, line in lines.items()} == {
+        "a.jpg": None,
+        "a.png": None,
+        "c.webp": None,
+        "broken.png": "broken_image",
+        "moving.jpg": "unsupported_media_type",
+        "nothing.jpg": "missing_image",
+    }
+    assert lines["c.webp"]["output"] == str(out / "deeper/c.webp.png")
+    assert lines["c.webp"]["model"] == "embedded"
+    assert 0 < lines["c.webp"]["seconds"] < 60
+    assert "3 done in" in errors
+    assert "3 failed (" in errors
+    for code in ("broken_image", "unsupported_media_type", "missing_image"):
+        assert f"{code} 1" in errors
+    assert f"{folder / 'moving.jpg'}: This is a GIF file. Convert it to JPEG, PNG or WebP." in errors
+    assert "Traceback" not in errors
+
+
+def wait_for_lines(process: subprocess.Popen[str], out: Path, count: int) -> None:
+    until(lambda: process.poll() is not None or ((out / "report.jsonl").exists() and len(report(out)) >= count))
+
+
+def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def check_whole(out: Path) -> dict[Path, int]:
+    """Every result can be decoded; their modification times."""
+    results = list(out.rglob("*.npy"))
+    for path in results:
+        assert np.load(path).shape == (240, 320)
+    return {path: path.stat().st_mtime_ns for path in results}
+
+
+def test_killed_interrupted_and_run_again_every_photo_is_done_once(tmp_path: Path) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    folder.mkdir()
+    data = encoded(photo(240, 320), "JPEG")
+    for number in range(36):
+        (folder / f"{number:02}.jpg").write_bytes(data)
+    arguments = (folder, out, *LOCAL, "--format", "npy", "--input-size", 512)
+
+    killed = start(*arguments)
+    wait_for_lines(killed, out, 5)
+    children = family(killed)
+    killed.kill()
+    killed.communicate()
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+    after_kill = check_whole(out)
+    assert 5 <= len(after_kill) < 36
+    with (out / "report.jsonl").open("a") as torn:
+        torn.write('{"path": "tor')
+
+    interrupted = start(*arguments)
+    wait_for_lines(interrupted, out, len(after_kill) + 8)
+    children = family(interrupted)
+    interrupted.send_signal(signal.SIGINT)
+    status, errors = finish(interrupted)
+    assert status == 130
+    assert "Interrupted. The same command goes on where this one ended." in errors
+    assert "Traceback" not in errors
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+    after_interrupt = check_whole(out)
+    assert len(after_kill) < len(after_interrupt) < 36
+
+    status, errors = finish(start(*arguments))
+    assert status == 0
+    done = check_whole(out)
+    assert len(done) == 36
+    assert {path: done[path] for path in after_interrupt} == after_interrupt  # and so not made again
+    assert {path: done[path] for path in after_kill} == after_kill
+    times_done = Counter(line["path"] for line in report(out) if line["status"] == "ok")
+    assert set(times_done.values()) == {1}
+    assert {line["path"] for line in report(out)} == {str(path) for path in folder.iterdir()}
+    assert [path for path in out.iterdir() if path.name.endswith(".part")] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_while_workers_start_is_quiet_and_leaves_nothing(
+    folder: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    process = start(folder, tmp_path / "out", *LOCAL, start_new_session=True)
+    until(lambda: len(family(process)) >= 2)  # the fork server is there, and is importing
+    children = family(process)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.send_signal(number)
+    status, errors = finish(process)
+    assert status == 128 + number
+    assert "Traceback" not in errors
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+
+
+def test_a_service_computes_the_same(folder: Path, tmp_path: Path, embedded_service: RunningService) -> None:
+    out = tmp_path / "out"
+    result = in_process(folder, out, "--url", embedded_service.url, "--side-by-side")
+    assert result.exit_code == 1, result.output
+    assert statuses(out) == {
+        "a.jpg": "ok",
+        "a.png": "ok",
+        "c.webp": "ok",
+        "broken.png": "failed",
+        "moving.jpg": "failed",
+        "nothing.jpg": "failed",
+    }
+    pair = opened(out / "a.png.pair.png")
+    assert pair.size == (120, 80)
+    assert np.array_equal(np.asarray(pair)[:, :60], photo(80, 60, 1))
+    assert {line["model"] for line in report(out) if line["status"] == "ok"} == {"embedded"}
+    assert all(line["seconds"] > 0 for line in report(out) if line["status"] == "ok")
+
+
+def test_what_exists_is_skipped_unless_it_is_to_be_made_anew(
+    folder: Path, tmp_path: Path, embedded_service: RunningService
+) -> None:
+    out = tmp_path / "out"
+    remote = ("--url", embedded_service.url)
+    (out).mkdir()
+    (out / "a.jpg.png").write_bytes(b"mine")
+    assert in_process(folder / "a.jpg", folder / "a.png", out, *remote).exit_code == 0
+    assert statuses(out) == {"a.jpg": "skipped", "a.png": "ok"}
+    assert (out / "a.jpg.png").read_bytes() == b"mine"
+    result = in_process(folder / "a.jpg", out, *remote, "--overwrite", "--report", tmp_path / "other.jsonl")
+    assert result.exit_code == 0, result.output
+    assert opened(out / "a.jpg.png").size == (80, 60)
+    assert len(report(out)) == 2
+    assert len((tmp_path / "other.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_list_is_tried_whatever_is_in_it(
+    folder: Path, tmp_path: Path, embedded_service: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe.jpg")
+    lines = "photos/a.jpg\nphotos/notes.txt\nphotos\nmissing.jpg\npipe.jpg\nphotos/a.jpg\n"
+    Path("list.txt").write_text(lines)
+    assert in_process("--list", "list.txt", "out", "--url", embedded_service.url).exit_code == 1
+    outcomes = {line["path"]: (line["status"], line["code"], line["reason"]) for line in report(Path("out"))}
+    assert outcomes["photos/a.jpg"] == ("ok", None, None)
+    assert outcomes["photos/notes.txt"][:2] == ("failed", "not_an_image")
+    assert outcomes["photos"] == ("failed", "unreadable", "it is not a file")
+    assert outcomes["missing.jpg"] == ("failed", "unreadable", "No such file or directory")
+    assert outcomes["pipe.jpg"] == ("failed", "unreadable", "it is not a file")
+    assert len(report(Path("out"))) == 5
+    assert opened(Path("out/photos/a.jpg.png")).size == (80, 60)
+    piped = CliRunner().invoke(main, ["batch", "-", "piped", "--url", embedded_service.url], input=lines)
+    assert piped.exit_code == 1
+    assert statuses(Path("piped")) == statuses(Path("out"))
+
+
+def test_results_that_would_share_a_name_or_cannot_be_written_are_failures(
+    folder: Path, tmp_path: Path, embedded_service: RunningService
+) -> None:
+    out, other = tmp_path / "out", tmp_path / "other"
+    other.mkdir()
+    (other / "a.jpg").write_bytes(encoded(photo(9, 9), "JPEG"))
+    (out / "a.png.png").mkdir(parents=True)
+    arguments = (folder / "a.jpg", other / "a.jpg", folder / "a.png", out)
+    assert in_process(*arguments, "--url", embedded_service.url, "--overwrite").exit_code == 1
+    codes = {line["path"]: line["code"] for line in report(out)}
+    assert codes == {
+        str(folder / "a.jpg"): None,
+        str(other / "a.jpg"): "name_taken",
+        str(folder / "a.png"): "unwritable",
+    }
+    assert opened(out / "a.jpg.png").size == (80, 60)
+
+
+def test_a_watched_folder_is_served_until_ctrl_c(tmp_path: Path, embedded_service: RunningService) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    folder.mkdir()
+    data = encoded(photo(60, 80), "JPEG")
+    (folder / "first.jpg").write_bytes(data)
+    watching = start(folder, out, "--watch", "--settle-s", 0.3, "--url", embedded_service.url)
+    until(lambda: (out / "first.jpg.png").exists())
+    with (folder / "second.jpg").open("wb") as slow:
+        for at in range(0, len(data), len(data) // 4 + 1):
+            slow.write(data[at : at + len(data) // 4 + 1])
+            slow.flush()
+            time.sleep(0.15)  # a copy that takes longer than a poll
+    until(lambda: (out / "second.jpg.png").exists())
+    watching.send_signal(signal.SIGINT)
+    status, errors = finish(watching)
+    assert status == 0, errors
+    assert statuses(out) == {"first.jpg": "ok", "second.jpg": "ok"}
+    assert "2 done" in errors
+
+
+class FakeService(ThreadingHTTPServer):
+    """Answers /models, and photos as it is told."""
+
+    def __init__(self, refusals: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.refusals = refusals
+        self.arrivals: list[float] = []
+        self.keys: set[str | None] = set()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: FakeService
+
+    def do_GET(self) -> None:
+        body = b'{"in_use": "fake", "degraded": false, "models": []}'
+        self.reply(200, body, {"Content-Type": "application/json"})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.arrivals.append(time.monotonic())
+        self.server.keys.add(self.headers["Authorization"])
+        if len(self.server.arrivals) <= self.server.refusals:
+            self.reply(503, b'{"code": "queue_full", "detail": "busy"}', {"Retry-After": "1"})
+        else:
+            self.reply(200, b"a heatmap", {"Content-Type": "image/png", "X-Depth-Model": "fake"})
+
+    def reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def fake_service(refusals: int = 0) -> Iterator[FakeService]:
+    with FakeService(refusals) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_busy_service_is_asked_again_when_it_says(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with fake_service(refusals=2) as server:
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        result = in_process(folder / "a.jpg", out, "--url", url, "--api-key", "secret")
+        assert result.exit_code == 0, result.output
+        assert len(server.arrivals) == 3
+        assert min(np.diff(server.arrivals)) >= 1.0
+        assert server.keys == {"Bearer secret"}
+    assert (out / "a.jpg.png").read_bytes() == b"a heatmap"
+    assert report(out)[0]["model"] == "fake"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{photos}"], "Give IN and OUT"),
+        (["{photos}/no.jpg", "{out}"], "there is no such photo or folder"),
+        (["{photos}", "{photos}"], "cannot share one folder"),
+        (["{photos}", "{out}", "--url", "ftp://here"], "'ftp://here' is no address of a service"),
+        (["{photos}", "{out}", "--url", "http://127.0.0.1:9", "--model", "embedded"], "--model does not go with --url"),
+        (["{photos}", "{out}", "--url", "http://127.0.0.1:9"], "127.0.0.1:9"),
+        (["{photos}", "{out}", "--model", "nonesuch"], "Unknown model 'nonesuch'"),
+        (["{photos}", "{out}", "--format", "npy", "--side-by-side"], "--side-by-side does not go with this format"),
+        (["{photos}", "{out}", "--colormap", "rainbow"], "--colormap: 'rainbow' is not one of inferno, magma"),
+        (["{photos}/a.jpg", "{out}", "--watch"], "With --watch IN must be one folder"),
+        (["--list", "{photos}/a.jpg", "{photos}", "{out}"], "With --list give OUT alone"),
+        (["--list", "{photos}/nolist", "{out}"], "nolist: No such file or directory"),
+        (["{photos}", "{out}", "--report", "{photos}/a.jpg"], "a.jpg is no report of a batch"),
+        (["{photos}", "{out}", "--input-size", "3"], "--input-size: Input should be greater than or equal to 32"),
+    ],
+)
+def test_what_cannot_begin_says_why(folder: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+    given = [argument.format(photos=folder, out=tmp_path / "out") for argument in arguments]
+    result = in_process(*given)
+    assert result.exit_code == 2, result.output
+    assert message in " ".join(result.output.split())
+
+
+def test_a_folder_without_photos_is_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    result = in_process(tmp_path / "photos", tmp_path / "out")
+    assert (result.exit_code, result.output) == (0, "0 done, 0 skipped, 0 failed\n")
