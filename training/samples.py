@@ -51,8 +51,15 @@ _OVERSAMPLING = 2
 """Pixels that are drawn for one of the picture's, each way."""
 _JPEG_QUALITY = 84
 _GAMMA = 2.2
+_EXPOSURE = 0.36
+"""Geometric mean of a picture's light."""
 
 STATIC = Path(__file__).parents[1] / "src/depthsvc/server/static/samples"
+
+_LEVEL = 117
+"""Seed of a camera that is held level."""
+_SKY = 8
+"""Seed of a blue sky with some clouds."""
 
 _PLAIN, _WOOD, _WEAVE, _SPECKLED, _BOARDS, _TILES = range(6)
 
@@ -150,10 +157,10 @@ def _table() -> Place:
         box(oak, (0, 0.02, 0.55), (1.7, 0.04, 1.1)),
         box(linen, (0.04, -0.002, 0.45), (0.5, 0.004, 1.1)),
         box(_look("c9b79c", _BOARDS, 1.2), (0, 0.8, 3), (12, 0.1, 12)),
-        box(_look("dfe5df"), (0, -1, 4.2), (12, 6, 0.1)),
-        box(_look("f6f4ee"), (-0.9, -0.75, 4.13), (1.5, 1.5, 0.06)),
-        box(_look("a9cbe4"), (-0.9, -0.75, 4.1), (1.34, 1.34, 0.04)),
-        box(_look("f6f4ee"), (-0.9, -0.75, 4.07), (0.05, 1.34, 0.03)),
+        box(_look("cfdbd4"), (0, -1, 5.2), (12, 6, 0.1)),
+        box(_look("f6f4ee"), (-1.7, -0.7, 5.13), (1.6, 1.7, 0.06)),
+        box(_look("a9cbe4"), (-1.7, -0.7, 5.1), (1.44, 1.54, 0.04)),
+        box(_look("f6f4ee"), (-1.7, -0.7, 5.07), (0.05, 1.54, 0.03)),
     ]
     parts += place(_blossoms(_rng(3), ("d9586a", "f2b6bf", "f7efe6"), 0.46), 0.3, 0, 0.62)
     parts += place(_cup("33658a"), -0.17, 0, 0.2, -0.5)
@@ -162,11 +169,11 @@ def _table() -> Place:
     parts += place(_fruit("c8472f", 0.085), 0.2, 0, 0.26)
     parts += place(_fruit("d9a441", 0.08), 0.29, 0, 0.33)
     parts += place(_fruit("7c9a4a", 0.078), -0.46, -0.099, 0.55)
-    chairs = _dressed(chair(_rng(8)), _look("8a5a3c", _WOOD, 0.5), _look("6f4630", _WOOD, 0.5))
-    parts += place(chairs, 0.75, 0.75, 1.9, 0.5) + place(chairs, -0.65, 0.75, 2.3, -0.3)
-    parts += place(_by_kind(plant(_rng(21)), oak, _look("5d8a55"), _look("c4694a")), 1.55, 0.75, 3.4, 0, 1.5)
+    books = [_look(colour) for colour in ("b5533c", "3f5d7d", "e2c48d", "6a8a6a", "4a4e69")]
+    parts += place(_dressed(shelf(_rng(11)), _look("8a5f3f", _WOOD, 0.8), *books), 1.75, 0.75, 4.7)
+    parts += place(_by_kind(plant(_rng(21)), oak, _look("5d8a55"), _look("c4694a")), -0.4, 0.75, 4.6, 0, 1.3)
     eye = np.array([-0.04, -0.36, -0.42])
-    camera = look_at(_rng(6), eye, (0.0, -0.08, 0.62), 58)
+    camera = look_at(_rng(_LEVEL), eye, (0.0, -0.08, 0.62), 58)
     return Place(parts, camera, Light(np.array([-2.2, -2.6, -0.4]), 0.85, 0.42, 0.0))
 
 
@@ -201,14 +208,14 @@ def _room() -> Place:
     parts += place(_fruit("7c9a4a", 0.13), 0.16, -0.42, 3.42)
     green = _by_kind(plant(_rng(21)), top, _look("4f8052"), _look("d98f6a"))
     parts += place(green, 2.1, 0, 4.9, 0, 1.5)
-    parts += place(_by_kind(plant(_rng(5)), top, _look("6a9a5b"), _look("e8e2d6")), -1.25, 0, 1.9, 0.6, 0.75)
+    parts += place(_books("b5533c", "3f5d7d"), -1.05, 0, 2.75, 0.7, 1.3)
     parts += place(_dressed(lamp(_rng(2)), _look("2f2b28"), _look("f6e7c1")), -2.0, 0, 4.9, 0, 1.05)
     books = [_look(colour) for colour in ("b5533c", "3f5d7d", "e2c48d", "6a8a6a", "4a4e69")]
     parts += place(_dressed(shelf(_rng(11)), _look("8a5f3f", _WOOD, 0.8), *books), 2.5, 0, 3.2, -np.pi / 2)
     seat = _dressed(chair(_rng(8)), _look("c8553d"), _look("6f4630", _WOOD, 0.5))
     parts += place(seat, 1.35, 0, 2.35, -2.3, 1.05)
     eye = np.array([0.25, -1.38, 0.1])
-    camera = look_at(_rng(6), eye, (0.0, -0.78, 4.2), 68)
+    camera = look_at(_rng(_LEVEL), eye, (0.0, -0.78, 4.2), 68)
     return Place(parts, camera, Light(np.array([-0.6, -2.5, 1.6]), 0.75, 0.5, 0.0))
 
 
@@ -244,7 +251,7 @@ def _street() -> Place:
         people = _dressed(person(_rng(seed)), _look(shirt), _look("2f3e54"), _look("c99b7a"))
         parts += place(people, x, -0.14, z, yaw)
     eye = np.array([0.9, -1.75, 0.0])
-    camera = look_at(_rng(6), eye, (0.1, -1.9, 20), 66)
+    camera = look_at(_rng(_LEVEL), eye, (0.1, -1.9, 20), 66)
     return Place(parts, camera, Light(np.array([-900.0, -1300.0, -700.0]), 0.85, 0.5, 1 / 260))
 
 
@@ -288,7 +295,7 @@ def _path() -> Place:
     walker = _dressed(person(_rng(2)), _look("c8372d"), _look("2f3e54"), _look("c99b7a"))
     parts += place(walker, 1.45, 0, 8.0, np.pi, 1.0)
     eye = np.array([0.0, -1.5, 0.0])
-    camera = look_at(_rng(6), eye, (0.35, -1.25, 10), 62)
+    camera = look_at(_rng(_LEVEL), eye, (0.35, -1.25, 10), 62)
     return Place(parts, camera, Light(np.array([900.0, -900.0, -300.0]), 0.9, 0.42, 1 / 240))
 
 
@@ -298,17 +305,17 @@ SAMPLES: dict[str, Callable[[], Place]] = {"room": _room, "street": _street, "pa
 
 def _developed(light: npt.NDArray[np.float32]) -> Image:
     """Linear light (2H, 2W, 3) to a picture (H, W, 3): averaged, exposed, highlights rolled off."""
-    small = cv2.resize(np.minimum(light, 4), (light.shape[1] // _OVERSAMPLING, light.shape[0] // _OVERSAMPLING), interpolation=cv2.INTER_AREA)
-    exposed = small * np.float32(0.34 / np.median(small))
+    size = (light.shape[1] // _OVERSAMPLING, light.shape[0] // _OVERSAMPLING)
+    small = cv2.resize(np.minimum(light, 4), size, interpolation=cv2.INTER_AREA)
+    exposed = small * np.float32(_EXPOSURE / np.exp(np.log(small + 0.01).mean()))
     rolled = exposed * (1 + exposed / 5) / (1 + exposed * 0.62)
     return np.asarray((np.clip(rolled, 0, 1) ** (1 / _GAMMA) * 255).round(), np.uint8)
 
 
 def picture(name: str, height: int = HEIGHT, width: int = WIDTH) -> Image:
     """RGB (height, width, 3) of a sample scene."""
-    rng = _rng(7)
     size = (_OVERSAMPLING * height, _OVERSAMPLING * width)
-    light, _ = light_of(SAMPLES[name](), _atlas(rng), rng, *size, torch.device("cpu"))
+    light, _ = light_of(SAMPLES[name](), _atlas(_rng(7)), _rng(_SKY), *size, torch.device("cpu"))
     return _developed(light)
 
 

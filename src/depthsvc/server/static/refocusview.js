@@ -8,13 +8,15 @@ import { upsample } from "./resize.js";
 
 const LONGEST = 1280; // pixels of the refocused photo
 
-/** The nearest place in the middle of a map, where a photo's subject mostly is. */
-function subject({ values, width, height }) {
+/** The nearest place in the middle of a photo, where its subject mostly is; seen coarsely, so that no fringe wins. */
+function subject(depth) {
+  const side = 16;
+  const { values } = upsample(depth, side, side);
   let best = { x: 0.5, y: 0.5, value: -1 };
-  for (let y = Math.floor(height * 0.25); y < height * 0.7; y++) {
-    for (let x = Math.floor(width * 0.25); x < width * 0.75; x++) {
-      const value = values[y * width + x];
-      if (value > best.value) best = { x: (x + 0.5) / width, y: (y + 0.5) / height, value };
+  for (let y = side / 4; y < 0.7 * side; y++) {
+    for (let x = side / 4; x < 0.75 * side; x++) {
+      const value = values[y * side + x];
+      if (value > best.value) best = { x: (x + 0.5) / side, y: (y + 0.5) / side, value };
     }
   }
   return best;

@@ -25,7 +25,7 @@ const FRAGMENT = `
 const OVERLAP = 1.5; // points are larger than their distance, so that surfaces are closed
 const [CLOSEST, FARTHEST] = [0.05, 200]; // what is drawn, in the cloud's unit
 const LIMITS = { yaw: 1.3, pitch: 1.1, zoom: [0.35, 4] };
-const START = { yaw: 0.32, pitch: -0.12, zoom: 0.95 };
+const START = { yaw: 0.22, pitch: -0.08, zoom: 1 };
 const SWING_MS = 3600;
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);

@@ -8,6 +8,22 @@ import { Scene, steer } from "./scene3d.js";
 
 const LONGEST = 1600; // pixels of the view
 const GRID = 720; // points along the photo's longer side
+const STEEP = 0.05; // a step to the next but one point, in parts of the depth, that is no surface any more
+
+/** The map without the soft edges between near and far things, where the network's small grid mixes the two. */
+function withoutEdges(map) {
+  const { values, width, height, constant } = map;
+  if (constant) return map;
+  const kept = values.slice();
+  const steep = (at, other) => Math.abs(values[at] - values[other]) > STEEP * (values[at] + 1 / 9);
+  for (let y = 2; y < height - 2; y++) {
+    for (let at = y * width + 2; at < (y + 1) * width - 2; at++) {
+      if (steep(at - 1, at + 1)) kept.fill(0, at - 2, at + 3);
+      if (steep(at - width, at + width)) for (let row = -2; row <= 2; row++) kept[at + row * width] = 0;
+    }
+  }
+  return { ...map, values: kept };
+}
 
 /** The 3-D view of the present picture. */
 export class SpaceView {
@@ -38,7 +54,7 @@ export class SpaceView {
 
   #load() {
     const [width, height] = fitting(this.#picture.width, this.#picture.height, GRID);
-    const nearness = normalized(upsample(this.#picture.depth, width, height));
+    const nearness = withoutEdges(normalized(upsample(this.#picture.depth, width, height)));
     this.#scene.reset();
     this.#scene.load(pointCloud(nearness, this.#picture.pixelsAt(width, height)));
     this.#shown = this.#picture;
