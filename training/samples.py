@@ -90,7 +90,7 @@ def _look(colour: str, texture: int = _PLAIN, metres: float = 1.0, gloss: float 
 
 
 def _dressed(thing: Thing, *looks: Paint) -> Thing:
-    """The thing in other paints: its own first one becomes the first of `looks`, and so on; the last serves all others."""
+    """The thing in other paints: its first one becomes the first of `looks`, and so on; the last serves all others."""
     order: dict[int, Paint] = {}
     for part in thing:
         order.setdefault(id(part.paint), looks[min(len(order), len(looks) - 1)])
@@ -122,7 +122,9 @@ def _books(*colours: str) -> Thing:
     parts: Thing = []
     for index, colour in enumerate(colours):
         size = (0.2 - 0.012 * index, 0.032, 0.27 - 0.02 * index)
-        parts.append(box(_look(colour, gloss=0.1), (0, -0.016 - 0.033 * index, 0), size, turn(0.3 * np.sin(2.6 * index))))
+        parts.append(
+            box(_look(colour, gloss=0.1), (0, -0.016 - 0.033 * index, 0), size, turn(0.3 * np.sin(2.6 * index)))
+        )
     return parts
 
 
@@ -202,7 +204,9 @@ def _room() -> Place:
     parts += place(couch, -0.1, 0, 4.9, 0.0, 1.05)
     top, leg = _look("7a4f32", _WOOD, 0.6, 0.2), _look("2f2b28")
     parts += [box(top, (0.1, -0.4, 3.35), (1.15, 0.04, 0.6))]
-    parts += [rod(leg, (0.1 + x, 0, 3.35 + z), (0.1 + x, -0.4, 3.35 + z), 0.035) for x in (-0.5, 0.5) for z in (-0.24, 0.24)]
+    parts += [
+        rod(leg, (0.1 + x, 0, 3.35 + z), (0.1 + x, -0.4, 3.35 + z), 0.035) for x in (-0.5, 0.5) for z in (-0.24, 0.24)
+    ]
     parts += place(_books("3d405b", "81b29a", "e07a5f"), -0.2, -0.42, 3.3, 0.4, 1.2)
     parts += place(_cup("f4f1de"), 0.4, -0.42, 3.25, 0.4, 1.2)
     parts += place(_fruit("7c9a4a", 0.13), 0.16, -0.42, 3.42)
@@ -231,7 +235,9 @@ def _street() -> Place:
     for index in range(8):
         for side in (-1, 1):
             look = _look(walls[(index + (3 if side > 0 else 0)) % len(walls)], _SPECKLED, 4)
-            house = _dressed(building(_rng(40 + 2 * index + (side > 0))), look, _look("8a4f3d"), _look("33424e", gloss=0.6))
+            house = _dressed(
+                building(_rng(40 + 2 * index + (side > 0))), look, _look("8a4f3d"), _look("33424e", gloss=0.6)
+            )
             parts += place(house, side * 7.0, 0, 8 + 11.5 * index, side * np.pi / 2, 0.72)
     glass, tyre = _look("27323a", gloss=0.8), _look("1f2022")
     for seed, colour, x, z, yaw in (
@@ -242,12 +248,18 @@ def _street() -> Place:
     ):
         parts += place(_dressed(car(_rng(seed)), _look(colour, gloss=0.6), glass, tyre), x, 0, z, yaw)
     for x, z, seed in ((-5.9, 7.5, 9), (5.9, 12, 17), (-5.9, 18, 12), (5.9, 25, 9), (-5.9, 33, 17), (5.9, 42, 12)):
-        crown = _by_kind(tree(_rng(seed)), glass, _look(("6f9a4e", "86a65a", "5d8a48")[seed % 3], _SPECKLED, 0.6), _look("6b4f3a"))
+        crown = _by_kind(
+            tree(_rng(seed)), glass, _look(("6f9a4e", "86a65a", "5d8a48")[seed % 3], _SPECKLED, 0.6), _look("6b4f3a")
+        )
         tall = max(float(-part.centre[1] + part.half[1]) for part in crown)
         parts += place(crown, x, -0.14, z, seed, 5.2 / tall)
     lamps = _dressed(pole(_rng(7)), _look("3a3d40"))
     parts += place(lamps, 4.1, -0.14, 6.2, np.pi, 0.9) + place(lamps, -4.1, -0.14, 15, 0, 0.9)
-    for seed, shirt, x, z, yaw in ((2, "e8e4da", 4.7, 9.6, 0.4), (5, "3f7d6e", -4.6, 11, 3.0), (6, "d2603a", -4.3, 23, 2.5)):
+    for seed, shirt, x, z, yaw in (
+        (2, "e8e4da", 4.7, 9.6, 0.4),
+        (5, "3f7d6e", -4.6, 11, 3.0),
+        (6, "d2603a", -4.3, 23, 2.5),
+    ):
         people = _dressed(person(_rng(seed)), _look(shirt), _look("2f3e54"), _look("c99b7a"))
         parts += place(people, x, -0.14, z, yaw)
     eye = np.array([0.9, -1.75, 0.0])

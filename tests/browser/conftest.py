@@ -92,7 +92,9 @@ class Visit:
 
     def size(self, canvas: str) -> tuple[int, int]:
         """Height and width of a canvas in pixels."""
-        width, height = self.page.evaluate("id => [document.getElementById(id).width, document.getElementById(id).height]", canvas)
+        width, height = self.page.evaluate(
+            "id => [document.getElementById(id).width, document.getElementById(id).height]", canvas
+        )
         return height, width
 
     def foreign_requests(self) -> list[str]:
@@ -113,7 +115,7 @@ def start_visit(browser: Browser, site: RunningService) -> Iterator[StartVisit]:
         defaults = {"viewport": {"width": 900, "height": 700}, "reduced_motion": "reduce", "locale": "en-GB"}
         context = browser.new_context(**{**defaults, **options})
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(20_000)
         visit = Visit(context.new_page(), origin)
         visits.append(visit)
         visit.page.add_init_script(script)
@@ -151,7 +153,17 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("axe-core comes from npm, which is not on this machine")
-    command = [npm, "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder), "axe-core@4"]
+    command = [
+        npm,
+        "install",
+        "--silent",
+        "--no-audit",
+        "--no-fund",
+        "--ignore-scripts",
+        "--prefix",
+        str(folder),
+        "axe-core@4",
+    ]
     if subprocess.run(command, capture_output=True, timeout=120).returncode:
         pytest.skip("npm cannot fetch axe-core")
     return (folder / "node_modules/axe-core/axe.min.js").read_text()

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,11 @@ def heatmap(visit: Visit) -> np.ndarray:
 
 
 def slide(visit: Visit, slider: str, value: int) -> None:
-    script = "([id, value]) => { const e = document.getElementById(id); e.value = value; e.dispatchEvent(new Event('input')); }"
+    script = """([id, value]) => {
+        const element = document.getElementById(id);
+        element.value = value;
+        element.dispatchEvent(new Event("input"));
+    }"""
     visit.page.evaluate(script, [slider, value])
 
 
@@ -169,7 +174,9 @@ def test_the_comparison_shows_photo_and_depth_on_one_place(visit: Visit, scene: 
 
     def shown(x: float) -> np.ndarray:
         clip = {"x": box["x"] + x * box["width"], "y": box["y"] + 0.7 * box["height"], "width": 4, "height": 4}
-        return np.asarray(Image.open(io.BytesIO(visit.page.screenshot(clip=clip))).convert("RGB")).astype(int).mean((0, 1))
+        return (
+            np.asarray(Image.open(io.BytesIO(visit.page.screenshot(clip=clip))).convert("RGB")).astype(int).mean((0, 1))
+        )
 
     original = source[int(0.7 * 360) + 1, int(0.25 * 480) + 1]
     assert np.abs(shown(0.25) - original).max() < 40
@@ -197,7 +204,7 @@ def test_the_three_dimensional_view_turns_and_zooms(visit: Visit, scene: Path) -
         visit.page.focus("#space-frame")
         visit.page.keyboard.press(key)
         seen.append(visit.pixels("space"))
-    for before, after in zip(seen, seen[1:], strict=False):
+    for before, after in pairwise(seen):
         changed = np.frombuffer(before, np.uint8) != np.frombuffer(after, np.uint8)
         assert changed.mean() > 0.02
     visit.page.click("#reset")
@@ -386,7 +393,9 @@ def test_a_phone_needs_no_scrolling_to_the_side(start_visit: StartVisit, scene: 
 
 
 def test_a_service_with_keys_asks_for_one(start_visit: StartVisit, start_service: StartService, scene: Path) -> None:
-    locked = start_service("--model", "embedded", "--workers", "1", "--worker-threads", "1", "--api-keys", "open-sesame")
+    locked = start_service(
+        "--model", "embedded", "--workers", "1", "--worker-threads", "1", "--api-keys", "open-sesame"
+    )
     visit = start_visit(origin=locked.url)
     page = visit.page
     page.set_input_files("#file", scene)
@@ -424,7 +433,8 @@ def test_a_large_photo_costs_no_more_than_the_screen(visit: Visit, tmp_path: Pat
                 element.dispatchEvent(new Event("input"));
                 return performance.now() - began;
             };
-            const colormaps = ["magma", "jet", "hot", "viridis", "gray", "inferno"].map((name) => change("colormap", name));
+            const names = ["magma", "jet", "hot", "viridis", "gray", "inferno"];
+            const colormaps = names.map((name) => change("colormap", name));
             const limits = [10, 20, 30, 40, 50].map((limit) => change("far", limit));
             CanvasRenderingContext2D.prototype.putImageData = known;
             return { colormaps, limits, most: Math.max(...painted) };
@@ -437,7 +447,9 @@ def test_a_large_photo_costs_no_more_than_the_screen(visit: Visit, tmp_path: Pat
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
-def test_nobody_is_shut_out(start_visit: StartVisit, scene: Path, axe: str, locale: str, scheme: str, tmp_path: Path) -> None:
+def test_nobody_is_shut_out(
+    start_visit: StartVisit, scene: Path, axe: str, locale: str, scheme: str, tmp_path: Path
+) -> None:
     visit = start_visit(locale=locale, color_scheme=scheme, bypass_csp=True)
     visit.page.add_script_tag(content=axe)
 
