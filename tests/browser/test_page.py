@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Route
 
-from depthsvc.imaging.colormaps import color_table
+from depthsvc.imaging.colormaps import Colormap, color_table
 from tests.browser.conftest import SAMPLES, StartVisit, Visit
 from tests.conftest import RunningService, StartService, encoded
 from tests.parity import photo
@@ -93,7 +93,7 @@ def test_the_sample_scenes_are_there(visit: Visit) -> None:
 def test_a_photo_can_be_taken(start_visit: StartVisit) -> None:
     visit = start_visit(permissions=["camera"])
     visit.page.click("#camera")
-    visit.page.wait_for_function("document.getElementById('viewfinder').videoWidth > 0")
+    visit.page.wait_for_function("() => document.getElementById('viewfinder').videoWidth > 0")
     visit.page.click("#shoot")
     visit.shown("camera.jpg")
     assert visit.page.evaluate("document.getElementById('viewfinder').srcObject") is None
@@ -113,7 +113,7 @@ def test_everything_after_the_upload_happens_in_the_browser(visit: Visit, scene:
     bright = {}
     for colormap in ("inferno", "magma", "viridis", "jet", "hot", "gray"):
         visit.page.select_option("#colormap", colormap)
-        table = {tuple(colour) for colour in color_table(colormap).tolist()}
+        table = {tuple(colour) for colour in color_table(Colormap(colormap)).tolist()}
         shown = heatmap(visit)
         colours, counts = np.unique(shown.reshape(-1, 3), axis=0, return_counts=True)
         assert {tuple(colour) for colour in colours.tolist()} <= table, "the colours are the service's"
@@ -289,7 +289,8 @@ def test_a_broken_file_is_explained_and_the_next_one_works(visit: Visit, scene: 
     broken.write_bytes(b"\xff\xd8\xff no photo")
     visit.page.set_input_files("#file", broken)
     visit.page.wait_for_selector("#failure:visible")
-    assert visit.page.inner_text("#failure").startswith("broken.jpg: This file is damaged")
+    assert visit.page.inner_text("#failed-name") == "broken.jpg"
+    assert visit.page.inner_text("#failed-words").startswith("This file is damaged")
     visit.upload(scene)
     assert visit.page.locator("#failure").is_hidden()
 
@@ -313,7 +314,7 @@ def test_a_busy_service_is_asked_again(visit: Visit, scene: Path) -> None:
 
     visit.page.route("**/depth*", answer)
     visit.page.set_input_files("#file", scene)
-    visit.page.wait_for_function("document.getElementById('progress-words').textContent.includes('busy')")
+    visit.page.wait_for_function("() => document.getElementById('progress-words').textContent.includes('busy')")
     visit.shown("scene.png")
 
 
@@ -379,7 +380,7 @@ def test_a_phone_needs_no_scrolling_to_the_side(start_visit: StartVisit, scene: 
     visit = start_visit(**PHONE)
 
     def fits() -> bool:
-        return visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        return visit.page.evaluate("() => document.documentElement.scrollWidth") <= PHONE["viewport"]["width"]
 
     assert fits()
     visit.upload(scene)
@@ -403,7 +404,7 @@ def test_a_service_with_keys_asks_for_one(start_visit: StartVisit, start_service
     assert "needs an API key" in page.inner_text("#failure")
     page.fill("#key", "wrong")
     page.click("#access button")
-    page.wait_for_function("document.getElementById('failure').textContent.includes('not accepted')")
+    page.wait_for_function("() => document.getElementById('failure').textContent.includes('not accepted')")
     page.fill("#key", "open-sesame")
     page.keyboard.press("Enter")
     visit.shown("scene.png")

@@ -65,7 +65,7 @@ export class Scene {
   /** Throws where the browser has no WebGL. @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
     this.canvas = canvas;
-    this.#gl = context(canvas, { antialias: false, alpha: true });
+    this.#gl = context(canvas, { antialias: false, alpha: true, preserveDrawingBuffer: true });
     if (!this.#gl) throw new Error("no WebGL");
     this.#prepare();
     canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
