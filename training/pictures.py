@@ -31,7 +31,20 @@ _GAP = 8
 @contextmanager
 def _service() -> Iterator[str]:
     """The address of a service."""
-    command = [sys.executable, "-m", "depthsvc", "serve", "--model", "embedded", "--port", "0", "--workers", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "depthsvc",
+        "serve",
+        "--model",
+        "embedded",
+        "--port",
+        "0",
+        "--workers",
+        "1",
+        "--log-level",
+        "warning",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:
@@ -90,7 +103,7 @@ def main() -> None:
         _open(page, address, "street")
         page.mouse.move(0, 0)
         shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-        shot.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(output / "page.png", optimize=True)
+        shot.quantize(256, kmeans=1, dither=Image.Dither.FLOYDSTEINBERG).save(output / "page.png", optimize=True)
         strip = _strip([_tiles(page, address, scene) for scene in _SCENES])
         strip.save(output / "strip.jpg", quality=86, optimize=True)
         browser.close()

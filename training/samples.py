@@ -143,8 +143,8 @@ def _blossoms(rng: Random, petals: Sequence[str], tall: float) -> Thing:
         parts.append(rod(_look("4f7a45"), (0, -0.17, 0), tuple(top), 0.006))
         for petal in range(7):
             around = 0.9 * petal
-            tip = top + 0.038 * np.array([np.cos(around), 0.35 * np.sin(around), np.sin(around)])
-            parts.append(limb(_look(petals[index % len(petals)]), tuple(top), tuple(tip), 0.026))
+            outer = top + 0.038 * np.array([np.cos(around), 0.35 * np.sin(around), np.sin(around)])
+            parts.append(limb(_look(petals[index % len(petals)]), tuple(top), tuple(outer), 0.026))
         parts.append(ball(_look("e8c25a"), tuple(top), (0.026, 0.026, 0.026)))
     for _ in range(7):
         tip = (rng.normal(0, 0.09), -rng.uniform(0.2, 0.32), rng.normal(0, 0.09))
@@ -284,24 +284,29 @@ def _path() -> Place:
     ):
         parts.append(ball(_look(colour, _SPECKLED, 6), (x, 0, z), (wide, tall, wide * 0.7)))
     bark, autumn = _look("6b4f3a", _WOOD, 0.6), ("c9722f", "d9a441", "6f9a4e", "b5482f", "86a65a")
-    trees = ((-3.6, 7.5, 9, 5.5), (4.4, 9.5, 17, 6.5), (-6.5, 14, 12, 7.5), (6.5, 17, 9, 7), (-3.4, 22, 17, 6.5))
-    trees += ((9.5, 25, 12, 8), (-11, 27, 9, 8), (3.8, 33, 17, 7), (-7, 38, 12, 8), (14, 40, 9, 9), (-18, 45, 17, 9))
-    for index, (x, z, seed, tall) in enumerate(trees):
+    trees: list[tuple[float, float, int, float]] = [
+        (-3.6, 7.5, 9, 5.5),
+        (4.4, 9.5, 17, 6.5),
+        (-6.5, 14, 12, 7.5),
+        (6.5, 17, 9, 7),
+        (-3.4, 22, 17, 6.5),
+    ]
+    trees += [(9.5, 25, 12, 8), (-11, 27, 9, 8), (3.8, 33, 17, 7), (-7, 38, 12, 8), (14, 40, 9, 9), (-18, 45, 17, 9)]
+    for index, (across, along, seed, height) in enumerate(trees):
         crown = _by_kind(tree(_rng(seed)), bark, _look(autumn[index % len(autumn)], _SPECKLED, 0.5), bark)
         own = max(float(-part.centre[1] + part.half[1]) for part in crown)
-        parts += place(crown, x, 0, z, 1.7 * index, tall / own)
+        parts += place(crown, across, 0, along, 1.7 * index, height / own)
     for index in range(12):
-        z = 2.6 + 1.5 * index
-        x = 2.4 + 1.6 * np.sin(0.16 * z)
-        parts.append(rod(_look("8d7558", _WOOD, 0.4), (x, 0, z), (x, -1.05, z), 0.1))
-        ahead = 2.4 + 1.6 * np.sin(0.16 * (z + 1.5))
+        near, far = 2.6 + 1.5 * index, 4.1 + 1.5 * index
+        post, ahead = (2.4 + 1.6 * np.sin(0.16 * z) for z in (near, far))
+        parts.append(rod(_look("8d7558", _WOOD, 0.4), (post, 0, near), (post, -1.05, near), 0.1))
         for high in (-0.45, -0.9):
-            parts.append(rod(_look("a08a68", _WOOD, 0.4), (x, high, z), (ahead, high, z + 1.5), 0.06))
+            parts.append(rod(_look("a08a68", _WOOD, 0.4), (post, high, near), (ahead, high, far), 0.06))
     stone = _look("9a9a94", _SPECKLED, 0.4)
     for seed, x, z in ((4, -1.35, 3.2), (12, -2.5, 5.2), (9, 3.6, 4.6), (31, -0.9, 9.0)):
         heap = [replace(part, kind=ELLIPSOID) for part in rock(_rng(seed))]
-        wide = max(float(part.half.max()) for part in heap)
-        parts += place(_dressed(heap, stone), x, 0, z, seed, 0.34 / wide)
+        largest = max(float(part.half.max()) for part in heap)
+        parts += place(_dressed(heap, stone), x, 0, z, seed, 0.34 / largest)
     for seed, x, z in ((3, -2.6, 3.9), (8, 4.2, 7.2), (5, -4.6, 10)):
         parts += place(_dressed(bush(_rng(seed)), _look("5f8a4a", _SPECKLED, 0.3)), x, 0, z, 0, 0.8)
     walker = _dressed(person(_rng(2)), _look("c8372d"), _look("2f3e54"), _look("c99b7a"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import re
 from itertools import pairwise
@@ -16,7 +15,7 @@ from playwright.sync_api import Route
 
 from depthsvc.imaging.colormaps import Colormap, color_table
 from tests.browser.conftest import SAMPLES, StartVisit, Visit
-from tests.conftest import RunningService, StartService, encoded
+from tests.conftest import RunningService, StartService, encoded, opened
 from tests.parity import photo
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
@@ -168,23 +167,21 @@ def test_the_keyboard_reads_out_how_near_a_place_is(visit: Visit, scene: Path) -
 
 def test_the_comparison_shows_photo_and_depth_on_one_place(visit: Visit, scene: Path) -> None:
     visit.upload(scene).view("compare")
-    source = np.asarray(Image.open(scene).convert("RGB")).astype(int)
-    box = visit.page.locator("#photo-frame").bounding_box()
-    assert box
+    x, y = 0.4, 0.93  # the light cloth in front
+    original = np.asarray(Image.open(scene).convert("RGB")).astype(int)[int(y * 360), int(x * 480)]
 
-    def shown(x: float) -> np.ndarray:
-        clip = {"x": box["x"] + x * box["width"], "y": box["y"] + 0.7 * box["height"], "width": 4, "height": 4}
-        return (
-            np.asarray(Image.open(io.BytesIO(visit.page.screenshot(clip=clip))).convert("RGB")).astype(int).mean((0, 1))
-        )
+    def shown() -> np.ndarray:
+        box = visit.page.locator("#photo-frame").bounding_box()
+        assert box
+        clip = {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"], "width": 4, "height": 4}
+        return np.asarray(opened(visit.page.screenshot(clip=clip)).convert("RGB")).astype(int).mean((0, 1))
 
-    original = source[int(0.7 * 360) + 1, int(0.25 * 480) + 1]
-    assert np.abs(shown(0.25) - original).max() < 40
+    assert np.abs(shown() - original).max() < 30
     slide(visit, "cut", 0)
-    assert np.abs(shown(0.25) - original).max() > 40
+    assert np.abs(shown() - original).max() > 60
     visit.page.focus("#cut")
     visit.page.keyboard.press("End")
-    assert np.abs(shown(0.25) - original).max() < 40
+    assert np.abs(shown() - original).max() < 30
 
 
 def test_the_three_dimensional_view_turns_and_zooms(visit: Visit, scene: Path) -> None:
@@ -446,8 +443,7 @@ def test_a_large_photo_costs_no_more_than_the_screen(visit: Visit, tmp_path: Pat
     assert took["most"] == height * width
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+@pytest.mark.parametrize(("locale", "scheme"), [("en-GB", "light"), ("zh-CN", "dark")])
 def test_nobody_is_shut_out(
     start_visit: StartVisit, scene: Path, axe: str, locale: str, scheme: str, tmp_path: Path
 ) -> None:

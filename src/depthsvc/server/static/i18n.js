@@ -19,7 +19,6 @@ const ENGLISH = {
   dropHint: "or drop one here, or paste it. JPEG, PNG or WebP.",
   privacy: "It goes to this service and nowhere else.",
   samples: "Or try a rendered scene",
-  samplesAgain: "Scenes",
   sample_room: "Room",
   sample_street: "Street",
   sample_path: "Path",
@@ -124,7 +123,6 @@ const CHINESE = {
   dropHint: "也可以把照片拖到这里，或直接粘贴。支持 JPEG、PNG 和 WebP。",
   privacy: "照片只会发送给本服务，不会传到别处。",
   samples: "或者试试渲染的场景",
-  samplesAgain: "示例场景",
   sample_room: "客厅",
   sample_street: "街道",
   sample_path: "小路",
@@ -236,11 +234,14 @@ export function say(element, key, values = {}, attribute = "words") {
   show(element);
 }
 
-/** Leave an element without words. */
-export function hush(element) {
+/** Set an element's text to words that are not the page's own, in whatever language they are. */
+export function quote(element, text) {
   delete element.dataset.words;
-  element.textContent = "";
+  element.textContent = text;
 }
+
+/** Leave an element without words. */
+export const hush = (element) => quote(element, "");
 
 function show(element) {
   const { words: text, wordsValues, label, labelValues, alt } = element.dataset;

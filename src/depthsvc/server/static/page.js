@@ -5,7 +5,7 @@ import { fromCamera } from "./camera.js";
 import { depthNpy, depthPng16, heatmapPng, pointsPly, save } from "./files.js";
 import { loadColormaps } from "./heatmap.js";
 import { HeatmapView, LookControls } from "./heatmapview.js";
-import { hush, knows, say, speak } from "./i18n.js";
+import { hush, knows, quote, say, speak } from "./i18n.js";
 import { decoded, Picture } from "./picture.js";
 import { RefocusView } from "./refocusview.js";
 import { patiently } from "./retry.js";
@@ -35,7 +35,7 @@ function fail(problem, name = "") {
   const code = problem.code === "unauthorized" && apiKey() ? "wrong_key" : problem.code;
   element("failed-name").textContent = name;
   if (knows(`error_${code}`)) say(element("failed-words"), `error_${code}`, { status: problem.status });
-  else if (problem.detail) hush(element("failed-words")), (element("failed-words").textContent = problem.detail);
+  else if (problem.detail) quote(element("failed-words"), problem.detail);
   else say(element("failed-words"), "error_other", { status: problem.status ?? 0 });
   element("failure").hidden = false;
   element("access").hidden = problem.code !== "unauthorized";
@@ -43,12 +43,6 @@ function fail(problem, name = "") {
 }
 
 const failWith = (code) => fail({ code });
-
-function setState(state) {
-  document.body.dataset.state = state;
-  element("samples").querySelector("h2").dataset.words = state === "result" ? "samplesAgain" : "samples";
-  say(element("samples").querySelector("h2"), state === "result" ? "samplesAgain" : "samples");
-}
 
 async function describeModel() {
   try {
@@ -106,7 +100,7 @@ function show(next) {
   element("photo").src = image.src;
   result.style.setProperty("--ratio", width / height);
   result.hidden = false;
-  setState("result");
+  document.body.dataset.state = "result";
   const { model, timing } = next.depth;
   const milliseconds = Math.round(Object.values(timing).reduce((sum, spent) => sum + spent, 0));
   say(element("facts"), "facts", { name, width, height, model, milliseconds });
