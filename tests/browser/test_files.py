@@ -94,6 +94,14 @@ def test_ply(visit: Visit, site: RunningService, scene: Path) -> None:
     assert set(np.flatnonzero(near.ravel() > 0.03)) <= set(row * 480 + column)
 
 
+def test_ply_opens_in_trimesh(visit: Visit, scene: Path) -> None:
+    trimesh = pytest.importorskip("trimesh")
+    _, data = downloaded(visit.upload(scene), "ply")
+    cloud = trimesh.load(io.BytesIO(data), file_type="ply")
+    assert cloud.vertices.shape == (len(cloud.colors), 3)
+    assert -10.01 < cloud.vertices[:, 2].min() < cloud.vertices[:, 2].max() == pytest.approx(-1)
+
+
 def test_refocused_jpeg(visit: Visit, scene: Path) -> None:
     visit.upload(scene).view("refocus")
     name, data = downloaded(visit, "refocused")

@@ -75,7 +75,9 @@ async function send(photo) {
     const image = await decoded(photo).catch(() => {
       throw new Problem({ status: 200, code: "undecodable" });
     });
-    if (!signal.aborted) show(new Picture(name, image, answer));
+    const next = new Picture(name, image, answer);
+    if (signal.aborted) next.release();
+    else show(next);
   } catch (error) {
     if (signal.aborted || error.name === "AbortError") return;
     if (!(error instanceof Problem)) console.error(error);
