@@ -114,6 +114,9 @@ def test_a_service_gives_what_an_estimator_gives(
     assert (picture.mode, picture.size) == ("P", (256, 192))
     assert opened(ask(embedded_service.url, "upload", photo_png, palette=False)).mode == "RGB"
     assert ask(embedded_service.url, "depth", photo_png, normalize=True).max == 1.0
+    cloud = ask(embedded_service.url, "pointcloud", photo_png, stride=2)
+    assert cloud == embedded.pointcloud(photo_png, stride=2).ply()
+    assert opened(ask(embedded_service.url, "bokeh", photo_png, focus="0.5,0.5", strength=1)).size == (320, 240)
 
 
 def test_every_kind_of_photo_is_taken(ask: Ask, embedded_service: RunningService, tmp_path: Path) -> None:

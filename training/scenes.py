@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.layouts import Camera, Light, layout
+from training.data import Image
+from training.layouts import Camera, Light, Place, layout
 from training.textures import LEVELS, SIDE, atlas, noise
 from training.things import BOX, CALM_TEXTURES, CYLINDER, ELLIPSOID, TEXTURES, Random, Thing
 
@@ -285,19 +286,28 @@ def inverse_depth(solids: Thing, camera: Camera, height: int, width: int) -> npt
 
 
 @torch.inference_mode()
+def light_of(
+    place: Place, pictures: Image, sky_from: Random, height: int, width: int, device: torch.device
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Linear light (H, W, 3), unbounded, and inverse depth (H, W) of a place whose solids wear an atlas of textures."""
+    atlas_ = torch.from_numpy(pictures).to(device)
+    view = _view(place.solids, place.camera, height, width, device)
+    sky = torch.from_numpy(_sky(sky_from, (-_unit(view.rays)[1]).cpu().numpy())).to(device).permute(2, 0, 1)
+    is_solid = view.depth.isfinite()
+    clear = (-place.light.fog * view.depth).exp() * is_solid
+    colour = torch.where(is_solid, _shade(view, atlas_, place.light) * clear + sky * (1 - clear), sky)
+    return colour.permute(1, 2, 0).cpu().numpy(), view.inverse_depth()
+
+
 def render(
     seed: int, height: int = 288, width: int = 384, photos: Sequence[Path] = (), device: torch.device | str = "cpu"
 ) -> Scene:
     """The scene of this seed; `photos` lend textures. The same arguments give the same scene, but for rounding."""
     rng = np.random.default_rng(seed)
-    where, device = layout(rng), torch.device(device)
-    pictures = torch.from_numpy(atlas(rng, TEXTURES, CALM_TEXTURES, photos)).to(device)
-    view = _view(where.solids, where.camera, height, width, device)
-    sky = torch.from_numpy(_sky(rng, (-_unit(view.rays)[1]).cpu().numpy())).to(device).permute(2, 0, 1)
-    is_solid = view.depth.isfinite()
-    clear = (-where.light.fog * view.depth).exp() * is_solid
-    colour = torch.where(is_solid, _shade(view, pictures, where.light) * clear + sky * (1 - clear), sky)
-    return Scene(_develop(rng, colour.permute(1, 2, 0).cpu().numpy()), view.inverse_depth())
+    place = layout(rng)
+    pictures = atlas(rng, TEXTURES, CALM_TEXTURES, photos)
+    light, inverse = light_of(place, pictures, rng, height, width, torch.device(device))
+    return Scene(_develop(rng, light), inverse)
 
 
 def main() -> None:

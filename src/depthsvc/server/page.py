@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from fastapi import APIRouter
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Response
+from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
+
+from depthsvc.imaging.colormaps import Colormap, color_table
 
 router = APIRouter(include_in_schema=False)
 
@@ -16,16 +21,37 @@ _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_CACHE_CONTROL = {"Cache-Control": "no-cache"}
+"""A browser keeps the page's files and asks whether they are still good: no new module ever meets an old one."""
 
 
 @router.head("/")
 @router.get("/")
 async def page() -> FileResponse:
     """The web page."""
-    headers = {"Content-Security-Policy": _CONTENT_SECURITY_POLICY, "Cache-Control": "no-cache"}
+    headers = {"Content-Security-Policy": _CONTENT_SECURITY_POLICY, **_CACHE_CONTROL}
     return FileResponse(STATIC / "index.html", headers=headers)
+
+
+@router.get("/static/colormaps.json")
+async def colormaps() -> JSONResponse:
+    """The colour tables for the page, so that its heatmaps have the service's own colours."""
+    return JSONResponse(_colormaps(), headers=_CACHE_CONTROL)
+
+
+@cache
+def _colormaps() -> dict[str, str]:
+    """By name, the 256 RGB triples from far to near in base64."""
+    return {name.value: base64.b64encode(color_table(name).tobytes()).decode() for name in Colormap}
+
+
+class _PageFiles(StaticFiles):
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers.update(_CACHE_CONTROL)
+        return response
 
 
 def static_files() -> StaticFiles:
     """What the page loads."""
-    return StaticFiles(directory=STATIC)
+    return _PageFiles(directory=STATIC)

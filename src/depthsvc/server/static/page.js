@@ -1,100 +1,220 @@
-// The page: send one photo to /upload and show it beside its heatmap.
+// The page's conductor: a photo comes in, is sent once, and everything else happens here in the browser.
+
+import { apiKey, depth, health, Problem, rememberApiKey } from "./api.js";
+import { fromCamera } from "./camera.js";
+import { depthNpy, depthPng16, heatmapPng, pointsPly, save } from "./files.js";
+import { loadColormaps } from "./heatmap.js";
+import { HeatmapView, LookControls } from "./heatmapview.js";
+import { hush, knows, quote, say, speak } from "./i18n.js";
+import { decoded, Picture } from "./picture.js";
+import { RefocusView } from "./refocusview.js";
+import { patiently } from "./retry.js";
+import { fromDrop, fromInput, fromPaste, fromSamples } from "./sources.js";
+import { SpaceView } from "./spaceview.js";
+import { tabs } from "./tabs.js";
 
 const element = (id) => document.getElementById(id);
-const drop = element("drop");
-const input = element("photo");
-const message = element("message");
+const result = element("result");
 
-let shownAddresses = [];
-let current = 0;
-let last = null;
+let picture = null; // what is shown
+let last = null; // the photo that was sent last, for another try
+let sending = new AbortController();
 
-function say(text, isError = false) {
-  message.textContent = text;
-  message.classList.toggle("error", isError);
-  message.hidden = !text;
+// ------------------------------------------------------------------------------------------------- what is happening
+
+function wait(key, values, part = null) {
+  say(element("progress-words"), key, values);
+  if (part === null) element("progress").removeAttribute("value");
+  else element("progress").value = part;
+  element("waiting").hidden = false;
+  element("failure").hidden = true;
 }
 
-// The service's API key, if a person has given one. It is kept until the tab is closed.
-function authorization() {
-  const key = sessionStorage.getItem("apiKey");
-  return key ? { Authorization: `Bearer ${key}` } : {};
+/** Say in words what went wrong: by its stable code, else as the service said it. */
+function fail(problem, name = "") {
+  const code = problem.code === "unauthorized" && apiKey() ? "wrong_key" : problem.code;
+  element("failed-name").textContent = name;
+  if (knows(`error_${code}`)) say(element("failed-words"), `error_${code}`, { status: problem.status });
+  else if (problem.detail) quote(element("failed-words"), problem.detail);
+  else say(element("failed-words"), "error_other", { status: problem.status ?? 0 });
+  element("failure").hidden = false;
+  element("access").hidden = problem.code !== "unauthorized";
+  if (problem.code === "unauthorized") element("key").focus();
 }
+
+const failWith = (code) => fail({ code });
 
 async function describeModel() {
   try {
-    const health = await (await fetch("health")).json();
-    element("model").textContent = health.degraded
-      ? `Model: ${health.model}. This is the small fallback model, not MiDaS: its depth is less accurate.`
-      : `Model: ${health.model}`;
-    element("model").classList.toggle("degraded", health.degraded);
+    const { model, degraded } = await health();
+    say(element("model"), degraded ? "modelFallback" : "modelIs", { model });
+    element("model").classList.toggle("degraded", degraded);
+    element("fallback-note").hidden = !degraded;
   } catch {
-    element("model").textContent = "The service does not answer.";
+    say(element("model"), "modelSilent");
   }
 }
 
-async function problemOf(response) {
-  try {
-    return (await response.json()).detail;
-  } catch {
-    return `The service answered with status ${response.status}.`;
-  }
+// ------------------------------------------------------------------------------------------------------ photo to depth
+
+async function estimated(photo, signal) {
+  const onProgress = (part) =>
+    part < 1 ? wait("uploading", { percent: Math.round(100 * part) }, part) : wait("estimating");
+  return patiently(() => depth(photo, { signal, onProgress }), signal, (seconds) => wait("busy", { seconds }));
 }
 
-function show(photo, heatmap, response) {
-  shownAddresses.forEach((address) => URL.revokeObjectURL(address));
-  shownAddresses = [photo, heatmap].map((blob) => URL.createObjectURL(blob));
-  [element("source").src, element("heatmap").src] = shownAddresses;
-  element("download").href = shownAddresses[1];
-  element("download").download = `${photo.name.replace(/\.[^.]*$/, "")}-depth.png`;
-  const [height, width] = response.headers.get("X-Depth-Shape").split(",");
-  const stages = [...response.headers.get("Server-Timing").matchAll(/(\w+);dur=([\d.]+)/g)];
-  const timing = stages.map(([, stage, milliseconds]) => `${stage} ${Math.round(milliseconds)} ms`).join(", ");
-  element("timing").textContent = `${width} × ${height} pixels by ${response.headers.get("X-Depth-Model")}: ${timing}`;
-  element("result").hidden = false;
-}
-
+/** Send a photo and show its depth. A newer photo cancels an older one. */
 async function send(photo) {
-  const mine = ++current;
+  sending.abort();
+  const { signal } = (sending = new AbortController());
   last = photo;
-  const form = new FormData();
-  form.append("image", photo);
-  say("Estimating depth …");
-  element("result").hidden = true;
+  const name = photo.name || "photo";
+  wait("preparing");
   try {
-    const response = await fetch("upload?palette=true", { method: "POST", body: form, headers: authorization() });
-    element("access").hidden = response.status !== 401;
-    if (response.status === 401) {
-      const known = sessionStorage.getItem("apiKey");
-      say(known ? "That key was not accepted." : "This service needs an API key. Type it below.", true);
-      return;
-    }
-    const failure = response.ok ? null : await problemOf(response);
-    const heatmap = response.ok ? await response.blob() : null;
-    if (mine !== current) return;
-    say(failure === null ? "" : `${photo.name}: ${failure}`, failure !== null);
-    if (heatmap) show(photo, heatmap, response);
-  } catch {
-    if (mine === current) say("The service cannot be reached. Is it still running?", true);
+    const answer = await estimated(photo, signal);
+    const image = await decoded(photo).catch(() => {
+      throw new Problem({ status: 200, code: "undecodable" });
+    });
+    const next = new Picture(name, image, answer);
+    if (signal.aborted) next.release();
+    else show(next);
+  } catch (error) {
+    if (signal.aborted || error.name === "AbortError") return;
+    if (!(error instanceof Problem)) console.error(error);
+    fail(error instanceof Problem ? error : { code: "other", status: 0 }, name);
+  } finally {
+    if (!signal.aborted) element("waiting").hidden = true;
   }
 }
 
-input.addEventListener("change", () => {
-  if (input.files[0]) send(input.files[0]);
-  input.value = "";
-});
-for (const type of ["dragover", "dragleave", "drop"]) {
-  document.addEventListener(type, (event) => {
-    event.preventDefault();
-    drop.classList.toggle("over", type === "dragover");
-  });
+function cancel() {
+  sending.abort();
+  element("waiting").hidden = true;
 }
-document.addEventListener("drop", (event) => {
-  if (event.dataTransfer.files[0]) send(event.dataTransfer.files[0]);
-});
+
+// -------------------------------------------------------------------------------------------------------------- views
+
+function show(next) {
+  picture?.release();
+  picture = next;
+  const { image, width, height, name } = next;
+  element("access").hidden = true;
+  element("photo").src = image.src;
+  result.style.setProperty("--ratio", width / height);
+  result.hidden = false;
+  document.body.dataset.state = "result";
+  const { model, timing } = next.depth;
+  const milliseconds = Math.round(Object.values(timing).reduce((sum, spent) => sum + spent, 0));
+  say(element("facts"), "facts", { name, width, height, model, milliseconds });
+  hush(element("saving"));
+  views.space.take(next);
+  views.refocus.take(next);
+  views.heatmap.show(next);
+  fit();
+}
+
+function fit() {
+  views[result.dataset.view]?.fit();
+  if (result.dataset.view === "compare") views.heatmap.fit();
+}
+
+function chooseView(view, tab) {
+  result.dataset.view = view;
+  element("panel").setAttribute("aria-labelledby", tab.id);
+  document.querySelector("[data-save=refocused]").hidden = view !== "refocus";
+  fit();
+}
+
+// ---------------------------------------------------------------------------------------------------------- downloads
+
+const FILES = {
+  heatmap: ["-depth.png", () => heatmapPng(picture.depth, picture, views.heatmap.table, controls.look)],
+  png16: ["-depth16.png", () => depthPng16(picture.depth, picture)],
+  npy: ["-depth.npy", () => depthNpy(picture.depth, picture)],
+  ply: ["-points.ply", () => pointsPly(picture.depth, picture, (width, height) => picture.pixelsAt(width, height))],
+  refocused: ["-refocused.jpg", () => views.refocus.jpeg()],
+};
+
+async function download(button) {
+  const [suffix, make] = FILES[button.dataset.save];
+  const name = `${picture.stem}${suffix}`;
+  button.setAttribute("aria-busy", "true");
+  button.disabled = true;
+  say(element("saving"), "saving", { name });
+  try {
+    save(await make(), name);
+    say(element("saving"), "saved", { name });
+  } catch (error) {
+    console.error(error);
+    say(element("saving"), "saveFailed");
+  } finally {
+    button.disabled = false;
+    button.removeAttribute("aria-busy");
+  }
+}
+
+// -------------------------------------------------------------------------------------------------------------- start
+
+speak(element("language"));
+describeModel();
+
+const controls = new LookControls(
+  Object.fromEntries(["colormap", "invert", "far", "near", "whole"].map((id) => [id, element(id)])),
+  () => views.heatmap.paint(),
+);
+const frame = (id) => ({ canvas: element(id), frame: element(`${id}-frame`) });
+const inFrame = (id, selector) => element(`${id}-frame`).querySelector(selector);
+const views = {
+  heatmap: new HeatmapView(
+    {
+      ...frame("heatmap"),
+      legend: element("legend"),
+      photoFrame: element("photo-frame"),
+      readout: element("readout"),
+      marks: [inFrame("heatmap", ".cursor"), inFrame("photo", ".cursor")],
+    },
+    controls,
+    await loadColormaps(),
+  ),
+  space: new SpaceView({
+    ...frame("space"),
+    missing: inFrame("space", ".missing"),
+    ...Object.fromEntries(["closer", "farther", "reset"].map((id) => [id, element(id)])),
+  }),
+  refocus: new RefocusView({
+    ...frame("refocus"),
+    focus: inFrame("refocus", ".focus"),
+    missing: inFrame("refocus", ".missing"),
+    strength: element("strength"),
+  }),
+};
+views.heatmap.paint();
+tabs(element("views"), chooseView);
+new ResizeObserver(() => requestAnimationFrame(fit)).observe(result);
+element("cut").addEventListener("input", ({ target }) => result.style.setProperty("--cut", `${target.value}%`));
+
+fromInput(element("file"), send);
+fromInput(element("capture"), send);
+fromDrop(element("drop"), send, () => failWith("noFile"));
+fromPaste(send);
+fromSamples(document.querySelectorAll("[data-sample]"), send, () => failWith("noSample"));
+fromCamera(
+  {
+    button: element("camera"),
+    capture: element("capture"),
+    dialog: element("camera-dialog"),
+    video: element("viewfinder"),
+    shoot: element("shoot"),
+    close: element("camera-close"),
+  },
+  send,
+  failWith,
+);
+element("cancel").addEventListener("click", cancel);
 element("access").addEventListener("submit", (event) => {
   event.preventDefault();
-  sessionStorage.setItem("apiKey", element("key").value.trim());
+  rememberApiKey(element("key").value.trim());
   if (last) send(last);
 });
-describeModel();
+for (const button of document.querySelectorAll("[data-save]")) button.addEventListener("click", () => download(button));
+document.body.dataset.ready = "";

@@ -1,0 +1,77 @@
+// The service, as the page sees it.
+
+import { fromFloat16 } from "./float16.js";
+
+const KEY = "apiKey"; // in the storage of this tab, which forgets it when it is closed
+
+/** What the service answered instead of depth; `code` is stable, `detail` is for people who read English. */
+export class Problem extends Error {
+  constructor({ status, code, detail = "", retryAfter = 0 }) {
+    super(detail);
+    Object.assign(this, { status, code, detail, retryAfter });
+  }
+}
+
+/** The key of the service that a person has given, or null. */
+export const apiKey = () => sessionStorage.getItem(KEY);
+
+export const rememberApiKey = (key) => sessionStorage.setItem(KEY, key);
+
+/**
+ * The model and whether it is the fallback.
+ * @returns {Promise<{model: string, degraded: boolean}>}
+ */
+export async function health() {
+  return (await fetch("health")).json();
+}
+
+/**
+ * A photo's depth on the network's own small grid. It is sent once; everything else is made from the answer.
+ * @param {Blob} photo
+ * @param {{signal: AbortSignal, onProgress: (sent: number) => void}} options sent: 0..1
+ * @returns {Promise<{values: Float32Array, width: number, height: number, model: string, timing: Object<string, number>}>}
+ *     relative inverse depth row by row, larger is nearer; milliseconds by stage
+ * @throws {Problem} also with code "unreachable"; AbortError when cancelled
+ */
+export async function depth(photo, { signal, onProgress }) {
+  const request = await sent(photo, signal, onProgress);
+  if (request.status !== 200) throw problemOf(request);
+  const [height, width] = request.getResponseHeader("X-Depth-Shape").split(",").map(Number);
+  const stages = (request.getResponseHeader("Server-Timing") ?? "").matchAll(/(\w+);dur=([\d.]+)/g);
+  const timing = Object.fromEntries([...stages].map(([, stage, spent]) => [stage, Number(spent)]));
+  return {
+    values: fromFloat16(request.response),
+    width,
+    height,
+    model: request.getResponseHeader("X-Depth-Model"),
+    timing,
+  };
+}
+
+/** XMLHttpRequest, because fetch does not tell how much has been sent. */
+function sent(photo, signal, onProgress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", "depth?size=model");
+    request.responseType = "arraybuffer";
+    if (apiKey()) request.setRequestHeader("Authorization", `Bearer ${apiKey()}`);
+    request.upload.addEventListener("progress", ({ loaded, total }) => onProgress(total ? loaded / total : 0));
+    request.addEventListener("load", () => resolve(request));
+    request.addEventListener("error", () => reject(new Problem({ status: 0, code: "unreachable" })));
+    request.addEventListener("abort", () => reject(new DOMException("A newer photo was chosen.", "AbortError")));
+    signal.addEventListener("abort", () => request.abort());
+    const form = new FormData();
+    form.append("image", photo);
+    request.send(form);
+  });
+}
+
+function problemOf(request) {
+  const retryAfter = Number(request.getResponseHeader("Retry-After")) || 0;
+  try {
+    const { code, detail } = JSON.parse(new TextDecoder().decode(request.response));
+    return new Problem({ status: request.status, code, detail, retryAfter });
+  } catch {
+    return new Problem({ status: request.status, code: "other", retryAfter });
+  }
+}

@@ -1,0 +1,46 @@
+// Half-precision floats, which not every browser knows yet.
+
+const number = new Float32Array(1);
+const bits = new Uint32Array(number.buffer);
+
+function halfToNumber(half) {
+  const exponent = (half >> 10) & 31;
+  const fraction = half & 1023;
+  const size = exponent ? 2 ** (exponent - 25) * (1024 + fraction) : 2 ** -24 * fraction;
+  return half & 0x8000 ? -size : size;
+}
+
+/** A number >= 0 to the bits of the nearest half, ties to even; beyond 65504 it becomes 65504. */
+function numberToHalf(value) {
+  if (value >= 65504) return 0x7bff;
+  if (value < 2 ** -14) {
+    const scaled = value * 2 ** 24;
+    const floor = Math.floor(scaled);
+    const up = scaled - floor > 0.5 || (scaled - floor === 0.5 && floor & 1);
+    return floor + (up ? 1 : 0);
+  }
+  number[0] = value;
+  const rounded = bits[0] + 0xfff + ((bits[0] >> 13) & 1);
+  return (rounded - (112 << 23)) >> 13;
+}
+
+/**
+ * Little-endian float16 to numbers.
+ * @param {ArrayBuffer} buffer
+ * @returns {Float32Array}
+ */
+export function fromFloat16(buffer) {
+  const view = new DataView(buffer);
+  return Float32Array.from({ length: buffer.byteLength / 2 }, (_, at) => halfToNumber(view.getUint16(2 * at, true)));
+}
+
+/**
+ * Finite numbers >= 0 to little-endian float16.
+ * @param {Float32Array} values
+ * @returns {Uint8Array} two bytes a value
+ */
+export function toFloat16(values) {
+  const result = new DataView(new ArrayBuffer(2 * values.length));
+  values.forEach((value, at) => result.setUint16(2 * at, numberToHalf(value), true));
+  return new Uint8Array(result.buffer);
+}

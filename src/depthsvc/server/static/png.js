@@ -1,0 +1,81 @@
+// Writing PNG files with the browser's own zlib.
+
+const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
+  for (let bit = 0; bit < 8; bit++) byte = byte & 1 ? (byte >>> 1) ^ 0xedb88320 : byte >>> 1;
+  return byte;
+});
+const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
+const NO_FILTER = 0;
+const UP_FILTER = 2;
+
+/** Colour types of PNG. */
+export const GREY = 0;
+export const PALETTE = 3;
+
+function crc32(bytes) {
+  let crc = 0xffffffff;
+  for (const byte of bytes) crc = CRC_TABLE[(crc ^ byte) & 255] ^ (crc >>> 8);
+  return ~crc;
+}
+
+function chunk(kind, data) {
+  const result = new Uint8Array(12 + data.length);
+  const view = new DataView(result.buffer);
+  view.setUint32(0, data.length);
+  result.set(new TextEncoder().encode(kind), 4);
+  result.set(data, 8);
+  view.setInt32(8 + data.length, crc32(result.subarray(4, 8 + data.length)));
+  return result;
+}
+
+function header(width, height, depth, colourType) {
+  const data = new Uint8Array(13);
+  const view = new DataView(data.buffer);
+  view.setUint32(0, width);
+  view.setUint32(4, height);
+  data.set([depth, colourType], 8);
+  return chunk("IHDR", data);
+}
+
+/** Bytes of whole rows with a filter's type before each; `above` is the row before the first, or null. */
+function filtered(bytes, stride, above) {
+  const rows = bytes.length / stride;
+  const result = new Uint8Array(rows * (stride + 1));
+  for (let row = 0; row < rows; row++) {
+    const at = row * (stride + 1);
+    const current = bytes.subarray(row * stride, (row + 1) * stride);
+    result[at] = above ? UP_FILTER : NO_FILTER;
+    if (!above) result.set(current, at + 1);
+    else for (let x = 0; x < stride; x++) result[at + 1 + x] = current[x] - above[x];
+    above = current;
+  }
+  return [result, above];
+}
+
+/** A stream of the filtered rows, pulled as fast as zlib takes them. */
+function rowStream(bands, stride) {
+  let above = null;
+  return new ReadableStream({
+    async pull(controller) {
+      const { value, done } = await bands.next();
+      if (done) return controller.close();
+      let rows;
+      [rows, above] = filtered(value, stride, above);
+      controller.enqueue(rows);
+    },
+  });
+}
+
+/**
+ * A PNG file.
+ * @param {{width: number, height: number, depth: 8 | 16, colourType: number, palette?: Uint8Array}} image palette: RGB
+ * @param {AsyncIterator<Uint8Array>} bands whole rows, samples of 16 bits with the high byte first
+ * @returns {Promise<Blob>}
+ */
+export async function png({ width, height, depth, colourType, palette }, bands) {
+  const compressed = rowStream(bands, (width * depth) / 8).pipeThrough(new CompressionStream("deflate"));
+  const data = new Uint8Array(await new Response(compressed).arrayBuffer());
+  const colours = palette ? [chunk("PLTE", palette)] : [];
+  const parts = [SIGNATURE, header(width, height, depth, colourType), ...colours, chunk("IDAT", data)];
+  return new Blob([...parts, chunk("IEND", new Uint8Array())], { type: "image/png" });
+}

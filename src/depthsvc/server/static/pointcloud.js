@@ -1,0 +1,55 @@
+// Depth as points in space. The formula is that of the service's /pointcloud.
+
+const FARTHEST = 6; // the farthest depth in units of the nearest one
+const SKY = 0.02; // nearness below which there is sky or far background
+const MAX_POINTS = 1_000_000;
+
+/** Angle in degrees that the photo's longer side spans. */
+export const FIELD_OF_VIEW = 60;
+
+/** Columns and rows of a grid over a photo, one point a pixel, or fewer: at most `most`. */
+export function gridSize(width, height, most = MAX_POINTS) {
+  let stride = Math.max(1, Math.floor(Math.sqrt(Math.floor((width * height) / most))));
+  while (Math.ceil(width / stride) * Math.ceil(height / stride) > most) stride++;
+  return [Math.ceil(width / stride), Math.ceil(height / stride)];
+}
+
+/**
+ * The points of a photo: x to the right, y up, and the camera at the origin looks along -z.
+ * @param {{values: Float32Array, width: number, height: number, constant: boolean}} nearness 0..1
+ * @param {Uint8ClampedArray} pixels RGBA of the same size
+ * @returns {{points: Float32Array, colours: Uint8Array, count: number, focal: number}} x, y, z and R, G, B of each;
+ *     the unit of length is the nearest point's depth, the farthest is 6 away; focal length in pixels of the grid
+ */
+export function pointCloud({ values, width, height, constant }, pixels) {
+  const focal = Math.max(width, height) / (2 * Math.tan((FIELD_OF_VIEW * Math.PI) / 360));
+  const points = new Float32Array(3 * values.length);
+  const colours = new Uint8Array(3 * values.length);
+  let count = 0;
+  for (let at = 0; at < values.length; at++) {
+    const near = values[at];
+    if (near < SKY && !constant) continue;
+    const depth = 1 / (near + (1 - near) / FARTHEST);
+    points[3 * count] = (((at % width) + 0.5 - width / 2) * depth) / focal;
+    points[3 * count + 1] = ((height / 2 - 0.5 - Math.floor(at / width)) * depth) / focal;
+    points[3 * count + 2] = -depth;
+    for (let channel = 0; channel < 3; channel++) colours[3 * count + channel] = pixels[4 * at + channel];
+    count++;
+  }
+  return { points: points.subarray(0, 3 * count), colours: colours.subarray(0, 3 * count), count, focal };
+}
+
+/** A binary little-endian PLY file of a point cloud, 15 bytes a point. */
+export function ply({ points, colours, count }) {
+  const types = { float: ["x", "y", "z"], uchar: ["red", "green", "blue"] };
+  const properties = Object.entries(types).flatMap(([type, names]) => names.map((name) => `property ${type} ${name}\n`));
+  const comment = "comment relative depth, the nearest point at 1; no metres\n";
+  const header = `ply\nformat binary_little_endian 1.0\n${comment}element vertex ${count}\n`;
+  const body = new DataView(new ArrayBuffer(15 * count));
+  for (let index = 0; index < 3 * count; index++) {
+    const at = 15 * Math.floor(index / 3);
+    body.setFloat32(at + 4 * (index % 3), points[index], true);
+    body.setUint8(at + 12 + (index % 3), colours[index]);
+  }
+  return new Blob([header, ...properties, "end_header\n", body], { type: "model/ply" });
+}

@@ -1,0 +1,86 @@
+// Enlarging the network's depth grid, with the cubic interpolation that the service uses.
+
+const SHARPNESS = -0.75; // the constant of OpenCV's and PyTorch's bicubic interpolation
+
+/** The four weights of a cubic interpolation between samples 1 and 2, at a part 0..1 of the way. */
+function cubicWeights(part) {
+  const outer = (x) => ((SHARPNESS * x - 5 * SHARPNESS) * x + 8 * SHARPNESS) * x - 4 * SHARPNESS;
+  const inner = (x) => ((SHARPNESS + 2) * x - (SHARPNESS + 3)) * x * x + 1;
+  const weights = [outer(part + 1), inner(part), inner(1 - part)];
+  return [...weights, 1 - weights[0] - weights[1] - weights[2]];
+}
+
+/** For each of `to` places, the four of `from` samples it is made of, clamped to the ends, and their weights. */
+function taps(from, to) {
+  const indices = new Int32Array(4 * to);
+  const weights = new Float32Array(4 * to);
+  for (let place = 0; place < to; place++) {
+    const position = ((place + 0.5) * from) / to - 0.5;
+    const first = Math.floor(position);
+    weights.set(cubicWeights(position - first), 4 * place);
+    for (let tap = 0; tap < 4; tap++) {
+      indices[4 * place + tap] = Math.min(Math.max(first + tap - 1, 0), from - 1);
+    }
+  }
+  return { indices, weights };
+}
+
+/** Rows of (height, width) enlarged to `columns`: Float32Array (height, columns). */
+function stretched(values, width, height, columns) {
+  const { indices, weights } = taps(width, columns);
+  const result = new Float32Array(height * columns);
+  for (let y = 0, at = 0; y < height; y++) {
+    const row = y * width;
+    for (let tap = 0; tap < 4 * columns; tap += 4, at++) {
+      result[at] =
+        values[row + indices[tap]] * weights[tap] +
+        values[row + indices[tap + 1]] * weights[tap + 1] +
+        values[row + indices[tap + 2]] * weights[tap + 2] +
+        values[row + indices[tap + 3]] * weights[tap + 3];
+    }
+  }
+  return result;
+}
+
+/**
+ * A map that can be read at another size, some rows at a time.
+ *
+ * Half-pixel centres, bicubic, clamped at 0 because no inverse depth is below it: `depthsvc.imaging.resize.upsample`.
+ * @param {{values: Float32Array, width: number, height: number}} map row by row
+ * @param {number} width columns of the result
+ * @param {number} height rows of the result
+ * @returns {(first: number, last: number) => Float32Array} gives rows first..last-1 as (last - first, width)
+ */
+export function enlarged(map, width, height) {
+  if (map.width === width && map.height === height) {
+    return (first, last) => map.values.subarray(first * width, last * width);
+  }
+  const wide = stretched(map.values, map.width, map.height, width);
+  const { indices, weights } = taps(map.height, height);
+  return (first, last) => {
+    const result = new Float32Array((last - first) * width);
+    for (let y = first, at = 0; y < last; y++) {
+      const [a, b, c, d] = indices.subarray(4 * y, 4 * y + 4).map((row) => row * width);
+      const [wa, wb, wc, wd] = weights.subarray(4 * y, 4 * y + 4);
+      for (let x = 0; x < width; x++, at++) {
+        const value = wide[a + x] * wa + wide[b + x] * wb + wide[c + x] * wc + wide[d + x] * wd;
+        result[at] = value > 0 ? value : 0;
+      }
+    }
+    return result;
+  };
+}
+
+/**
+ * A whole map at another size.
+ * @returns {{values: Float32Array, width: number, height: number}}
+ */
+export function upsample(map, width, height) {
+  return { values: enlarged(map, width, height)(0, height), width, height };
+}
+
+/** The size of a picture reduced so that its longer side is at most `longest`, in pixels: [width, height]. */
+export function fitting(width, height, longest) {
+  const scale = Math.min(1, longest / Math.max(width, height));
+  return [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
+}

@@ -1,0 +1,150 @@
+"""What the page lets a person download are the service's own figures, and its modules agree with Python."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from depthsvc.imaging.colormaps import Colormap, color_table
+from depthsvc.imaging.resize import upsample
+from tests.browser.conftest import Visit
+from tests.conftest import RunningService, opened
+
+VERTEX = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")])
+
+
+def downloaded(visit: Visit, kind: str) -> tuple[str, bytes]:
+    """Name and bytes of a file that a button of the page makes."""
+    with visit.page.expect_download() as download:
+        visit.page.click(f"[data-save={kind}]")
+    return download.value.suggested_filename, Path(download.value.path()).read_bytes()
+
+
+def asked(site: RunningService, scene: Path, route: str) -> bytes:
+    """What the service itself answers."""
+    with site.client() as client:
+        return client.post(route, files={"image": scene.read_bytes()}).raise_for_status().content
+
+
+def test_heatmap_png(visit: Visit, site: RunningService, scene: Path) -> None:
+    visit.upload(scene)
+    visit.page.select_option("#colormap", "viridis")
+    name, data = downloaded(visit, "heatmap")
+    assert name == "scene-depth.png"
+    own = np.asarray(opened(data).convert("RGB")).astype(int)
+    served = np.asarray(opened(asked(site, scene, "/upload?colormap=viridis"))).astype(int)
+    assert own.shape == served.shape == (360, 480, 3)
+    assert np.abs(own - served).max() <= 4, "one level apart at most"
+
+
+def test_heatmap_png_is_as_shown(visit: Visit, scene: Path) -> None:
+    visit.upload(scene)
+    visit.page.select_option("#colormap", "gray")
+    _, plain = downloaded(visit, "heatmap")
+    visit.page.check("#invert")
+    _, inverted = downloaded(visit, "heatmap")
+    levels = [np.asarray(opened(data).convert("L")).astype(int) for data in (plain, inverted)]
+    assert (levels[0] + levels[1] == 255).all()
+
+
+def test_16_bit_png(visit: Visit, site: RunningService, scene: Path) -> None:
+    name, data = downloaded(visit.upload(scene), "png16")
+    assert name == "scene-depth16.png"
+    own = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    served = cv2.imdecode(np.frombuffer(asked(site, scene, "/depth?format=png16"), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert own is not None
+    assert served is not None
+    assert (own.dtype, own.shape) == (np.uint16, (360, 480))
+    assert np.abs(own.astype(int) - served.astype(int)).max() <= 0.002 * 65535
+    assert (np.asarray(opened(data)) == own).all()
+
+
+def test_npy(visit: Visit, site: RunningService, scene: Path) -> None:
+    name, data = downloaded(visit.upload(scene), "npy")
+    own, served = np.load(io.BytesIO(data)), np.load(io.BytesIO(asked(site, scene, "/depth?format=npy")))
+    assert (name, own.dtype, own.shape) == ("scene-depth.npy", np.float16, (360, 480))
+    np.testing.assert_allclose(own.astype(float), served.astype(float), atol=0.002 * float(np.ptp(served)))
+
+
+def test_ply(visit: Visit, site: RunningService, scene: Path) -> None:
+    name, data = downloaded(visit.upload(scene), "ply")
+    assert name == "scene-points.ply"
+    served, own = (pixels_and_points(ply) for ply in (asked(site, scene, "/pointcloud"), data))
+    assert len(own) == pytest.approx(len(served), rel=0.002)  # those at the border of the sky may differ
+    both = own.keys() & served.keys()
+    assert len(both) > 0.998 * len(own)
+    depth = np.array([(own[pixel]["z"], served[pixel]["z"]) for pixel in both])
+    np.testing.assert_allclose(depth[:, 0], depth[:, 1], rtol=0.02)
+    image = np.asarray(Image.open(scene).convert("RGB"))
+    for column, row in both:
+        assert own[column, row].tolist()[3:] == tuple(image[row, column])
+
+
+def pixels_and_points(ply: bytes) -> dict[tuple[int, int], np.void]:
+    """The points of a 480 x 360 photo by the pixels in which a camera of 60 degrees sees them."""
+    trimesh.load(io.BytesIO(ply), file_type="ply")
+    header, _, body = ply.partition(b"end_header\n")
+    vertices = np.frombuffer(body, VERTEX)
+    assert f"element vertex {len(vertices)}\n".encode() in header
+    focal = 480 / (2 * np.tan(np.radians(30)))
+    columns = np.round(vertices["x"] / -vertices["z"] * focal + 240 - 0.5).astype(int)
+    rows = np.round(-vertices["y"] / -vertices["z"] * focal + 180 - 0.5).astype(int)
+    points = dict(zip(zip(columns.tolist(), rows.tolist(), strict=True), vertices, strict=True))
+    assert len(points) == len(vertices)
+    return points
+
+
+def test_refocused_jpeg(visit: Visit, scene: Path) -> None:
+    visit.upload(scene).view("refocus")
+    name, data = downloaded(visit, "refocused")
+    assert (name, opened(data).size[::-1]) == ("scene-refocused.jpg", visit.size("refocus"))
+
+
+@pytest.mark.parametrize(("height", "width"), [(480, 640), (97, 331), (40, 30), (192, 256)])
+def test_enlarging_equals_the_services(visit: Visit, height: int, width: int) -> None:
+    values = (np.random.default_rng(1).random((192, 256), np.float32) * 1000).astype(np.float16).astype(np.float32)
+    script = """async ([values, width, height]) => {
+        const { upsample } = await import("/static/resize.js");
+        const map = { values: Float32Array.from(values), width: 256, height: 192 };
+        return Array.from(upsample(map, width, height).values);
+    }"""
+    own = np.reshape(visit.page.evaluate(script, [values.ravel().tolist(), width, height]), (height, width))
+    np.testing.assert_allclose(own, upsample(values, width, height), atol=1e-3 * 1000)
+
+
+def test_half_floats_are_numpys(visit: Visit) -> None:
+    script = """async (numbers) => {
+        const { fromFloat16, toFloat16 } = await import("/static/float16.js");
+        const bits = Uint16Array.from({ length: 0x7c00 }, (_, half) => half);
+        const halves = new Uint16Array(toFloat16(Float32Array.from(numbers)).buffer);
+        return [Array.from(fromFloat16(bits.buffer)), Array.from(halves)];
+    }"""
+    halves = np.arange(0x7C00, dtype=np.uint16).view(np.float16)
+    drawn = np.random.default_rng(2).random(3000, np.float32)
+    between = (halves[1:].astype(np.float32) + halves[:-1].astype(np.float32)) / 2
+    numbers = np.concatenate([halves.astype(np.float32), between, drawn * 1e-6, drawn, drawn * 65504]).astype(
+        np.float32
+    )
+    decoded, encoded = visit.page.evaluate(script, numbers.tolist())
+    assert (np.asarray(decoded, np.float16) == halves).all()
+    assert (np.asarray(encoded, np.uint16) == numbers.astype(np.float16).view(np.uint16)).all()
+
+
+def test_the_colour_tables_are_the_services(visit: Visit) -> None:
+    script = """async () => {
+        const { loadColormaps } = await import("/static/heatmap.js");
+        const tables = Object.entries(await loadColormaps());
+        return Object.fromEntries(tables.map(([name, table]) => [name, Array.from(table)]));
+    }"""
+    tables = visit.page.evaluate(script)
+    assert list(tables) == list(Colormap)
+    for name, table in tables.items():
+        assert np.reshape(table, (256, 3)).tolist() == color_table(Colormap(name)).tolist()
+    offered = visit.page.locator("#colormap option").evaluate_all("options => options.map((option) => option.value)")
+    assert set(offered) == set(Colormap)

@@ -1,0 +1,465 @@
+"""The page as a person uses it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Route
+
+from depthsvc.imaging.colormaps import Colormap, color_table
+from tests.browser.conftest import SAMPLES, StartVisit, Visit
+from tests.conftest import RunningService, StartService, encoded, opened
+from tests.parity import photo
+
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+NO_WEBGL = """
+    const known = HTMLCanvasElement.prototype.getContext;
+    HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+        return kind.startsWith("webgl") ? null : known.call(this, kind, ...rest);
+    };
+"""
+HAND_OVER = """([type, base64, name]) => {
+    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    const dataTransfer = new DataTransfer();
+    if (name) dataTransfer.items.add(new File([bytes], name, { type: "image/png" }));
+    const event = type === "paste"
+        ? new ClipboardEvent(type, { clipboardData: dataTransfer, bubbles: true })
+        : new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true });
+    document.querySelector("main").dispatchEvent(event);
+}"""
+
+
+def heatmap(visit: Visit) -> np.ndarray:
+    """RGB (h, w, 3) of the heatmap on the screen."""
+    return np.frombuffer(visit.pixels("heatmap"), np.uint8).reshape(*visit.size("heatmap"), 4)[..., :3].astype(int)
+
+
+def slide(visit: Visit, slider: str, value: int) -> None:
+    script = """([id, value]) => {
+        const element = document.getElementById(id);
+        element.value = value;
+        element.dispatchEvent(new Event("input"));
+    }"""
+    visit.page.evaluate(script, [slider, value])
+
+
+def nearness(visit: Visit) -> int:
+    """The percentage that the page reads out."""
+    found = re.search(r"(\d+) ?%", visit.page.inner_text("#readout"))
+    assert found
+    return int(found[1])
+
+
+def test_a_chosen_photo_is_shown_beside_its_depth(visit: Visit, scene: Path) -> None:
+    visit.upload(scene)
+    left, right = visit.page.locator("#photo").bounding_box(), visit.page.locator("#heatmap").bounding_box()
+    assert left
+    assert right
+    assert left["x"] + left["width"] <= right["x"]
+    assert left["width"] / left["height"] == pytest.approx(480 / 360, rel=0.01)
+    shown = heatmap(visit).sum(axis=2)
+    assert shown[-40:].mean() > 2 * shown[:40].mean(), "the table top in front is brighter than the wall behind it"
+    assert "480 × 360" in visit.page.inner_text("#facts")
+    assert visit.page.inner_text("#model") == "Model: embedded"
+
+
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_a_photo_can_be_dropped_or_pasted(visit: Visit, scene: Path, way: str) -> None:
+    visit.page.evaluate(HAND_OVER, [way, base64.b64encode(scene.read_bytes()).decode(), "given.png"])
+    visit.shown("given.png")
+
+
+def test_what_is_dropped_but_no_file_is_explained(visit: Visit) -> None:
+    visit.page.evaluate(HAND_OVER, ["drop", "", ""])
+    assert "no file" in visit.page.inner_text("#failure")
+
+
+def test_the_sample_scenes_are_there(visit: Visit) -> None:
+    assert visit.page.locator("[data-sample]").count() == len(list(SAMPLES.glob("*.jpg"))) == 4
+    visit.page.click("[data-sample=street]")
+    visit.shown("street.jpg")
+    for path in SAMPLES.glob("*.jpg"):
+        assert path.stat().st_size < 110_000
+
+
+def test_a_photo_can_be_taken(start_visit: StartVisit) -> None:
+    visit = start_visit(permissions=["camera"])
+    visit.page.click("#camera")
+    visit.page.wait_for_function("() => document.getElementById('viewfinder').videoWidth > 0")
+    visit.page.click("#shoot")
+    visit.shown("camera.jpg")
+    assert visit.page.evaluate("document.getElementById('viewfinder').srcObject") is None
+
+
+def test_a_forbidden_camera_is_explained(start_visit: StartVisit) -> None:
+    refuse = "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no', 'NotAllowedError'); }"
+    visit = start_visit(script=refuse)
+    visit.page.click("#camera")
+    visit.page.wait_for_selector("#failure:visible")
+    assert "does not allow the camera" in visit.page.inner_text("#failure")
+
+
+def test_everything_after_the_upload_happens_in_the_browser(visit: Visit, scene: Path) -> None:
+    visit.upload(scene)
+    visit.requests.clear()
+    bright = {}
+    for colormap in ("inferno", "magma", "viridis", "jet", "hot", "gray"):
+        visit.page.select_option("#colormap", colormap)
+        table = {tuple(colour) for colour in color_table(Colormap(colormap)).tolist()}
+        shown = heatmap(visit)
+        colours, counts = np.unique(shown.reshape(-1, 3), axis=0, return_counts=True)
+        assert {tuple(colour) for colour in colours.tolist()} <= table, "the colours are the service's"
+        bright[colormap] = tuple(colours[counts.argmax()])
+    assert len(set(bright.values())) == len(bright)
+    slide(visit, "far", 20)
+    visit.view("space").view("refocus").view("compare").view("heatmap")
+    assert [request.url for request in visit.requests if not request.url.startswith("blob:")] == []
+
+
+def test_invert_and_limits_change_the_colours(visit: Visit, scene: Path) -> None:
+    visit.upload(scene)
+    visit.page.select_option("#colormap", "gray")
+    plain = heatmap(visit)
+    visit.page.check("#invert")
+    assert np.abs(255 - plain - heatmap(visit)).max() <= 1
+    visit.page.uncheck("#invert")
+    slide(visit, "far", 30)
+    slide(visit, "near", 70)
+    expected = np.clip((plain - 0.3 * 255) / 0.4, 0, 255)
+    assert np.abs(heatmap(visit) - expected).max() <= 2
+    slide(visit, "near", 10)
+    assert visit.page.input_value("#far") == "9", "the limits push each other along"
+    visit.page.click("#whole")
+    assert (heatmap(visit) == plain).all()
+
+
+def test_pointing_reads_out_how_near_a_place_is(visit: Visit, scene: Path) -> None:
+    visit.upload(scene)
+    visit.page.select_option("#colormap", "gray")
+    shown = heatmap(visit)[..., 0]
+    height, width = shown.shape
+    for x, y in ((0.1, 0.95), (0.8, 0.1), (0.5, 0.5)):
+        box = visit.page.locator("#heatmap").bounding_box()
+        assert box
+        visit.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        assert nearness(visit) == pytest.approx(shown[int(y * height), int(x * width)] / 2.55, abs=3)
+    assert visit.page.locator("#photo-frame .cursor").is_visible(), "the same place is marked on the photo"
+    visit.page.mouse.move(1, 1)
+    assert visit.page.locator(".cursor:visible").count() == 0
+
+
+def test_the_keyboard_reads_out_how_near_a_place_is(visit: Visit, scene: Path) -> None:
+    visit.upload(scene)
+    visit.page.focus("#tab-heatmap")
+    visit.page.keyboard.press("Tab")
+    middle = nearness(visit)
+    for _ in range(4):
+        visit.page.keyboard.press("Shift+ArrowDown")
+    assert nearness(visit) > middle + 20
+
+
+def test_the_comparison_shows_photo_and_depth_on_one_place(visit: Visit, scene: Path) -> None:
+    visit.upload(scene).view("compare")
+    x, y = 0.4, 0.93  # the light cloth in front
+    original = np.asarray(Image.open(scene).convert("RGB")).astype(int)[int(y * 360), int(x * 480)]
+
+    def shown() -> np.ndarray:
+        box = visit.page.locator("#photo-frame").bounding_box()
+        assert box
+        clip = {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"], "width": 4, "height": 4}
+        return np.asarray(opened(visit.page.screenshot(clip=clip)).convert("RGB")).astype(int).mean((0, 1))
+
+    assert np.abs(shown() - original).max() < 30
+    slide(visit, "cut", 0)
+    assert np.abs(shown() - original).max() > 60
+    visit.page.focus("#cut")
+    visit.page.keyboard.press("End")
+    assert np.abs(shown() - original).max() < 30
+
+
+def test_the_three_dimensional_view_turns_and_zooms(visit: Visit, scene: Path) -> None:
+    visit.upload(scene).view("space")
+    seen = [visit.pixels("space")]
+    assert np.frombuffer(seen[0], np.uint8).reshape(-1, 4)[:, 3].mean() > 100, "most of the canvas is covered"
+    box = visit.page.locator("#space").bounding_box()
+    assert box
+    visit.page.mouse.move(box["x"] + 100, box["y"] + 100)
+    visit.page.mouse.down()
+    visit.page.mouse.move(box["x"] + 160, box["y"] + 120)
+    visit.page.mouse.up()
+    seen.append(visit.pixels("space"))
+    visit.page.mouse.wheel(0, -300)
+    seen.append(visit.pixels("space"))
+    for key in ("ArrowLeft", "ArrowUp", "+"):
+        visit.page.focus("#space-frame")
+        visit.page.keyboard.press(key)
+        seen.append(visit.pixels("space"))
+    for before, after in pairwise(seen):
+        changed = np.frombuffer(before, np.uint8) != np.frombuffer(after, np.uint8)
+        assert changed.mean() > 0.02
+    visit.page.click("#reset")
+    assert visit.pixels("space") == seen[0]
+
+
+def sharpness(pixels: bytes, shape: tuple[int, int], column: slice, row: slice) -> float:
+    """Mean difference of neighbours in a part of a picture, RGBA."""
+    grey = np.frombuffer(pixels, np.uint8).reshape(*shape, 4)[row, column, :3].astype(float).mean(axis=2)
+    return float(np.abs(np.diff(grey, axis=1)).mean())
+
+
+def test_refocusing_keeps_sharp_what_is_clicked(visit: Visit, scene: Path) -> None:
+    visit.upload(scene).view("refocus")
+    slide(visit, "strength", 0)
+    plain = visit.pixels("refocus")
+    slide(visit, "strength", 100)
+    height, width = visit.size("refocus")
+    near = (slice(int(0.2 * width), int(0.4 * width)), slice(int(0.65 * height), int(0.88 * height)))  # the blue cup
+    far = (slice(0, int(0.5 * width)), slice(0, int(0.35 * height)))  # the window and the plant
+    box = visit.page.locator("#refocus").bounding_box()
+    assert box
+    kept = {}
+    for name, (x, y) in {"near": (0.3, 0.76), "far": (0.25, 0.1)}.items():
+        visit.page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        pixels = visit.pixels("refocus")
+        shape = (height, width)
+        kept[name] = [sharpness(pixels, shape, *part) / sharpness(plain, shape, *part) for part in (near, far)]
+    assert kept["near"][0] > 0.85
+    assert kept["near"][1] < 0.6
+    assert kept["far"][0] < 0.75
+    assert kept["far"][1] > 0.85
+    visit.page.focus("#refocus-frame")
+    before = visit.pixels("refocus")
+    for _ in range(6):
+        visit.page.keyboard.press("Shift+ArrowDown")
+    assert visit.pixels("refocus") != before
+
+
+def test_no_halo_grows_around_a_sharp_foreground(start_visit: StartVisit) -> None:
+    """A black square in front of a white wall, in focus: the wall stays white up to the square's edge."""
+    visit = start_visit()
+    white = visit.page.evaluate(
+        """async () => {
+            const { Bokeh } = await import("/static/bokeh.js");
+            const [width, height] = [240, 180];
+            const photo = document.createElement("canvas");
+            [photo.width, photo.height] = [width, height];
+            const context = photo.getContext("2d");
+            context.fillStyle = "#fff"; context.fillRect(0, 0, width, height);
+            context.fillStyle = "#000"; context.fillRect(80, 60, 80, 60);
+            const values = new Float32Array(width * height).map((_, at) => {
+                const x = at % width, y = Math.floor(at / width);
+                const inside = Math.min(x - 80, 159 - x, y - 60, 119 - y);
+                return Math.min(Math.max(0.5 + inside / 6, 0), 1);  // soft, as from a small grid
+            });
+            const canvas = document.createElement("canvas");
+            [canvas.width, canvas.height] = [width, height];
+            const bokeh = new Bokeh(canvas);
+            bokeh.load(photo, { values, width, height }, 4);
+            bokeh.draw(bokeh.nearnessAt(0.5, 0.5), 1);
+            await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+            const copy = document.createElement("canvas");
+            [copy.width, copy.height] = [width, height];
+            copy.getContext("2d").drawImage(canvas, 0, 0);
+            return Array.from(copy.getContext("2d").getImageData(0, 90, width, 1).data).filter((_, at) => at % 4 === 0);
+        }"""
+    )
+    assert min(white[:78]) > 235
+    assert max(white[82:158]) < 20
+
+
+def test_a_browser_without_webgl_says_so(start_visit: StartVisit, scene: Path) -> None:
+    visit = start_visit(script=NO_WEBGL).upload(scene)
+    for view in ("space", "refocus"):
+        visit.view(view)
+        assert "no WebGL" in visit.page.inner_text(f"#{view}-frame")
+
+
+def test_a_broken_file_is_explained_and_the_next_one_works(visit: Visit, scene: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff no photo")
+    visit.page.set_input_files("#file", broken)
+    visit.page.wait_for_selector("#failure:visible")
+    assert visit.page.inner_text("#failed-name") == "broken.jpg"
+    assert visit.page.inner_text("#failed-words").startswith("This file is damaged")
+    visit.upload(scene)
+    assert visit.page.locator("#failure").is_hidden()
+
+
+def test_an_unknown_error_is_told_in_the_services_words(visit: Visit, scene: Path) -> None:
+    problem = json.dumps({"code": "new_code", "detail": "Something <b>new</b> happened."})
+    visit.page.route("**/depth*", lambda route: route.fulfill(status=422, body=problem))
+    visit.page.set_input_files("#file", scene)
+    visit.page.wait_for_selector("#failure:visible")
+    assert "Something <b>new</b> happened." in visit.page.inner_text("#failure")
+
+
+def test_a_busy_service_is_asked_again(visit: Visit, scene: Path) -> None:
+    answers = iter([503, 503])
+
+    def answer(route: Route) -> None:
+        if next(answers, None):
+            route.fulfill(status=503, headers={"Retry-After": "1"}, body='{"code": "queue_full", "detail": ""}')
+        else:
+            route.continue_()
+
+    visit.page.route("**/depth*", answer)
+    visit.page.set_input_files("#file", scene)
+    visit.page.wait_for_function("() => document.getElementById('progress-words').textContent.includes('busy')")
+    visit.shown("scene.png")
+
+
+def test_a_new_photo_replaces_one_that_is_under_way(visit: Visit, scene: Path, tmp_path: Path) -> None:
+    held: list[Route] = []
+    visit.page.route("**/depth*", lambda route: route.continue_() if held else held.append(route))
+    first = tmp_path / "first.png"
+    first.write_bytes(scene.read_bytes())
+    visit.page.set_input_files("#file", first)
+    visit.page.wait_for_selector("#waiting:visible")
+    with visit.page.expect_event("requestfailed"):
+        visit.page.set_input_files("#file", scene)
+    visit.shown("scene.png")
+
+
+def test_a_photo_under_way_can_be_cancelled(visit: Visit, scene: Path) -> None:
+    visit.page.route("**/depth*", lambda route: None)
+    visit.page.set_input_files("#file", scene)
+    with visit.page.expect_event("requestfailed"):
+        visit.page.click("#cancel")
+    assert visit.page.locator("#waiting").is_hidden()
+    assert visit.page.locator("#failure").is_hidden()
+
+
+def test_a_photo_is_upright_as_its_camera_held_it(visit: Visit, site: RunningService, tmp_path: Path) -> None:
+    lying = Image.fromarray(photo(120, 200))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(encoded(lying, "JPEG", exif=exif))
+    visit.upload(path)
+    assert "120 × 200" in visit.page.inner_text("#facts")
+    with site.client() as client:
+        assert client.post("/depth", files={"image": path.read_bytes()}).headers["X-Depth-Shape"] == "200,120"
+
+
+def test_the_page_speaks_the_browsers_language_and_can_be_switched(start_visit: StartVisit, scene: Path) -> None:
+    visit = start_visit(locale="zh-CN")
+    page = visit.page
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    assert page.inner_text("label[for=file]") == "📂 上传照片测距"
+    assert page.inner_text("#model") == "模型：embedded"
+    visit.upload(scene)
+    page.hover("#heatmap")
+    assert page.inner_text("#readout").startswith("近度")
+    page.click("#language")
+    assert page.evaluate("document.documentElement.lang") == "en"
+    assert page.inner_text("label[for=file]") == "📂 Upload a photo"
+    assert "pixels" in page.inner_text("#facts")
+    visit.open()
+    assert page.evaluate("document.documentElement.lang") == "en", "the choice is remembered"
+
+
+def test_both_languages_have_all_words(visit: Visit) -> None:
+    source = (SAMPLES.parent / "i18n.js").read_text()
+    english, chinese = (set(re.findall(r"^  (\w+):", part, re.MULTILINE)) for part in source.split("const CHINESE")[:2])
+    assert english == chinese
+    html = (SAMPLES.parent / "index.html").read_text()
+    assert set(re.findall(r'data-(?:words|label|alt)="(\w+)"', html)) <= english
+
+
+def test_a_phone_needs_no_scrolling_to_the_side(start_visit: StartVisit, scene: Path) -> None:
+    visit = start_visit(**PHONE)
+
+    def fits() -> bool:
+        return visit.page.evaluate("() => document.documentElement.scrollWidth") <= PHONE["viewport"]["width"]
+
+    assert fits()
+    visit.upload(scene)
+    for view in ("heatmap", "compare", "space", "refocus"):
+        visit.view(view)
+        assert fits(), view
+    upper, lower = visit.page.locator("#photo").bounding_box(), visit.page.locator("#refocus").bounding_box()
+    assert upper
+    assert lower
+    assert upper["y"] + upper["height"] <= lower["y"], "photo and depth are one above the other"
+
+
+def test_a_service_with_keys_asks_for_one(start_visit: StartVisit, start_service: StartService, scene: Path) -> None:
+    locked = start_service(
+        "--model", "embedded", "--workers", "1", "--worker-threads", "1", "--api-keys", "open-sesame"
+    )
+    visit = start_visit(origin=locked.url)
+    page = visit.page
+    page.set_input_files("#file", scene)
+    page.wait_for_selector("#access:visible")
+    assert "needs an API key" in page.inner_text("#failure")
+    page.fill("#key", "wrong")
+    page.click("#access button")
+    page.wait_for_function("() => document.getElementById('failure').textContent.includes('not accepted')")
+    page.fill("#key", "open-sesame")
+    page.keyboard.press("Enter")
+    visit.shown("scene.png")
+    assert page.locator("#access").is_hidden()
+    visit.open().upload(scene)
+
+
+def test_a_large_photo_costs_no_more_than_the_screen(visit: Visit, tmp_path: Path) -> None:
+    """Colours and limits of a photo of 12 megapixels; pytest -s prints how long they take."""
+    large = tmp_path / "large.jpg"
+    with Image.open(SAMPLES / "street.jpg") as image:
+        large.write_bytes(encoded(image.resize((4000, 3000)), "JPEG"))
+    visit.upload(large)
+    assert max(visit.size("heatmap")) <= 1600
+    took = visit.page.evaluate(
+        """() => {
+            const painted = [];
+            const known = CanvasRenderingContext2D.prototype.putImageData;
+            CanvasRenderingContext2D.prototype.putImageData = function (image, ...rest) {
+                painted.push(image.width * image.height);
+                known.call(this, image, ...rest);
+            };
+            const change = (id, value) => {
+                const element = document.getElementById(id);
+                element.value = value;
+                const began = performance.now();
+                element.dispatchEvent(new Event("input"));
+                return performance.now() - began;
+            };
+            const names = ["magma", "jet", "hot", "viridis", "gray", "inferno"];
+            const colormaps = names.map((name) => change("colormap", name));
+            const limits = [10, 20, 30, 40, 50].map((limit) => change("far", limit));
+            CanvasRenderingContext2D.prototype.putImageData = known;
+            return { colormaps, limits, most: Math.max(...painted) };
+        }"""
+    )
+    print({name: np.round(values, 1) for name, values in took.items()})
+    height, width = visit.size("heatmap")
+    assert took["most"] == height * width
+
+
+@pytest.mark.parametrize(("locale", "scheme"), [("en-GB", "light"), ("zh-CN", "dark")])
+def test_nobody_is_shut_out(
+    start_visit: StartVisit, scene: Path, axe: str, locale: str, scheme: str, tmp_path: Path
+) -> None:
+    visit = start_visit(locale=locale, color_scheme=scheme, bypass_csp=True)
+    visit.page.add_script_tag(content=axe)
+
+    def violations() -> list[str]:
+        found = visit.page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+        return [f"{v['id']}: {node['target']} {node['failureSummary']}" for v in found for node in v["nodes"]]
+
+    assert violations() == []
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    visit.page.set_input_files("#file", tmp_path / "broken.png")
+    visit.page.wait_for_selector("#failure:visible")
+    assert violations() == []
+    visit.upload(scene)
+    for view in ("heatmap", "compare", "space", "refocus"):
+        visit.view(view)
+        assert violations() == [], view

@@ -1,0 +1,51 @@
+"""The files of the page, as a browser gets them."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+import httpx
+import numpy as np
+import pytest
+
+from depthsvc.imaging.colormaps import Colormap, color_table
+from depthsvc.server.page import STATIC
+
+FILES = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.*"))
+
+
+@pytest.mark.parametrize("path", ["/", "/static/colormaps.json", *(f"/static/{name}" for name in FILES)])
+def test_no_new_file_meets_an_old_one(client: httpx.Client, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-cache"
+    if path.endswith(".js"):
+        assert answer.headers["Content-Type"].startswith("text/javascript")
+
+
+def test_a_file_that_has_not_changed_is_not_sent_again(client: httpx.Client) -> None:
+    tag = client.get("/static/page.js").headers["ETag"]
+    assert client.get("/static/page.js", headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_the_page_gets_the_services_colours(client: httpx.Client) -> None:
+    tables = client.get("/static/colormaps.json").json()
+    assert list(tables) == list(Colormap)
+    for name, text in tables.items():
+        table = np.frombuffer(base64.b64decode(text), np.uint8).reshape(256, 3)
+        assert (table == color_table(Colormap(name))).all()
+
+
+def test_the_policy_forbids_foreign_and_inline_code(client: httpx.Client) -> None:
+    policy = client.get("/").headers["Content-Security-Policy"]
+    assert "script-src 'self';" in policy
+    assert "style-src 'self';" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r" style=|<style| on\w+=|<script>", (STATIC / "index.html").read_text())
+
+
+def test_every_module_is_used() -> None:
+    sources = {path.name: path.read_text() for path in STATIC.glob("*.js")}
+    imported = {name for source in sources.values() for name in re.findall(r'from "\./([\w.]+)"', source)}
+    assert imported | {"page.js"} == set(sources)
