@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MODEL_SETTINGS = ("model", "weights", "weights_sha256", "weights_dir", "cache_dir", "download")
+MODEL_SETTINGS = ("model", "weights", "weights_sha256", "weights_dir", "cache_dir", "download", "engine", "precision")
 """Settings that say which model is used, for the commands that run one."""
 
 

@@ -29,6 +29,8 @@ class Models(BaseModel):
 
     in_use: str = Field(description="Name of the model that answers, which may be one of your own.")
     degraded: bool = Field(description="Whether it stands in for MiDaS_small, which could not be had.")
+    engine: str = Field(description="What computes it.")
+    precision: str = Field(description="Number format in which it is computed.")
     models: list[ModelEntry]
 
 
@@ -47,4 +49,10 @@ async def models(service: CurrentService) -> Models:
         )
         for model in MODELS.values()
     ]
-    return Models(in_use=service.model.name, degraded=service.model.degraded, models=entries)
+    return Models(
+        in_use=service.model.name,
+        degraded=service.model.degraded,
+        engine=service.model.engine,
+        precision=service.model.precision,
+        models=entries,
+    )

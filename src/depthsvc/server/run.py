@@ -16,6 +16,7 @@ import uvicorn
 
 from depthsvc.errors import ConfigurationError, ModelError
 from depthsvc.memory import bound_heap
+from depthsvc.model.engines import KINDS, TORCHSCRIPT
 from depthsvc.model.loading import PreparedModel, ResolvedModel, prepare, resolve
 from depthsvc.pool import WorkerConfig, WorkerPool
 from depthsvc.processes import kill_children, run_in_child, start_fork_server
@@ -45,10 +46,12 @@ def serve(settings: Settings) -> None:
 
 def _serve(settings: Settings) -> None:
     listening = _listen(settings.host, settings.port)
-    start_fork_server()
+    start_fork_server("depthsvc.worker", *_engine_modules(settings))
     resolved = resolve(settings.model, settings.weights_locations)
     logger.info("loading %s; its first start on a machine takes longer", resolved.name)
     model = prepare_apart(resolved, settings)
+    if model.measured:
+        logger.info("engine auto is %s", _engine_text(model))
     worker = WorkerConfig(model, settings.threads_per_worker, settings.max_pixels, settings.max_input_size)
     with WorkerPool(
         worker,
@@ -143,10 +146,22 @@ def _accepted(listening: socket.socket) -> Iterator[socket.socket]:
             yield listening.accept()[0]
 
 
+def _engine_modules(settings: Settings) -> list[str]:
+    """What the fork server imports for the engine. PyTorch is left out where another engine is chosen."""
+    kind = KINDS.get(settings.engine, TORCHSCRIPT)
+    return [kind.module] if kind.can_run() else []
+
+
+def _engine_text(model: PreparedModel) -> str:
+    """Engine and precision, and the measurement by which the engine was chosen."""
+    times = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in model.measured.items())
+    return f"{model.engine}, {model.precision}" + (f"  (the fastest: {times})" if times else "")
+
+
 def prepare_apart(model: ResolvedModel, settings: Settings) -> PreparedModel:
     """`prepare` in a process of its own, so that the server never has to hold torch in its memory."""
     try:
-        return run_in_child(prepare, model, settings.cache_dir)
+        return run_in_child(prepare, model, settings.cache_dir, settings.engine_choice)
     except ChildProcessError as error:
         raise ModelError(f"The process that prepares {model.name} was killed. Is there too little memory?") from error
 
@@ -176,7 +191,7 @@ def _announce(service: Service, listening: socket.socket) -> None:
     print(
         f"depthsvc is ready at {address}\n"
         f"  model    {model.name}{fallback}\n"
-        f"  engine   {model.engine}, {settings.precision}\n"
+        f"  engine   {_engine_text(model)}\n"
         f"  workers  {settings.workers}, {settings.threads_per_worker} thread(s) each\n"
         f"  access   {access}",
         flush=True,
