@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MODEL_SETTINGS = ("model", "weights", "weights_sha256", "weights_dir", "cache_dir", "download", "engine", "precision")
-"""Settings that say which model is used, for the commands that run one."""
+WEIGHTS_SETTINGS = ("model", "weights", "weights_sha256", "weights_dir", "cache_dir", "download")
+"""Settings that say which model is used."""
+
+MODEL_SETTINGS = (*WEIGHTS_SETTINGS, "engine", "precision")
+"""Settings that say which model is used and what computes it, for the commands that run one."""
 
 
 class _CommandWithSettings(click.Command):
@@ -96,6 +100,9 @@ class _Group(click.Group):
 @click.version_option(__version__)
 def main() -> None:
     """One photo in, its depth out: relative inverse depth, larger and brighter is nearer."""
+    # PyTorch's threads else wait for each other in loops, which on processors that others use as well took five times
+    # as long in all. It counts only before PyTorch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @main.command(cls=_CommandWithSettings, setting_names=None)
@@ -180,6 +187,86 @@ def predict(
     else:
         target.path.write_bytes(encoded)
         click.echo(f"{target.path}: {depth.width} x {depth.height}, by {depth.model}", err=True)
+
+
+_EXPORT_FORMATS = {"torchscript": "torchscript", "onnx": "onnxruntime", "openvino": "openvino"}
+"""Each format, and the engine whose it is."""
+
+
+@main.command(cls=_CommandWithSettings, setting_names=(*WEIGHTS_SETTINGS, "log_level"))
+@click.option("--format", type=click.Choice(list(_EXPORT_FORMATS)), default="torchscript", help="[torchscript]")
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", help="Of a TorchScript file.  [fp32]")
+@click.option("-o", "--output", help="File to write: .ts, .onnx or .xml by its format.  [the model's name]")
+def export(settings: Settings, format: str, precision: str, output: str | None) -> None:
+    """Write a model of the registry as one file for other programs, or for --model, with its description beside it."""
+    _log_to_stderr(settings)
+    from depthsvc.model.engine import EngineName, Precision
+    from depthsvc.model.engines import KINDS
+    from depthsvc.model.export import export as write
+    from depthsvc.model.loading import resolve
+
+    if precision == "bf16" and format != "torchscript":
+        raise ConfigurationError(f"--precision bf16: {format} has it as an option of whoever runs the file.")
+    kind = KINDS[EngineName(_EXPORT_FORMATS[format])]
+    kind.require()
+    model = resolve(settings.model, settings.weights_locations)
+    path = Path(output or f"{model.name}{kind.suffix}")
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"{path}: the folder {path.parent} does not exist.")
+    for written in write(model, kind, path, Precision(precision)):
+        click.echo(written)
+
+
+_ENGINES = ("torchscript", "openvino", "onnxruntime")
+
+
+@main.command(cls=_CommandWithSettings, setting_names=(*WEIGHTS_SETTINGS, "log_level"))
+@click.option("--engine", multiple=True, type=click.Choice(_ENGINES), help="[every one that is installed]")
+@click.option("--precision", multiple=True, type=click.Choice(["fp32", "bf16"]), help="[those of the processor]")
+@click.option("--threads", multiple=True, type=click.IntRange(1, 256), help="[1 and all CPUs]")
+@click.option("--input-size", multiple=True, type=click.IntRange(32, 4096), help="[the model's own]")
+@click.option("--rounds", type=click.IntRange(1), default=15, help="How often each row has its turn.  [15]")
+@click.option(
+    "--photos",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Also give each row's error against the first, on the photos in this folder.",
+)
+@click.option("--markdown", is_flag=True, help="Print Markdown.")
+def bench(
+    settings: Settings,
+    engine: tuple[str, ...],
+    precision: tuple[str, ...],
+    threads: tuple[int, ...],
+    input_size: tuple[int, ...],
+    rounds: int,
+    photos: Path | None,
+    markdown: bool,
+) -> None:
+    """Measure a photo's stages on this machine. Options that are given again add rows."""
+    _log_to_stderr(settings)
+    from rich.console import Console
+
+    from depthsvc.bench import forward, machine, photos_in, pixels
+    from depthsvc.model.engine import EngineName, Precision
+    from depthsvc.model.loading import resolve
+
+    model = resolve(settings.model, settings.weights_locations)
+    network = forward(
+        model,
+        settings.cache_dir,
+        engines=tuple(map(EngineName, engine)),
+        precisions=tuple(map(Precision, precision)),
+        threads=threads,
+        sizes=input_size,
+        rounds=rounds,
+        photos=photos_in(photos) if photos else (),
+    )
+    click.echo(f"{machine()}\n")
+    for report in (network, pixels(model.input, rounds)):
+        if markdown:
+            click.echo(f"{report.markdown()}\n")
+        else:
+            Console().print(report.table())
 
 
 @main.command("settings")
