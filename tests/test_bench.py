@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from depthsvc.bench import Report, forward, seconds_in_turns
 from depthsvc.cli import main
@@ -30,15 +32,10 @@ def test_calls_take_turns_and_have_a_time_for_each() -> None:
 def test_every_combination_has_a_row_that_is_compared_with_the_first_of_its_size(cache_dir: Path) -> None:
     model = resolve("embedded", WeightsLocations(cache_dir))
     engines = (EngineName.TORCHSCRIPT, EngineName.ONNXRUNTIME)
-    report = forward(model, cache_dir, engines=engines, threads=(1, 2), sizes=(64, 96), rounds=2)
+    report = forward(model, cache_dir, engines=engines, threads=(1,), sizes=(64, 96), rounds=2)
     assert report.heads == ["input size", "engine", "precision", "threads", "median ms", "ratio"]
     names = [row[:4] for row in report.rows]
-    assert names == [
-        [size, engine, "fp32", threads]
-        for size in ("64", "96")
-        for engine in ("torchscript", "onnxruntime")
-        for threads in ("1", "2")
-    ]
+    assert names == [[size, engine, "fp32", "1"] for size in ("64", "96") for engine in ("torchscript", "onnxruntime")]
     assert [row[5] for row in report.rows if row[1:4] == ["torchscript", "fp32", "1"]] == ["1.00", "1.00"]
     assert all(float(row[4]) > 0 for row in report.rows)
 
@@ -70,18 +67,24 @@ def test_what_cannot_be_measured_is_explained(cache_dir: Path) -> None:
         forward(model, cache_dir, engines=(EngineName.ONNXRUNTIME,), precisions=(Precision.BF16,), rounds=1)
 
 
-def test_markdown() -> None:
-    assert Report("title", ["a", "b"], [["1", "2"]]).markdown() == "**title**\n\n| a | b |\n| --- | --- |\n| 1 | 2 |"
+def test_report_is_markdown_and_a_table() -> None:
+    report = Report("title", ["a", "b"], [["1", "2"]])
+    assert report.markdown() == "**title**\n\n| a | b |\n| --- | --- |\n| 1 | 2 |"
+    with Console(file=io.StringIO()) as console, console.capture() as captured:
+        console.print(report.table())
+    assert re.search(r"title.*a.*b.*1.*2", captured.get(), re.DOTALL)
 
 
-@pytest.mark.parametrize("markdown", [True, False])
-def test_command_names_the_machine_and_prints_both_tables(markdown: bool, tmp_path: Path) -> None:
+def test_command_names_the_machine_and_prints_both_tables() -> None:
     arguments = ["bench", "--model", "embedded", "--engine", "torchscript", "--threads", "1", "--input-size", "64"]
-    result = CliRunner().invoke(main, [*arguments, "--rounds", "1", *(["--markdown"] if markdown else [])])
+    result = CliRunner().invoke(main, [*arguments, "--rounds", "1", "--markdown"])
     assert result.exit_code == 0, result.output
     assert re.match(r".+, \d+ CPUs; torch \d", result.output)
-    for text in ("embedded, forward pass", "torchscript", "3840 x 2160", "decode JPEG"):
+    for text in ("**embedded, forward pass", "| 64 | torchscript | fp32 | 1 |", "3840 x 2160", "decode JPEG"):
         assert text in result.output
-    assert ("| --- |" in result.output) is markdown
-    nothing = CliRunner().invoke(main, [*arguments, "--photos", str(tmp_path)])
-    assert "there is no JPEG, PNG or WebP file in it" in nothing.output
+
+
+def test_folder_without_photos_is_named(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["bench", "--model", "embedded", "--photos", str(tmp_path)])
+    assert result.exit_code == 1
+    assert f"{tmp_path}: there is no JPEG, PNG or WebP file in it." in result.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from depthsvc.errors import ConfigurationError
+from depthsvc.errors import ConfigurationError, ModelError
 from depthsvc.model import engines
 from depthsvc.model.artefacts import artefact
 from depthsvc.model.checkpoint import load_network
@@ -113,6 +114,18 @@ def test_a_file_can_be_run_without_the_packages_that_write_it(without: Callable[
     without("onnx")
     planes = np.full((1, 3, 96, 128), -1, np.float32)
     assert ONNXRUNTIME.open(path, 1, Precision.FP32).infer(planes).max() == 0
+
+
+def test_openvino_runs_a_users_onnx_file(tmp_path: Path) -> None:
+    if not (OPENVINO.can_run() and ONNXRUNTIME.can_write()):
+        pytest.skip("openvino or onnx is not installed")
+    path = tmp_path / "own.onnx"
+    ONNXRUNTIME.write(torch.nn.ReLU(), path, Precision.FP32)  # type: ignore[arg-type]
+    planes = parity.network_input(64, 96)
+    assert np.array_equal(OPENVINO.open(path, 1, Precision.FP32).infer(planes), np.maximum(planes, 0))
+    path.write_bytes(b"not a network")
+    with pytest.raises(ModelError, match=re.escape(f"{path} is refused: OpenVINO cannot load it")):
+        OPENVINO.open(path, 1, Precision.FP32)
 
 
 def test_auto_is_no_engine() -> None:

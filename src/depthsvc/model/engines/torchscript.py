@@ -1,7 +1,7 @@
 """TorchScript in PyTorch, on the CPU.
 
-Measured and left out, because they were slower here or slower for sizes that were not warmed: oneDNN-graph fusion,
-optimize_for_inference, fused and prepacked convolutions. docs/engines.md has the figures.
+Measured and left out, as slower or slower for sizes that were not warmed: optimize_for_inference and oneDNN-graph
+fusion. docs/engines.md has the figures.
 """
 
 from __future__ import annotations
