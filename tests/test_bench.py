@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from depthsvc import bench
 from depthsvc.bench import Report, forward, seconds_in_turns
 from depthsvc.cli import main
 from depthsvc.errors import ConfigurationError
@@ -75,12 +76,18 @@ def test_report_is_markdown_and_a_table() -> None:
     assert re.search(r"title.*a.*b.*1.*2", captured.get(), re.DOTALL)
 
 
-def test_command_names_the_machine_and_prints_both_tables() -> None:
+def test_command_names_the_machine_and_prints_both_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "PHOTO_SIZES", ((64, 48), (128, 96)))
     arguments = ["bench", "--model", "embedded", "--engine", "torchscript", "--threads", "1", "--input-size", "64"]
     result = CliRunner().invoke(main, [*arguments, "--rounds", "1", "--markdown"])
     assert result.exit_code == 0, result.output
     assert re.match(r".+, \d+ CPUs; torch \d", result.output)
-    for text in ("**embedded, forward pass", "| 64 | torchscript | fp32 | 1 |", "3840 x 2160", "decode JPEG"):
+    for text in (
+        "**embedded, forward pass",
+        "| 64 | torchscript | fp32 | 1 |",
+        "| photo | decode JPEG |",
+        "| 128 x 96 |",
+    ):
         assert text in result.output
 
 
