@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from functools import cached_property
 from pathlib import Path
@@ -100,9 +99,6 @@ class _Group(click.Group):
 @click.version_option(__version__)
 def main() -> None:
     """One photo in, its depth out: relative inverse depth, larger and brighter is nearer."""
-    # PyTorch's threads else wait for each other in loops, which on processors that others use as well took five times
-    # as long in all. It counts only before PyTorch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @main.command(cls=_CommandWithSettings, setting_names=None)
