@@ -14,19 +14,18 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-import torch
 
 from depthsvc.imaging.resize import network_size, to_network_input
-from depthsvc.model.engine import TorchScriptEngine
+from depthsvc.model.engine import Engine, Precision
+from depthsvc.model.engines import TORCHSCRIPT
 from depthsvc.model.network import DepthNetwork
 from depthsvc.model.registry import MODELS, RegisteredModel
-from depthsvc.model.torchscript import trace
 
 
-def _engine(model: RegisteredModel, folder: Path) -> TorchScriptEngine:
+def _engine(model: RegisteredModel, folder: Path) -> Engine:
     path = folder / f"{model.name}.ts"
-    torch.jit.save(trace(DepthNetwork(model.architecture).eval()), path)
-    return TorchScriptEngine(path, threads=1)
+    TORCHSCRIPT.write(DepthNetwork(model.architecture).eval(), path, Precision.FP32)
+    return TORCHSCRIPT.open(path, 1, Precision.FP32)
 
 
 def measure(width: int, height: int, rounds: int) -> dict[str, float]:

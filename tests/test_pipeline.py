@@ -9,6 +9,7 @@ from PIL import Image
 
 from depthsvc.errors import InvalidParameter
 from depthsvc.imaging.resize import InputSpec, ResizeRule
+from depthsvc.model.engine import EngineName, Precision
 from depthsvc.model.loading import Model, PreparedModel
 from depthsvc.model.registry import OutputKind
 from depthsvc.options import BokehOptions, DepthFormat, DepthOptions, HeatmapOptions, OutputSize, PointCloudOptions
@@ -32,7 +33,9 @@ class FixedEngine:
 
 def pipeline_of(engine: FixedEngine, rule: ResizeRule = ResizeRule.UPPER_BOUND) -> Pipeline:
     spec = InputSpec(64, rule, 32, (0, 0, 0), (1, 1, 1))
-    prepared = PreparedModel("fixed", spec, OutputKind.INVERSE_DEPTH, Path("fixed.ts"), "torchscript", degraded=False)
+    prepared = PreparedModel(
+        "fixed", spec, OutputKind.INVERSE_DEPTH, Path("m"), EngineName.TORCHSCRIPT, Precision.FP32, degraded=False
+    )
     return Pipeline(Model(prepared, engine), max_pixels=10_000_000, max_input_size=128)
 
 

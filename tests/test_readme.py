@@ -101,6 +101,6 @@ def test_every_error_code_is_in_the_readme() -> None:
 def test_every_command_is_in_the_readme_or_its_help() -> None:
     from depthsvc.cli import main
 
-    assert {"serve", "predict", "batch", "weights", "settings"} == set(main.commands)
+    assert {"serve", "predict", "batch", "export", "bench", "weights", "settings"} == set(main.commands)
     for name in main.commands:
         assert f"depthsvc {name}" in README + (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()

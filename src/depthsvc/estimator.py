@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,9 @@ class DepthEstimator:
 
     def __init__(self, model: str | None = None, **settings: Any) -> None:
         """`model` and `settings` are fields of `depthsvc.settings.Settings`, such as `weights`,
-        `weights_sha256`, `weights_dir`, `cache_dir`, `download`, `worker_threads` and `max_megapixels`; those
-        not given come from DEPTHSVC_* variables. All CPUs are used unless `worker_threads` says otherwise.
+        `weights_sha256`, `weights_dir`, `cache_dir`, `download`, `engine`, `precision`, `worker_threads` and
+        `max_megapixels`; those not given come from DEPTHSVC_* variables. All CPUs are used unless `worker_threads`
+        says otherwise.
 
         Raises ConfigurationError, ModelError or WeightsError, and pydantic's ValidationError.
         """
@@ -51,12 +53,18 @@ class DepthEstimator:
         return estimator
 
     def _open(self, settings: Settings) -> None:
-        prepared = prepare(resolve(settings.model, settings.weights_locations), settings.cache_dir)
+        threads = settings.worker_threads or available_cpus()
+        resolved = resolve(settings.model, settings.weights_locations)
+        prepared = prepare(resolved, settings.cache_dir, replace(settings.engine_choice, threads=threads))
         self.degraded = prepared.degraded
         """Whether the embedded model stands in for MiDaS_small, which could not be had."""
+        self.engine = str(prepared.engine)
+        """What computes the network; with `auto` it tells which one it became."""
+        self.precision = str(prepared.precision)
+        """The number format in which it computes."""
         self.pipeline = Pipeline.open(
             prepared,
-            threads=settings.worker_threads or available_cpus(),
+            threads=threads,
             max_pixels=settings.max_pixels,
             max_input_size=settings.max_input_size,
         )

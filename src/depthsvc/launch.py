@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from depthsvc.errors import ModelError
+from depthsvc.model.engines import KINDS, TORCHSCRIPT
 from depthsvc.model.loading import PreparedModel, ResolvedModel, prepare, resolve
 from depthsvc.pool import WorkerConfig
 from depthsvc.processes import run_in_child, start_fork_server
@@ -15,16 +16,30 @@ logger = logging.getLogger(__name__)
 
 def worker_config(settings: Settings) -> WorkerConfig:
     """How the workers of a pool set themselves up. Raises ConfigurationError, ModelError or WeightsError."""
-    start_fork_server()
+    start_fork_server("depthsvc.worker", *_engine_modules(settings))
     resolved = resolve(settings.model, settings.weights_locations)
     logger.info("loading %s; its first start on a machine takes longer", resolved.name)
     model = _prepare_apart(resolved, settings)
+    if model.measured:
+        logger.info("engine auto is %s", engine_text(model))
     return WorkerConfig(model, settings.threads_per_worker, settings.max_pixels, settings.max_input_size)
+
+
+def engine_text(model: PreparedModel) -> str:
+    """Engine and precision, and the measurement by which the engine was chosen."""
+    times = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in model.measured.items())
+    return f"{model.engine}, {model.precision}" + (f"  (the fastest: {times})" if times else "")
+
+
+def _engine_modules(settings: Settings) -> list[str]:
+    """What the fork server imports for the engine. PyTorch is left out where another engine is chosen."""
+    kind = KINDS.get(settings.engine, TORCHSCRIPT)
+    return [kind.module] if kind.can_run() else []
 
 
 def _prepare_apart(model: ResolvedModel, settings: Settings) -> PreparedModel:
     """`prepare` in a process of its own, so that this one never has to hold torch in its memory."""
     try:
-        return run_in_child(prepare, model, settings.cache_dir)
+        return run_in_child(prepare, model, settings.cache_dir, settings.engine_choice)
     except ChildProcessError as error:
         raise ModelError(f"The process that prepares {model.name} was killed. Is there too little memory?") from error

@@ -19,9 +19,12 @@ Result = TypeVar("Result")
 _starting = threading.Lock()  # Process.start is not meant to be called by several threads at once
 
 
-def start_fork_server() -> None:
+_USUAL_MODULES = ("depthsvc.worker", "depthsvc.model.engines.torchscript")
+
+
+def start_fork_server(*modules: str) -> None:
     """Have the fork server import what children need while this process does something else. Not required."""
-    _context()
+    _context(modules)
     resource_tracker.ensure_running()  # starting it unblocks the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C would interrupt its imports
     try:
@@ -51,9 +54,10 @@ def start_child(
     return process, ours
 
 
-def _context() -> ForkServerContext:
+def _context(modules: tuple[str, ...] = _USUAL_MODULES) -> ForkServerContext:
+    """The context of the fork server; `modules` are imported by it if it does not run yet."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["depthsvc.worker"])
+    context.set_forkserver_preload(list(modules))
     return context
 
 

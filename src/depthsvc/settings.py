@@ -11,19 +11,8 @@ import platformdirs
 from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from depthsvc.model.engine import EngineChoice, EngineName, Precision
 from depthsvc.model.locations import WeightsLocations
-
-
-class EngineName(StrEnum):
-    """What computes a network of the registry."""
-
-    TORCHSCRIPT = "torchscript"
-
-
-class Precision(StrEnum):
-    """The number format in which the network computes."""
-
-    FP32 = "fp32"
 
 
 class LogLevel(StrEnum):
@@ -97,11 +86,17 @@ class Settings(BaseSettings):
     )
     cache_dir: Path = Field(
         default_factory=lambda: platformdirs.user_cache_path("depthsvc"),
-        description="Folder for downloaded weights and TorchScript traces.",
+        description="Folder for downloaded weights and what is prepared from them.",
     )
     download: bool = Field(True, description="Whether weights that are not at hand may be downloaded.")
-    engine: EngineName = Field(EngineName.TORCHSCRIPT, description="What computes the network.")
-    precision: Precision = Field(Precision.FP32, description="Number format in which the network computes.")
+    engine: EngineName = Field(
+        EngineName.TORCHSCRIPT,
+        description="What computes the network: torchscript, openvino, onnxruntime, or auto, the fastest installed.",
+    )
+    precision: Precision = Field(
+        Precision.FP32,
+        description="Number format of the network: fp32, bf16, or auto, bf16 where it is known to be exact enough.",
+    )
 
     workers: int = Field(
         default_factory=available_cpus,
@@ -172,6 +167,11 @@ class Settings(BaseSettings):
             weights_dir=self.weights_dir,
             download=self.download,
         )
+
+    @property
+    def engine_choice(self) -> EngineChoice:
+        """What a worker is to compute with."""
+        return EngineChoice(self.engine, self.precision, self.threads_per_worker)
 
     @property
     def threads_per_worker(self) -> int:

@@ -57,4 +57,6 @@ class Models(BaseModel):
 
     in_use: str = Field(description="Name of the model that answers, which may be one of your own.")
     degraded: bool = Field(description="Whether it stands in for MiDaS_small, which could not be had.")
+    engine: str = Field(description="What computes it.")
+    precision: str = Field(description="Number format in which it is computed.")
     models: list[ModelEntry]

@@ -1,6 +1,6 @@
 """What runs inside a worker process: one warm pipeline, answering one photo after another.
 
-Importing this module imports everything a worker needs, so that the fork server can do it once for all.
+Importing this module imports everything a worker needs but its engine, so that the fork server can do it once for all.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 
 import cv2
-import torch
 
 from depthsvc.errors import DepthServiceError, RequestError
 from depthsvc.memory import bound_heap
@@ -46,7 +45,6 @@ def serve(connection: Connection, config: WorkerConfig) -> None:
 
 
 def _open(config: WorkerConfig) -> Pipeline:
-    torch.set_num_threads(config.threads)
     cv2.setNumThreads(config.threads)
     return Pipeline.open(
         config.model,

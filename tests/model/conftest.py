@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 
+from depthsvc.model import engines
 from tests.model.file_server import FileServer, join_abandoned_downloads
 
 
@@ -23,3 +24,14 @@ def file_server() -> Iterator[FileServer]:
     yield server
     server.close()
     join_abandoned_downloads()
+
+
+@pytest.fixture
+def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes it look as if a package were not installed."""
+
+    def hide(package: str) -> None:
+        found = engines.find_spec
+        monkeypatch.setattr(engines, "find_spec", lambda name: None if name == package else found(name))
+
+    return hide

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import httpx
 
+from depthsvc.model.engine import EngineName, Precision
 from depthsvc.model.loading import PreparedModel
 from depthsvc.model.registry import OutputKind, registered
 from depthsvc.options import Options
@@ -50,8 +51,9 @@ def ask(
     **settings: Any,
 ) -> httpx.Response:
     """What a service with this pool and these settings answers to one request."""
+    spec = registered("embedded").input
     model = PreparedModel(
-        "m", registered("embedded").input, OutputKind.INVERSE_DEPTH, Path("m"), "torchscript", degraded=False
+        "m", spec, OutputKind.INVERSE_DEPTH, Path("m"), EngineName.TORCHSCRIPT, Precision.FP32, degraded=False
     )
     app = create_app(Service(Settings(**settings), model, cast(WorkerPool, pool)))
 

@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from depthsvc import __version__
-from tests.conftest import Checkpoint, RunningService, until
+from tests.conftest import Checkpoint, RunningService, StartService, encoded, until
+from tests.parity import photo
 
 
 def test_health_tells_the_whole_state(client: httpx.Client) -> None:
@@ -72,8 +73,27 @@ def test_openapi_documents_routes_parameters_and_errors(client: httpx.Client) ->
     assert "`queue_full`" in upload["responses"]["503"]["description"]
 
 
-def test_the_server_process_does_not_hold_torch(service: RunningService) -> None:
-    assert "libtorch" not in Path(f"/proc/{service.process.pid}/maps").read_text()
+def test_the_server_process_does_not_hold_an_engine(service: RunningService) -> None:
+    maps = Path(f"/proc/{service.process.pid}/maps").read_text()
+    assert [library for library in ("libtorch", "openvino", "onnxruntime") if library in maps] == []
+
+
+def test_engine_auto_is_chosen_and_named_without_the_server_holding_it(start_service: StartService) -> None:
+    service = start_service("--model", "embedded", "--engine", "auto", "--precision", "auto", "--workers", "1")
+    chosen = re.search(r"engine   (\w+), fp32  \(the fastest: (.*)\)", service.announcement)
+    assert chosen is not None, service.announcement
+    assert chosen[2].startswith(f"{chosen[1]} ")
+    assert set(re.findall(r"([a-z]+) \d+ ms", chosen[2])) == {"torchscript", "openvino", "onnxruntime"}
+    assert f"engine auto is {chosen[1]}, fp32" in service.log.read_text()
+    with service.client() as client:
+        assert client.post("/depth", files={"image": encoded(photo(60, 80))}).status_code == 200
+        for document in (client.get("/health").json(), client.get("/models").json()):
+            assert (document["engine"], document["precision"]) == (chosen[1], "fp32")
+    maps = Path(f"/proc/{service.process.pid}/maps").read_text()
+    assert [library for library in ("libtorch", "openvino", "onnxruntime") if library in maps] == []
+    (worker,) = service.workers()
+    library = {"torchscript": "libtorch", "openvino": "openvino", "onnxruntime": "onnxruntime"}[chosen[1]]
+    assert library in Path(f"/proc/{worker}/maps").read_text()
 
 
 def test_unknown_routes_and_methods_are_problems(client: httpx.Client) -> None:

@@ -10,6 +10,8 @@ import click
 
 from depthsvc import __version__
 from depthsvc.cli.batch import batch
+from depthsvc.cli.bench import bench
+from depthsvc.cli.export import export
 from depthsvc.cli.predict import predict
 from depthsvc.cli.setting_options import CommandWithSettings, log_to_stderr
 from depthsvc.cli.weights import weights
@@ -63,5 +65,5 @@ def show_settings() -> None:
     click.echo(markdown_table())
 
 
-for command in (predict, batch, weights):
+for command in (predict, batch, export, bench, weights):
     main.add_command(command)

@@ -12,8 +12,11 @@ from depthsvc.errors import ConfigurationError
 if TYPE_CHECKING:
     from depthsvc.settings import Settings
 
-MODEL_SETTINGS = ("model", "weights", "weights_sha256", "weights_dir", "cache_dir", "download")
-"""Settings that say which model is used, for the commands that run one."""
+WEIGHTS_SETTINGS = ("model", "weights", "weights_sha256", "weights_dir", "cache_dir", "download")
+"""Settings that say which model is used."""
+
+MODEL_SETTINGS = (*WEIGHTS_SETTINGS, "engine", "precision")
+"""Settings that say which model is used and what computes it, for the commands that run one."""
 
 
 class CommandWithSettings(click.Command):

@@ -97,8 +97,11 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Features of x, float32 (N, 3, H, W) with H and W multiples of 32, at strides 2, 4, 8, 16 and 32."""
-        stride2 = self.layer1[:-1](x)
-        stride4 = self.layer1[-1](stride2)
+        *stem, blocks = self.layer1
+        for layer in stem:
+            x = layer(x)
+        stride2 = x
+        stride4 = blocks(stride2)
         stride8 = self.layer2(stride4)
         stride16 = self.layer3(stride8)
         stride32 = self.layer4(stride16)

@@ -7,26 +7,37 @@ engine can run, once for a whole service. `open_model` loads it, in every worker
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
-from depthsvc.errors import ConfigurationError, ModelError, WeightsError
+from depthsvc.errors import ConfigurationError, DepthServiceError, ModelError, WeightsError
 from depthsvc.imaging.resize import InputSpec, network_size
 from depthsvc.model.architecture import Architecture
-from depthsvc.model.custom import ONNX_SUFFIXES, default_name, is_model_path, read_description
-from depthsvc.model.engine import Engine, OnnxEngine, TorchScriptEngine
+from depthsvc.model.artefacts import artefact
+from depthsvc.model.custom import default_name, is_model_path, read_description
+from depthsvc.model.engine import Engine, EngineChoice, EngineName, Precision
+from depthsvc.model.engines import KINDS, EngineKind
 from depthsvc.model.locations import WeightsLocations
 from depthsvc.model.registry import AUTO, OutputKind, RegisteredModel, registered
+from depthsvc.model.selection import engines_for, precision_for
 from depthsvc.model.weights import VerifiedFile, obtain, sha256_of, verify
 
 logger = logging.getLogger(__name__)
 
 AUTO_FIRST_BYTE_S = 4.0
 """How long `auto` waits for a server to answer before it makes do with the embedded model."""
+
+AUTO_MEASURE_S = 1.5
+"""How long `engine=auto` measures, after loading and warming each engine."""
+
+DEFAULT_CHOICE = EngineChoice()
+
+_COMMON_ASPECTS = ((4, 3), (3, 4), (1, 1))
 
 _MIN_DEPTH = 1e-3
 """A network that gives depth is not trusted below this part of its largest depth."""
@@ -54,8 +65,11 @@ class PreparedModel:
     input: InputSpec
     output: OutputKind
     path: Path
-    engine: Literal["torchscript", "onnxruntime"]
+    engine: EngineName
+    precision: Precision
     degraded: bool
+    measured: dict[EngineName, float] = field(default_factory=dict)
+    """Seconds that each engine took for one photo, fastest first, where the engine was chosen by that."""
 
 
 def resolve(model: str, locations: WeightsLocations) -> ResolvedModel:
@@ -100,24 +114,62 @@ def _resolve_custom(path: Path, locations: WeightsLocations) -> ResolvedModel:
     return ResolvedModel(name, description.input_spec, description.output, file, architecture=None)
 
 
-def prepare(model: ResolvedModel, cache_dir: Path) -> PreparedModel:
+def prepare(model: ResolvedModel, cache_dir: Path, choice: EngineChoice = DEFAULT_CHOICE) -> PreparedModel:
     """Make, or find in the cache, the file that an engine loads, and prove that a user's own model runs.
 
-    Imports torch. Raises WeightsError or ModelError, naming the file and the reason.
+    With `auto`, do so for every installed engine and take the fastest. Imports torch unless all is in the cache and
+    another engine is chosen. Raises WeightsError or ModelError, naming the file and the reason, and
+    ConfigurationError if the engine is not installed or cannot compute in this precision.
     """
-    if model.architecture is not None:
-        from depthsvc.model.torchscript import cached_trace
+    if model.architecture is None and sha256_of(model.file.path) != model.file.sha256:
+        raise WeightsError(f"{model.file.path} is refused: it has changed since its SHA-256 was checked.")
+    kinds = engines_for(model, choice)
+    if len(kinds) == 1:
+        return _prepared(model, kinds[0], cache_dir, choice.precision)
+    return _fastest(_all_prepared(model, kinds, cache_dir, choice.precision), choice.threads)
 
-        path = cached_trace(model.architecture, model.file, cache_dir)
-        return PreparedModel(model.name, model.input, model.output, path, "torchscript", model.degraded)
-    path = model.file.path
-    if sha256_of(path) != model.file.sha256:
-        raise WeightsError(f"{path} is refused: it has changed since its SHA-256 was checked.")
-    is_onnx = path.suffix.lower() in ONNX_SUFFIXES
-    engine: Literal["onnxruntime", "torchscript"] = "onnxruntime" if is_onnx else "torchscript"
-    prepared = PreparedModel(model.name, model.input, model.output, path.resolve(), engine, model.degraded)
-    open_model(prepared, threads=1).warm()
+
+def _prepared(model: ResolvedModel, kind: EngineKind, cache_dir: Path, wanted: Precision) -> PreparedModel:
+    precision = precision_for(model, kind, wanted)
+    if model.architecture is not None:
+        path = artefact(model.architecture, model.file, kind, precision, cache_dir)
+    else:
+        path = model.file.path.resolve()
+    prepared = PreparedModel(model.name, model.input, model.output, path, kind.name, precision, model.degraded)
+    if model.architecture is None:
+        open_model(prepared, threads=1).warm()
     return prepared
+
+
+def _all_prepared(
+    model: ResolvedModel, kinds: list[EngineKind], cache_dir: Path, precision: Precision
+) -> list[PreparedModel]:
+    """The model prepared for each engine that does not fail; raises what the last one raises if all do."""
+    prepared = []
+    for kind in kinds:
+        try:
+            prepared.append(_prepared(model, kind, cache_dir, precision))
+        except (DepthServiceError, OSError, RuntimeError) as error:
+            if kind is kinds[-1] and not prepared:
+                raise
+            logger.warning("%s is not considered: %s", kind.name, error)
+    return prepared
+
+
+def _fastest(candidates: list[PreparedModel], threads: int) -> PreparedModel:
+    """The candidate that takes the least time for a photo, measured in turns."""
+    models = {candidate.engine: open_model(candidate, threads) for candidate in candidates}
+    for model in models.values():
+        model.warm()
+    seconds: dict[EngineName, list[float]] = {name: [] for name in models}
+    end = time.perf_counter() + AUTO_MEASURE_S
+    while time.perf_counter() < end or not all(seconds.values()):
+        for name, model in models.items():
+            seconds[name].append(model.seconds())
+    medians = sorted((median(values), name) for name, values in seconds.items())
+    measured = {name: value for value, name in medians}
+    fastest = next(candidate for candidate in candidates if candidate.engine is medians[0][1])
+    return replace(fastest, measured=measured)
 
 
 class Model:
@@ -149,9 +201,8 @@ class Model:
 
         TorchScript optimises during its first two runs. Raises ModelError if the network does not run.
         """
-        for aspect in ((4, 3), (3, 4), (1, 1)):
-            width, height = network_size(100 * aspect[0], 100 * aspect[1], self.input)
-            planes = np.zeros((1, 3, height, width), np.float32)
+        for aspect in _COMMON_ASPECTS:
+            planes = self._black(*aspect)
             try:
                 for _ in range(2):
                     self.inverse_depth(planes)
@@ -159,6 +210,19 @@ class Model:
                 raise
             except Exception as error:  # whatever an engine raises, the model is what is at fault
                 raise ModelError(f"{self._path} is refused: it fails on input {planes.shape}: {error}") from error
+
+    def seconds(self) -> float:
+        """Time for one photo of the commonest shape, once the caches hold what this network needs."""
+        planes = self._black(*_COMMON_ASPECTS[0])
+        self.inverse_depth(planes)
+        started = time.perf_counter()
+        self.inverse_depth(planes)
+        return time.perf_counter() - started
+
+    def _black(self, across: int, down: int) -> NDArray[np.float32]:
+        """The network's input for some photo of this aspect."""
+        width, height = network_size(100 * across, 100 * down, self.input)
+        return np.zeros((1, 3, height, width), np.float32)
 
 
 def _inverted(depth: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -172,5 +236,4 @@ def _inverted(depth: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def open_model(prepared: PreparedModel, threads: int) -> Model:
     """Load a prepared model into this process, to compute with this many threads."""
-    engine = OnnxEngine if prepared.engine == "onnxruntime" else TorchScriptEngine
-    return Model(prepared, engine(prepared.path, threads))
+    return Model(prepared, KINDS[prepared.engine].open(prepared.path, threads, prepared.precision))

@@ -62,7 +62,7 @@ def _health(service: Service) -> Health:
         model=service.model.name,
         degraded=service.model.degraded,
         engine=service.model.engine,
-        precision=service.settings.precision,
+        precision=service.model.precision,
         workers=Workers(configured=pool.workers, warm=pool.warm, restarts=pool.restarts.total()),
         queue=Queue(waiting=pool.waiting, in_flight=pool.in_flight, limit=pool.queue_size),
         uptime_s=round(time.monotonic() - service.started, 3),

@@ -26,4 +26,10 @@ async def models(service: CurrentService) -> Models:
         )
         for model in MODELS.values()
     ]
-    return Models(in_use=service.model.name, degraded=service.model.degraded, models=entries)
+    return Models(
+        in_use=service.model.name,
+        degraded=service.model.degraded,
+        engine=service.model.engine,
+        precision=service.model.precision,
+        models=entries,
+    )

@@ -15,7 +15,7 @@ from types import FrameType
 import uvicorn
 
 from depthsvc.errors import ConfigurationError
-from depthsvc.launch import worker_config
+from depthsvc.launch import engine_text, worker_config
 from depthsvc.memory import bound_heap
 from depthsvc.pool import WorkerPool
 from depthsvc.processes import kill_children
@@ -164,7 +164,7 @@ def _announce(service: Service, listening: socket.socket) -> None:
     print(
         f"depthsvc is ready at {address}\n"
         f"  model    {model.name}{fallback}\n"
-        f"  engine   {model.engine}, {settings.precision}\n"
+        f"  engine   {engine_text(model)}\n"
         f"  workers  {settings.workers}, {settings.threads_per_worker} thread(s) each\n"
         f"  access   {access}",
         flush=True,

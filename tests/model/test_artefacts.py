@@ -1,13 +1,12 @@
-"""A network is traced once for each weights, and a cache that fails costs time, never the start."""
+"""An engine's file is made once for each weights, and a cache that fails costs time, never the start."""
 
 from __future__ import annotations
 
 import os
-import struct
+import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -17,12 +16,12 @@ import pytest
 import safetensors.torch
 import torch
 
-from depthsvc.model import torchscript
 from depthsvc.model.architecture import COMPACT
+from depthsvc.model.artefacts import artefact
 from depthsvc.model.checkpoint import load_network
-from depthsvc.model.engine import TorchScriptEngine
+from depthsvc.model.engine import Precision
+from depthsvc.model.engines import TORCHSCRIPT, torchscript
 from depthsvc.model.network import DepthNetwork
-from depthsvc.model.torchscript import cached_trace
 from depthsvc.model.weights import VerifiedFile, sha256_of
 
 
@@ -34,6 +33,10 @@ def _weights(path: Path, seed: int) -> VerifiedFile:
     return VerifiedFile(path, sha256_of(path))
 
 
+def _cached(weights: VerifiedFile, cache_dir: Path) -> Path:
+    return artefact(COMPACT, weights, TORCHSCRIPT, Precision.FP32, cache_dir)
+
+
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> VerifiedFile:
     return _weights(tmp_path_factory.mktemp("weights") / "first.safetensors", seed=0)
@@ -41,16 +44,15 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> VerifiedFile:
 
 @pytest.fixture(scope="module")
 def made(weights: VerifiedFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A trace in a cache of its own; not to be changed."""
-    return cached_trace(COMPACT, weights, tmp_path_factory.mktemp("cache"))
+    """An artefact in a cache of its own; not to be changed."""
+    return _cached(weights, tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture
 def filled_cache(made: Path, tmp_path: Path) -> Path:
-    """A cache with the trace in it."""
+    """A cache with the artefact in it."""
     cache = tmp_path / "cache"
-    (cache / "traces").mkdir(parents=True)
-    (cache / "traces" / made.name).write_bytes(made.read_bytes())
+    shutil.copytree(made.parent, cache / "engines" / made.parent.name)
     return cache
 
 
@@ -82,27 +84,55 @@ def test_trace_in_the_cache_computes_what_the_network_does(made: Path, weights: 
     with torch.inference_mode():
         expected = load_network(COMPACT, weights)(torch.from_numpy(planes)).numpy()
     assert expected.max() > 0
-    np.testing.assert_allclose(TorchScriptEngine(made, threads=1).infer(planes), expected, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(TORCHSCRIPT.open(made, 1, Precision.FP32).infer(planes), expected, rtol=0, atol=1e-4)
 
 
-def test_network_is_traced_once(filled_cache: Path, weights: VerifiedFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_is_made_once(filled_cache: Path, weights: VerifiedFile, monkeypatch: pytest.MonkeyPatch) -> None:
     _forbid_tracing(monkeypatch)
-    assert cached_trace(COMPACT, weights, filled_cache).parent == filled_cache / "traces"
+    assert _cached(weights, filled_cache).is_relative_to(filled_cache)
 
 
-def test_trace_can_be_read_by_another_user_than_the_one_who_made_it(made: Path) -> None:
+def test_processes_that_start_together_make_it_once(weights: VerifiedFile, tmp_path: Path) -> None:
+    counter = tmp_path / "written"
+    code = f"""
+from pathlib import Path
+from depthsvc.model.architecture import COMPACT
+from depthsvc.model.artefacts import artefact
+from depthsvc.model.engine import Precision
+from depthsvc.model.engines import TORCHSCRIPT, torchscript
+from depthsvc.model.weights import VerifiedFile
+trace = torchscript.trace
+def counted(network):
+    with open({str(counter)!r}, "a") as file:
+        file.write("x")
+    return trace(network)
+torchscript.trace = counted
+weights = VerifiedFile(Path({str(weights.path)!r}), {weights.sha256!r})
+print(artefact(COMPACT, weights, TORCHSCRIPT, Precision.FP32, Path({str(tmp_path / "cache")!r})))
+"""
+    command = [sys.executable, "-c", "from depthsvc.model.engines import torchscript\n" + code]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    paths = {process.communicate(timeout=120)[0].strip() for process in processes}
+    assert len(paths) == 1
+    assert counter.read_text() == "x"
+    TORCHSCRIPT.open(Path(paths.pop()), 1, Precision.FP32)
+
+
+def test_artefact_can_be_read_by_another_user_than_the_one_who_made_it(made: Path) -> None:
     assert made.stat().st_mode & 0o777 == 0o644
+    assert made.parent.stat().st_mode & 0o777 == 0o755
 
 
-def test_cache_holds_the_trace_alone(made: Path) -> None:
-    assert list(made.parent.parent.rglob("*")) == [made.parent, made]
+def test_cache_holds_nothing_but_the_artefact_and_its_lock(made: Path) -> None:
+    assert {path.name for path in made.parent.parent.iterdir()} == {made.parent.name, f"{made.parent.name}.lock"}
+    assert {path.name for path in made.parent.iterdir()} == {"compact.ts", "sha256.json"}
 
 
-def test_other_weights_have_another_trace(weights: VerifiedFile, filled_cache: Path, tmp_path: Path) -> None:
+def test_other_weights_have_another_artefact(weights: VerifiedFile, filled_cache: Path, tmp_path: Path) -> None:
     others = _weights(tmp_path / "second.safetensors", seed=1)
-    paths = [cached_trace(COMPACT, file, filled_cache) for file in (weights, others)]
-    assert sorted((filled_cache / "traces").iterdir()) == sorted(paths)
-    assert paths[0].read_bytes() != paths[1].read_bytes()
+    first, second = (_cached(file, filled_cache) for file in (weights, others))
+    assert first.read_bytes() != second.read_bytes()
+    assert _cached(weights, filled_cache) == first
 
 
 def _cut_off(path: Path) -> None:
@@ -115,30 +145,20 @@ def _change_weights(path: Path) -> None:
     path.write_bytes(data)
 
 
-def _break_compressed_code(path: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        entry = next(entry for entry in archive.infolist() if entry.compress_type == zipfile.ZIP_DEFLATED)
-    data = bytearray(path.read_bytes())
-    name_length, extra_length = struct.unpack_from("<HH", data, entry.header_offset + 26)
-    data[entry.header_offset + 30 + name_length + extra_length] = 0xFF  # no such type of block
-    path.write_bytes(data)
+def _break_sums(path: Path) -> None:
+    (path.parent / "sha256.json").write_text("{")
 
 
-def _break_directory(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[data.rindex(b"PK\x01\x02") + 10] = 99  # no such compression
-    path.write_bytes(data)
-
-
-@pytest.mark.parametrize("damage", [_cut_off, _change_weights, _break_compressed_code, _break_directory])
-def test_damaged_trace_is_replaced(
+@pytest.mark.parametrize("damage", [_cut_off, _change_weights, _break_sums, Path.unlink])
+def test_damaged_artefact_is_replaced(
     weights: VerifiedFile, filled_cache: Path, made: Path, damage: Callable[[Path], None]
 ) -> None:
-    damaged = filled_cache / "traces" / made.name
+    damaged = filled_cache / "engines" / made.parent.name / made.name
     damage(damaged)
-    assert cached_trace(COMPACT, weights, filled_cache) == damaged
-    with zipfile.ZipFile(damaged) as archive:
-        assert archive.testzip() is None
+    assert _cached(weights, filled_cache) == damaged
+    planes = np.zeros((1, 3, 32, 32), np.float32)
+    expected = TORCHSCRIPT.open(made, 1, Precision.FP32).infer(planes)
+    assert np.array_equal(TORCHSCRIPT.open(damaged, 1, Precision.FP32).infer(planes), expected)
 
 
 def test_cache_that_cannot_be_written_is_replaced_by_a_temporary_folder(
@@ -148,11 +168,11 @@ def test_cache_that_cannot_be_written_is_replaced_by_a_temporary_folder(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    path = cached_trace(COMPACT, weights, unwritable_cache)
-    assert path.parent.parent == temporary
+    path = _cached(weights, unwritable_cache)
+    assert path.parents[2] == temporary
     assert f"{unwritable_cache} cannot be written (Not a directory); using a temporary folder." in caplog.messages
     _forbid_tracing(monkeypatch)
-    assert cached_trace(COMPACT, weights, unwritable_cache) == path
+    assert _cached(weights, unwritable_cache) == path
 
 
 def test_temporary_folder_that_others_can_write_to_is_not_used(
@@ -161,10 +181,10 @@ def test_temporary_folder_that_others_can_write_to_is_not_used(
     shared = temporary / f"depthsvc-{os.getuid()}"
     shared.mkdir()
     shared.chmod(0o777)
-    (shared / made.name).write_bytes(made.read_bytes())
-    path = cached_trace(COMPACT, weights, unwritable_cache)
-    assert path.parent != shared
-    assert path.parent.stat().st_mode & 0o077 == 0
+    shutil.copytree(made.parent, shared / made.parent.name)
+    path = _cached(weights, unwritable_cache)
+    assert not path.is_relative_to(shared)
+    assert path.parents[1].stat().st_mode & 0o077 == 0
 
 
 def test_trace_that_does_not_fit_on_the_disk_is_an_error_and_leaves_no_part(
@@ -175,17 +195,25 @@ def test_trace_that_does_not_fit_on_the_disk_is_an_error_and_leaves_no_part(
 import resource, signal
 from pathlib import Path
 from depthsvc.model.architecture import COMPACT
-from depthsvc.model.torchscript import cached_trace
+from depthsvc.model.artefacts import artefact
+from depthsvc.model.engine import Precision
+from depthsvc.model.engines import TORCHSCRIPT
 from depthsvc.model.weights import VerifiedFile
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-cached_trace(COMPACT, VerifiedFile(Path({str(weights.path)!r}), {weights.sha256!r}), Path({str(tmp_path / "cache")!r}))
+weights = VerifiedFile(Path({str(weights.path)!r}), {weights.sha256!r})
+artefact(COMPACT, weights, TORCHSCRIPT, Precision.FP32, Path({str(tmp_path / "cache")!r}))
 """
     environment = {**os.environ, "TMPDIR": str(temporary)}
     process = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert process.stderr.endswith("OSError: [Errno 27] File too large\n")
     assert process.returncode == 1
-    assert [path for folder in (tmp_path / "cache", temporary) for path in folder.rglob("*") if path.is_file()] == []
+    assert [
+        path
+        for folder in (tmp_path / "cache", temporary)
+        for path in folder.rglob("*")
+        if path.stat().st_size and path.is_file()
+    ] == []
 
 
 @pytest.mark.parametrize("is_filled", [True, False], ids=["filled", "empty"])
@@ -199,4 +227,4 @@ def test_cache_in_order_needs_no_temporary_folder(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(unwritable_cache))
     cache = filled_cache if is_filled else tmp_path / "empty"
-    assert cached_trace(COMPACT, weights, cache).parent == cache / "traces"
+    assert _cached(weights, cache).is_relative_to(cache)

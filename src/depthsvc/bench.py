@@ -1,0 +1,215 @@
+"""`depthsvc bench`: how long a photo's stages take on this machine, side by side in one run.
+
+The rows of a table are measured in turns, because the speed of a machine drifts: the ratios can be trusted more than
+the times.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from itertools import product
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rich.table import Table
+
+from depthsvc.depth import DepthMap
+from depthsvc.errors import ConfigurationError
+from depthsvc.imaging import encode
+from depthsvc.imaging.colormaps import levels
+from depthsvc.imaging.decode import decode
+from depthsvc.imaging.resize import InputSpec, network_size, to_network_input, upsample
+from depthsvc.model.artefacts import artefact
+from depthsvc.model.engine import Engine, EngineName, Precision
+from depthsvc.model.engines import KINDS, TORCHSCRIPT, EngineKind
+from depthsvc.model.loading import ResolvedModel
+from depthsvc.model.processor import has_bf16, processor_name
+from depthsvc.settings import available_cpus
+
+Planes = NDArray[np.float32]
+
+PHOTO_SIZES = ((640, 480), (1920, 1080), (3840, 2160))
+_LIBRARIES = ("torch", "openvino", "onnxruntime", "opencv-python-headless", "pillow")
+_PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+@dataclass(frozen=True)
+class Report:
+    """One table: a title, column heads and rows of text."""
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def markdown(self) -> str:
+        lines = [self.heads, ["---"] * len(self.heads), *self.rows]
+        return "\n".join([f"**{self.title}**", "", *(f"| {' | '.join(line)} |" for line in lines)])
+
+    def table(self) -> Table:
+        table = Table(*self.heads, title=self.title, title_justify="left")
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to compute a network."""
+
+    kind: EngineKind
+    precision: Precision
+    threads: int
+    size: int
+    """Input size in pixels."""
+
+
+def machine() -> str:
+    """Processor, processors that may be used, and the versions of what computes."""
+    return f"{processor_name()}, {available_cpus()} CPUs; {', '.join(filter(None, map(_with_version, _LIBRARIES)))}"
+
+
+def _with_version(library: str) -> str:
+    try:
+        return f"{library} {version(library)}"
+    except PackageNotFoundError:
+        return ""
+
+
+def seconds_in_turns(calls: Sequence[Callable[[], object]], rounds: int) -> list[list[float]]:
+    """Times of each call, `rounds` for each. A call runs twice a turn: the first brings the caches to it."""
+    seconds: list[list[float]] = [[] for _ in calls]
+    for _ in range(rounds):
+        for call, taken in zip(calls, seconds, strict=True):
+            call()
+            started = time.perf_counter()
+            call()
+            taken.append(time.perf_counter() - started)
+    return seconds
+
+
+def forward(
+    model: ResolvedModel,
+    cache_dir: Path,
+    *,
+    engines: Sequence[EngineName] = (),
+    precisions: Sequence[Precision] = (),
+    threads: Sequence[int] = (),
+    sizes: Sequence[int] = (),
+    rounds: int,
+    photos: Sequence[bytes] = (),
+) -> Report:
+    """The network alone, on a 4:3 photo, each engine in each precision with each number of threads.
+
+    What is not said is: every engine that is installed, the precisions of the processor, one thread and one for each
+    CPU, and the model's own input size. With `photos`, also how far each depth is from that of the first row of its
+    size, in 255ths of the photo's range: the mean, and the 99th percentile of the worst photo. OpenVINO's bf16 is left
+    out where the processor has none; PyTorch's is slow there, but gives the numbers.
+    """
+    architecture = model.architecture
+    if architecture is None:
+        raise ConfigurationError("Only models of the registry can be measured.")
+    engines = engines or [name for name, kind in KINDS.items() if kind.can_write()]
+    precisions = precisions or [Precision.FP32, *([Precision.BF16] if has_bf16() else [])]
+    threads = threads or sorted({1, available_cpus()})
+    sizes = sizes or [model.input.size]
+    opened: dict[tuple[EngineKind, Precision, int], Engine] = {}
+    for name, precision, count in product(engines, precisions, threads):
+        kind = KINDS[name]
+        if precision is Precision.FP32 or (precision in kind.precisions and (kind is TORCHSCRIPT or has_bf16())):
+            path = artefact(architecture, model.file, kind, precision, cache_dir)
+            opened[kind, precision, count] = kind.open(path, count, precision)
+    if not opened:
+        raise ConfigurationError("None of these engines computes in any of these precisions on this machine.")
+    cases = [Case(*key, size) for size in sizes for key in opened]
+    computing = [opened[case.kind, case.precision, case.threads] for case in cases]
+    calls = [_call(engine, case.size, model.input) for case, engine in zip(cases, computing, strict=True)]
+    for call in calls:
+        call()
+    times = seconds_in_turns(calls, rounds)
+    rows = []
+    for index, case in enumerate(cases):
+        first = next(number for number, other in enumerate(cases) if other.size == case.size)
+        row = [str(case.size), str(case.kind.name), str(case.precision), str(case.threads)]
+        row += _figures(times, index, first)
+        if photos:
+            row += _errors(computing[index], computing[first], photos, case.size, model.input)
+        rows.append(row)
+    heads = ["input size", "engine", "precision", "threads", "median ms", "ratio"]
+    heads += ["mean error", "99 % error"] if photos else []
+    return Report(f"{model.name}, forward pass of a 4:3 photo", heads, rows)
+
+
+def _figures(times: Sequence[Sequence[float]], index: int, first: int) -> list[str]:
+    """Median time, and the median ratio to another row within one turn."""
+    ratio = median(mine / other for mine, other in zip(times[index], times[first], strict=True))
+    return [f"{1000 * median(times[index]):.1f}", f"{ratio:.2f}"]
+
+
+def _call(engine: Engine, size: int, spec: InputSpec) -> Callable[[], object]:
+    planes = to_network_input(_photo_pixels(640, 480), *network_size(640, 480, spec, size), spec)
+    return lambda: engine.infer(planes)
+
+
+def _errors(engine: Engine, exact: Engine, photos: Sequence[bytes], size: int, spec: InputSpec) -> list[str]:
+    """Mean and 99th percentile of the worst photo, of the difference as 255ths of the photo's range."""
+    differences = []
+    for data in photos:
+        pixels = decode(data, max_pixels=200_000_000, enough=2 * size).pixels
+        planes = to_network_input(pixels, *network_size(pixels.shape[1], pixels.shape[0], spec, size), spec)
+        expected = exact.infer(planes)
+        differences.append(255 * np.abs(engine.infer(planes) - expected) / max(float(np.ptp(expected)), 1e-9))
+    mean = np.mean([difference.mean() for difference in differences])
+    return [f"{mean:.2f}/255", f"{max(np.percentile(difference, 99) for difference in differences):.2f}/255"]
+
+
+def photos_in(folder: Path) -> list[bytes]:
+    """The photos in a folder; ConfigurationError if there are none."""
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _PHOTO_SUFFIXES)
+    if not files:
+        raise ConfigurationError(f"{folder}: there is no JPEG, PNG or WebP file in it.")
+    return [path.read_bytes() for path in files]
+
+
+def pixels(spec: InputSpec, rounds: int) -> Report:
+    """Everything but the network: decoding, scaling up and encoding, for photos of some sizes."""
+    rows = []
+    for width, height in PHOTO_SIZES:
+        stages = _pixel_stages(width, height, spec)
+        times = seconds_in_turns(list(stages.values()), rounds)
+        rows.append([f"{width} x {height}", *(f"{1000 * median(taken):.1f}" for taken in times)])
+    return Report("pixels, median ms", ["photo", *stages], rows)
+
+
+def _pixel_stages(width: int, height: int, spec: InputSpec) -> dict[str, Callable[[], object]]:
+    data = _jpeg(width, height)
+    small = _photo_pixels(spec.size, spec.size)[..., 0].astype(np.float32)
+    depth = DepthMap.of(upsample(small, width, height), "measured")
+    return {
+        "decode JPEG": lambda: decode(data, max_pixels=width * height, enough=2 * spec.size),
+        "scale up": lambda: upsample(small, width, height),
+        "heatmap": lambda: encode.heatmap_png(levels(depth.values)),
+        "palette": lambda: encode.heatmap_png(levels(depth.values), palette=True),
+        "f16": lambda: encode.float16_bytes(depth.float16()),
+        "png16": lambda: encode.png16(depth.values),
+    }
+
+
+def _photo_pixels(width: int, height: int) -> NDArray[np.uint8]:
+    """RGB (height, width, 3): smooth shapes with some noise."""
+    y, x = np.mgrid[:height, :width].astype(np.float32) / max(width, height)
+    waves = np.stack([np.sin(14 * x + channel) * np.cos(18 * y - channel) for channel in range(3)], axis=2)
+    noise = np.random.default_rng(0).normal(0, 6, waves.shape)
+    return (128 + 90 * waves + noise).clip(0, 255).astype(np.uint8)
+
+
+def _jpeg(width: int, height: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(_photo_pixels(width, height)).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()

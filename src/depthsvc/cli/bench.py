@@ -1,0 +1,69 @@
+"""`depthsvc bench`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from depthsvc.cli.setting_options import WEIGHTS_SETTINGS, CommandWithSettings, log_to_stderr
+
+if TYPE_CHECKING:
+    from depthsvc.settings import Settings
+
+_ENGINES = ("torchscript", "openvino", "onnxruntime")
+
+
+@click.command(cls=CommandWithSettings, setting_names=(*WEIGHTS_SETTINGS, "log_level"))
+@click.option("--engine", multiple=True, type=click.Choice(_ENGINES), help="[every one that is installed]")
+@click.option("--precision", multiple=True, type=click.Choice(["fp32", "bf16"]), help="[those of the processor]")
+@click.option("--threads", multiple=True, type=click.IntRange(1, 256), help="[1 and all CPUs]")
+@click.option("--input-size", multiple=True, type=click.IntRange(32, 4096), help="[the model's own]")
+@click.option(
+    "--rounds",
+    type=click.IntRange(1),
+    default=15,
+    help="How often each engine has its turn; pixels a third of that.  [15]",
+)
+@click.option(
+    "--photos",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Also give each row's error against the first, on the photos in this folder.",
+)
+@click.option("--markdown", is_flag=True, help="Print Markdown.")
+def bench(
+    settings: Settings,
+    engine: tuple[str, ...],
+    precision: tuple[str, ...],
+    threads: tuple[int, ...],
+    input_size: tuple[int, ...],
+    rounds: int,
+    photos: Path | None,
+    markdown: bool,
+) -> None:
+    """Measure a photo's stages on this machine. Options that are given again add rows."""
+    log_to_stderr(settings)
+    from rich.console import Console
+
+    from depthsvc.bench import forward, machine, photos_in, pixels
+    from depthsvc.model.engine import EngineName, Precision
+    from depthsvc.model.loading import resolve
+
+    model = resolve(settings.model, settings.weights_locations)
+    network = forward(
+        model,
+        settings.cache_dir,
+        engines=tuple(map(EngineName, engine)),
+        precisions=tuple(map(Precision, precision)),
+        threads=threads,
+        sizes=input_size,
+        rounds=rounds,
+        photos=photos_in(photos) if photos else (),
+    )
+    click.echo(f"{machine()}\n")
+    for report in (network, pixels(model.input, max(1, rounds // 3))):
+        if markdown:
+            click.echo(f"{report.markdown()}\n")
+        else:
+            Console().print(report.table())

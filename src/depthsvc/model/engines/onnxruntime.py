@@ -1,0 +1,61 @@
+"""ONNX Runtime, on the CPU. It has no bf16 there."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from depthsvc.errors import ModelError
+from depthsvc.model.engine import Precision
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_OPSET = 18
+_EXAMPLE_SHAPE = (1, 3, 96, 128)
+
+
+class OnnxEngine:
+    """An ONNX file that is loaded."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Threads that wait by spinning take the processors from the other workers.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's own exceptions have no public base class
+            raise ModelError(f"{path} is refused: ONNX Runtime cannot load it ({error}).") from error
+        self._input = self._session.get_inputs()[0].name
+
+    def infer(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(self._session.run(None, {self._input: planes})[0], np.float32)
+
+
+def write(network: nn.Module, path: Path, precision: Precision) -> None:
+    """Export a network whose height and width are left open."""
+    import torch
+
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter's age; its successor needs two more packages
+        torch.onnx.export(
+            network,
+            (torch.zeros(_EXAMPLE_SHAPE),),
+            path,
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=["photo"],
+            output_names=["inverse_depth"],
+            dynamic_axes={"photo": {2: "height", 3: "width"}, "inverse_depth": {1: "height", 2: "width"}},
+        )
+
+
+def open_file(path: Path, threads: int, precision: Precision) -> OnnxEngine:
+    """Load an ONNX file, whose precision is its own."""
+    return OnnxEngine(path, threads)

@@ -1,0 +1,65 @@
+"""OpenVINO, on the CPU. It runs its own format (.xml with .bin beside it), and ONNX files."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+from openvino import properties
+
+from depthsvc.errors import ModelError
+from depthsvc.model.engine import Precision
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_HINTS = {Precision.FP32: openvino.Type.f32, Precision.BF16: openvino.Type.bf16}
+
+
+class OpenVinoEngine:
+    """A file that is loaded and compiled for this processor."""
+
+    def __init__(self, path: Path, threads: int, precision: Precision) -> None:
+        configuration = {
+            properties.inference_num_threads(): threads,
+            properties.num_streams(): 1,
+            properties.hint.performance_mode(): properties.hint.PerformanceMode.LATENCY,
+            properties.hint.inference_precision(): _HINTS[precision],
+            # Pinned to processors, all workers would choose the same ones.
+            properties.hint.enable_cpu_pinning(): False,
+        }
+        try:
+            compiled = openvino.Core().compile_model(path, "CPU", configuration)
+        except RuntimeError as error:
+            raise ModelError(f"{path} is refused: OpenVINO cannot load it ({error}).") from error
+        self._request = compiled.create_infer_request()
+
+    def infer(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(self._request.infer([planes], share_inputs=True)[0], np.float32)
+
+
+def write(network: nn.Module, path: Path, precision: Precision) -> None:
+    """Convert a network and write it; in which precision it computes is decided when it is loaded."""
+    # The front end is used directly: openvino.convert_model reports each conversion to a server on the internet.
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    from depthsvc.model.engines.torchscript import trace
+
+    frontend = FrontEndManager().load_by_framework("pytorch")
+    decoder = TorchScriptPythonDecoder(trace(network))  # needed until the conversion is over
+    model = frontend.convert(frontend.load(decoder))
+    model.reshape(openvino.PartialShape([1, 3, -1, -1]))
+    try:
+        openvino.save_model(model, path, compress_to_fp16=False)
+    except RuntimeError as error:
+        raise OSError(errno.EIO, f"OpenVINO cannot write it ({error})", str(path)) from error
+
+
+def open_file(path: Path, threads: int, precision: Precision) -> OpenVinoEngine:
+    """Load an OpenVINO or ONNX file."""
+    return OpenVinoEngine(path, threads, precision)

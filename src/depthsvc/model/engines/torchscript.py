@@ -1,0 +1,82 @@
+"""TorchScript in PyTorch, on the CPU.
+
+Measured and left out, as slower or slower for sizes that were not warmed: optimize_for_inference and oneDNN-graph
+fusion. docs/engines.md has the figures.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from depthsvc.errors import ModelError
+from depthsvc.model.engine import Precision
+
+_EXAMPLE_SHAPE = (1, 3, 96, 128)
+
+
+class TorchScriptEngine:
+    """A TorchScript file that is loaded."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        self._threads = threads
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self._module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+        except (RuntimeError, ValueError, OSError) as error:
+            raise ModelError(f"{path} is refused: PyTorch cannot load it as TorchScript.") from error
+
+    def infer(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        torch.set_num_threads(self._threads)  # it holds for the whole process, and is free
+        with torch.inference_mode():
+            output = self._module(torch.from_numpy(planes))
+        if isinstance(output, (list, tuple)):
+            output = output[0]
+        result: NDArray[np.float32] = output.float().numpy()
+        return result
+
+
+class _InBfloat16(nn.Module):
+    """A network that computes in bfloat16, between inputs and outputs in float32."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network.bfloat16()
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.network(x.bfloat16())
+        return output.float()
+
+
+def trace(network: nn.Module) -> torch.jit.ScriptModule:
+    """A frozen TorchScript trace of a network in evaluation mode, valid for every input size it takes."""
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # Weights and features with the channels last take a fifth less time on a CPU.
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        traced: torch.jit.ScriptModule = torch.jit.trace(network, torch.zeros(_EXAMPLE_SHAPE), check_trace=False)  # type: ignore[no-untyped-call]
+        frozen: torch.jit.ScriptModule = torch.jit.freeze(traced)
+        return frozen
+
+
+def write(network: nn.Module, path: Path, precision: Precision) -> None:
+    """Trace a network and write it, in the precision in which it is to compute."""
+    module = trace(_InBfloat16(network).eval() if precision is Precision.BF16 else network)
+    # PyTorch ends the whole process where its own writing of a file fails, as on a full disk.
+    serialized = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.save(module, serialized)
+    path.write_bytes(serialized.getbuffer())
+
+
+def open_file(path: Path, threads: int, precision: Precision) -> TorchScriptEngine:
+    """Load a TorchScript file, whose precision is its own."""
+    return TorchScriptEngine(path, threads)

@@ -1,0 +1,34 @@
+"""A registered model as a file of its own, for other programs or for `--model FILE`. Knows no torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from depthsvc.errors import ConfigurationError
+from depthsvc.model.custom import ModelDescription
+from depthsvc.model.engine import Precision
+from depthsvc.model.engines import EngineKind
+from depthsvc.model.loading import ResolvedModel
+
+
+def export(model: ResolvedModel, kind: EngineKind, path: Path, precision: Precision = Precision.FP32) -> list[Path]:
+    """Write the model's network to `path`, and its description beside it; gives the files that were written.
+
+    Imports torch. Raises ConfigurationError for a user's own model, which is such a file already, for a path whose
+    extension is not the format's, and for missing packages; OSError if a file cannot be written.
+    """
+    if model.architecture is None:
+        raise ConfigurationError(f"{model.file.path} is a network by itself: only registered models are exported.")
+    if path.suffix.lower() != kind.suffix:
+        raise ConfigurationError(f"{path}: a file of this format ends in {kind.suffix}.")
+    kind.require()
+    from depthsvc.model.checkpoint import load_network
+
+    kind.write(load_network(model.architecture, model.file), path, precision)
+    description = ModelDescription.model_validate(
+        {"name": model.name, "input": asdict(model.input), "output": model.output}
+    )
+    beside = path.with_suffix(".json")
+    beside.write_text(description.model_dump_json(indent=2) + "\n")
+    return [path, *([path.with_suffix(".bin")] if kind.suffix == ".xml" else []), beside]

@@ -1,0 +1,29 @@
+"""What this machine's processor is and can do."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+_CPU_INFO = Path("/proc/cpuinfo")
+_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+"""As Linux names them: Intel's and AMD's vector and matrix units, and ARM's."""
+
+
+def processor_name() -> str:
+    """The processor as it calls itself."""
+    return _field("model name") or platform.processor() or platform.machine()
+
+
+def has_bf16() -> bool:
+    """Whether the processor multiplies bf16 numbers; False where it does not say."""
+    return not _BF16_FLAGS.isdisjoint((_field("flags") or _field("Features")).split())
+
+
+def _field(name: str) -> str:
+    """The first value of this name in Linux's description of the processors; empty if there is none."""
+    try:
+        lines = _CPU_INFO.read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == name), "")

@@ -1,0 +1,53 @@
+"""Which engines may run a model, and in which precision. Imports none of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from depthsvc.errors import ConfigurationError
+from depthsvc.model.custom import ONNX_SUFFIXES
+from depthsvc.model.engine import EngineChoice, EngineName, Precision
+from depthsvc.model.engines import KINDS, ONNXRUNTIME, OPENVINO, TORCHSCRIPT, EngineKind
+from depthsvc.model.processor import has_bf16
+
+if TYPE_CHECKING:
+    from depthsvc.model.loading import ResolvedModel
+
+AUTO_ERROR = 1 / 255
+"""`precision=auto` takes bf16 only where 99 % of the pixels of every photo differ less from fp32, as a part of the
+photo's range of inverse depth."""
+
+BF16_ERRORS = {"bd72ef21eddfa74ae23d7473f7557b08593a43947a54d1a404024d7847fe1400": 0.186}
+"""That difference by the SHA-256 of the weights, measured as docs/engines.md tells. Others are taken to be inexact."""
+
+
+def engines_for(model: ResolvedModel, choice: EngineChoice) -> list[EngineKind]:
+    """The engines that may run a model: the chosen one, or with `auto` all that can."""
+    able = [TORCHSCRIPT, OPENVINO, ONNXRUNTIME] if model.architecture else _engines_for_file(model.file.path)
+    if choice.engine is not EngineName.AUTO:
+        chosen = KINDS[choice.engine]
+        return [chosen if chosen in able else able[0]]
+    ready = [kind for kind in able if (kind.can_write() if model.architecture else kind.can_run())]
+    precise = [kind for kind in ready if choice.precision is not Precision.BF16 or Precision.BF16 in kind.precisions]
+    return precise or able[:1]
+
+
+def precision_for(model: ResolvedModel, kind: EngineKind, wanted: Precision) -> Precision:
+    """What a wanted precision means for this model and engine; ConfigurationError if it cannot be had."""
+    fixed = model.architecture is None and kind is TORCHSCRIPT
+    offered = Precision.BF16 in kind.precisions and not fixed
+    if wanted is Precision.AUTO:
+        exact = BF16_ERRORS.get(model.file.sha256, 1.0) <= AUTO_ERROR
+        return Precision.BF16 if offered and exact and has_bf16() else Precision.FP32
+    if wanted is Precision.BF16 and not offered:
+        what = f"{model.name} is a TorchScript file with its own precision" if fixed else f"{kind.name} has no bf16"
+        raise ConfigurationError(f"precision bf16 cannot be had: {what}. Choose fp32, or another engine.")
+    if wanted is Precision.BF16 and not has_bf16():
+        raise ConfigurationError("precision bf16 cannot be had: this processor has no bf16. Choose fp32 or auto.")
+    return wanted
+
+
+def _engines_for_file(path: Path) -> list[EngineKind]:
+    """The engines that run a user's own file, the usual one first."""
+    return [ONNXRUNTIME, OPENVINO] if path.suffix.lower() in ONNX_SUFFIXES else [TORCHSCRIPT]

@@ -1,0 +1,133 @@
+"""Every engine gives the depth that the network gives, for every shape of photo, in every process."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from depthsvc.errors import ConfigurationError, ModelError
+from depthsvc.model import engines
+from depthsvc.model.artefacts import artefact
+from depthsvc.model.checkpoint import load_network
+from depthsvc.model.engine import EngineName, Precision
+from depthsvc.model.engines import KINDS, ONNXRUNTIME, OPENVINO, TORCHSCRIPT, EngineKind
+from depthsvc.model.engines.torchscript import TorchScriptEngine
+from depthsvc.model.locations import WeightsLocations
+from depthsvc.model.network import DepthNetwork
+from depthsvc.model.registry import registered
+from depthsvc.model.weights import VerifiedFile, obtain
+from tests import parity
+from tests.conftest import Checkpoint
+
+SHAPES = [(192, 256), (256, 192), (256, 256), (96, 768), (32, 512)]
+"""Height and width: 4:3, 3:4, square, wide, and as flat as a photo can become."""
+
+
+@pytest.fixture(scope="module", params=["midas_small", "embedded"])
+def weights(request: pytest.FixtureRequest, checkpoint: Checkpoint, cache_dir: Path) -> tuple[str, VerifiedFile]:
+    """The name of a model and its weights: deterministic ones of MiDaS_small, trained ones of the embedded model."""
+    if request.param == "midas_small":
+        return request.param, VerifiedFile(checkpoint.path, checkpoint.sha256)
+    return request.param, obtain(registered("embedded"), WeightsLocations(cache_dir))
+
+
+@pytest.fixture(scope="module")
+def network(weights: tuple[str, VerifiedFile]) -> DepthNetwork:
+    name, file = weights
+    return load_network(registered(name).architecture, file)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+def test_every_engine_agrees_with_the_network_for_every_shape(
+    kind: EngineKind, weights: tuple[str, VerifiedFile], network: DepthNetwork, cache_dir: Path
+) -> None:
+    if not kind.can_write():
+        pytest.skip(f"{kind.name} is not installed")
+    name, file = weights
+    path = artefact(registered(name).architecture, file, kind, Precision.FP32, cache_dir)
+    engine = kind.open(path, 1, Precision.FP32)
+    for height, width in SHAPES:
+        planes = parity.network_input(height, width)
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(planes)).numpy()
+        values = engine.infer(planes)
+        assert values.dtype == np.float32
+        assert values.shape == expected.shape == (1, height, width)
+        assert np.ptp(expected) > 0
+        assert np.abs(values - expected).max() <= 1e-3 * np.ptp(expected)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+def test_an_answer_stays_when_the_next_one_is_computed(kind: EngineKind, cache_dir: Path) -> None:
+    if not kind.can_write():
+        pytest.skip(f"{kind.name} is not installed")
+    model = registered("embedded")
+    weights = obtain(model, WeightsLocations(cache_dir))
+    engine = kind.open(artefact(model.architecture, weights, kind, Precision.FP32, cache_dir), 1, Precision.FP32)
+    first = engine.infer(parity.network_input(64, 96))
+    kept = first.copy()
+    assert not np.array_equal(engine.infer(parity.network_input(64, 96, seed=1)), kept)
+    assert np.array_equal(first, kept)
+
+
+def test_bf16_is_near_fp32(cache_dir: Path) -> None:
+    """PyTorch computes bf16 on every processor, though slowly where it has no instructions for it."""
+    model = registered("embedded")
+    weights = obtain(model, WeightsLocations(cache_dir))
+    planes = parity.network_input(64, 96)
+    exact, rounded = (
+        TorchScriptEngine(artefact(model.architecture, weights, TORCHSCRIPT, precision, cache_dir), 1).infer(planes)
+        for precision in (Precision.FP32, Precision.BF16)
+    )
+    assert rounded.dtype == np.float32
+    difference = np.abs(rounded - exact).mean() / np.ptp(exact)
+    assert 1e-5 < difference < 0.05
+
+
+@pytest.mark.parametrize(
+    ("kind", "package", "command"),
+    [
+        (OPENVINO, "openvino", "pip install 'depthsvc[openvino]'"),
+        (ONNXRUNTIME, "onnxruntime", "pip install 'depthsvc[onnx]'"),
+        (ONNXRUNTIME, "onnx", "pip install 'depthsvc[onnx]'"),
+    ],
+)
+def test_a_missing_package_is_told_with_the_command_that_installs_it(
+    kind: EngineKind, package: str, command: str, without: Callable[[str], None], cache_dir: Path
+) -> None:
+    without(package)
+    model = registered("embedded")
+    weights = obtain(model, WeightsLocations(cache_dir))
+    with pytest.raises(ConfigurationError) as caught:
+        artefact(model.architecture, weights, kind, Precision.FP32, cache_dir)
+    assert str(caught.value) == f"The engine {kind.name} needs the package {package}. Install it: {command}"
+
+
+def test_a_file_can_be_run_without_the_packages_that_write_it(without: Callable[[str], None], tmp_path: Path) -> None:
+    path = tmp_path / "own.onnx"
+    ONNXRUNTIME.write(torch.nn.ReLU(), path, Precision.FP32)  # type: ignore[arg-type]
+    without("onnx")
+    planes = np.full((1, 3, 96, 128), -1, np.float32)
+    assert ONNXRUNTIME.open(path, 1, Precision.FP32).infer(planes).max() == 0
+
+
+def test_openvino_runs_a_users_onnx_file(tmp_path: Path) -> None:
+    if not (OPENVINO.can_run() and ONNXRUNTIME.can_write()):
+        pytest.skip("openvino or onnx is not installed")
+    path = tmp_path / "own.onnx"
+    ONNXRUNTIME.write(torch.nn.ReLU(), path, Precision.FP32)  # type: ignore[arg-type]
+    planes = parity.network_input(64, 96)
+    assert np.array_equal(OPENVINO.open(path, 1, Precision.FP32).infer(planes), np.maximum(planes, 0))
+    path.write_bytes(b"not a network")
+    with pytest.raises(ModelError, match=re.escape(f"{path} is refused: OpenVINO cannot load it")):
+        OPENVINO.open(path, 1, Precision.FP32)
+
+
+def test_auto_is_no_engine() -> None:
+    assert set(KINDS) == set(EngineName) - {EngineName.AUTO}
+    assert engines.KINDS[EngineName.TORCHSCRIPT].can_write()
