@@ -1,4 +1,4 @@
-"""The README's examples run as they are printed, against a running service."""
+"""The examples of README and docs run as they are printed, against a running service; the Chinese README keeps step."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from PIL import Image
 from tests.conftest import RunningService, opened
 from tests.parity import photo
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+CHINESE = (ROOT / "README.zh-CN.md").read_text()
+DOCUMENTS = "\n".join([README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))])
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = DOCUMENTS) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -64,7 +67,7 @@ def test_shell_examples_run(embedded_service: RunningService, folder: Path, scri
 
 def test_batch_examples_run(embedded_service: RunningService, folder: Path) -> None:
     (folder / "photos/broken.jpg").unlink()
-    [script] = [block for block in blocks("sh") if "batch" in block]
+    [script] = [block for block in blocks("sh", README) if "batch" in block]
     run(["bash", "-euo", "pipefail", "-c"], script, embedded_service, folder)
     made = {str(path.relative_to(folder)) for path in (folder / "depth").rglob("[!.]*.*")}
     assert made == {
@@ -90,17 +93,49 @@ def test_python_examples_run(embedded_service: RunningService, folder: Path, scr
         assert opened(folder / "depth.png").size == (80, 60)
 
 
-def test_every_error_code_is_in_the_readme() -> None:
+def test_every_error_code_is_documented() -> None:
     from depthsvc import errors
 
+    interface = (ROOT / "docs/http.md").read_text()
     for error in vars(errors).values():
         if isinstance(error, type) and issubclass(error, errors.RequestError):
-            assert f"`{error.code}`" in README, f"{error.__name__} is not documented"
+            assert f"`{error.code}`" in interface, f"{error.__name__} is not documented"
 
 
-def test_every_command_is_in_the_readme_or_its_help() -> None:
+def test_every_command_is_documented() -> None:
     from depthsvc.cli import main
 
     assert {"serve", "predict", "batch", "export", "bench", "weights", "settings"} == set(main.commands)
     for name in main.commands:
-        assert f"depthsvc {name}" in README + (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()
+        assert f"depthsvc {name}" in DOCUMENTS
+
+
+def test_every_link_leads_somewhere() -> None:
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")]:
+        for target in re.findall(r"\]\((?!http)([^)#]+)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def outline(text: str) -> list[str]:
+    """What two languages share: levels of headings, commands without their comments, names and links."""
+    headings = re.findall(r"^#+ ", text, re.MULTILINE)
+    fenced = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    code = [re.sub(r" +#.*", "", block) for block in fenced.findall(text)]
+    prose = fenced.sub("", text)
+    links = set(re.findall(r"\]\(([^)]+)\)", prose)) - {"README.md", "README.zh-CN.md"}
+    return [*headings, *code, *sorted(set(re.findall(r"`[^`]+`", prose))), *sorted(links)]
+
+
+def test_the_chinese_readme_keeps_step_with_the_english_one() -> None:
+    english, chinese = outline(README), outline(CHINESE)
+    assert [mark for mark in english if mark not in chinese] == []
+    assert [mark for mark in chinese if mark not in english] == []
+    assert english == chinese
+
+
+def test_the_chinese_readme_gives_the_same_figures() -> None:
+    english, chinese = (
+        [re.findall(r"\d[\d.,]*\d|\d", row) for row in re.findall(r"^\|.*", text, re.MULTILINE)]
+        for text in (README, CHINESE)
+    )
+    assert english == chinese

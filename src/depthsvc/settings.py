@@ -216,7 +216,7 @@ def default_text(name: str) -> str:
 
 
 def markdown_table() -> str:
-    """Every setting, as the README shows it."""
+    """Every setting, as docs/settings.md shows it."""
     rows = [
         f"| `{variable(name)}` | `{flag(name)}` | {default_text(name)} | {field.description} |"
         for name, field in Settings.model_fields.items()
