@@ -15,7 +15,7 @@ FARTHEST = 6.0
 """Depth of the farthest point in units of the nearest one's. Inverse depth of unknown shift cannot tell it; this is the
 median of the scenes that the project renders, without their sky."""
 SKY = 0.02
-"""Points in this part of the range of inverse depth, at its far end, are left out: sky and hazy background."""
+"""Points in this part of the range of inverse depth, at its far end, are left out: sky, where the model sees it so."""
 _VERTEX = np.dtype(
     [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")], align=False
 )
