@@ -25,7 +25,7 @@ run: $(VENV)/.run
 	@$(BIN)/depthsvc serve $(ARGS)
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 chaos: $(VENV)/.dev
 	@$(BIN)/python -m pytest tests/security -s -m long -k "not piles_up" $(ARGS)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthsvc.errors import ConfigurationError
+from depthsvc.formats import format_of
 from depthsvc.imaging import encode
 from depthsvc.imaging.colormaps import Colormap, levels, normalized
 
@@ -65,12 +66,12 @@ class DepthMap:
         return encode.heatmap(self.values, Colormap(colormap), invert=invert)
 
     def save(self, path: str | Path, *, format: str | None = None, colormap: str = Colormap.INFERNO) -> None:
-        """Write a file: .png a heatmap, .npy, .f16 raw float16, .png16 (or format="png16") a 16-bit grey PNG.
+        """Write a file: .png a heatmap, .npy, .f16 raw float16, .16.png (or format="png16") a 16-bit grey PNG.
 
         Raises ConfigurationError for another extension, and OSError.
         """
         path = Path(path)
-        path.write_bytes(self.encoded(format or path.suffix.removeprefix(".").lower(), colormap=colormap))
+        path.write_bytes(self.encoded(format or format_of(path.name) or path.suffix, colormap=colormap))
 
     def encoded(self, format: str, *, colormap: str = Colormap.INFERNO) -> bytes:
         """The bytes that `save` writes for "png", "npy", "f16" or "png16"."""

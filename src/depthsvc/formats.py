@@ -19,6 +19,12 @@ _EXTENSIONS = {"png16": "16.png"}
 """Of formats whose files other programs know by another name; yet no two formats share one."""
 
 
+def format_of(name: str) -> str:
+    """The format of a file by its name, as `extension` makes it; "" if it has none that is known."""
+    suffixes = {f".{extension(format)}": format for format in FORMATS} | {f".{format}": format for format in FORMATS}
+    return next((suffixes[suffix] for suffix in sorted(suffixes, key=len)[::-1] if name.lower().endswith(suffix)), "")
+
+
 def options_of(format: str, **wanted: Any) -> Options:
     """What a file of this format asks of one photo. `wanted` are fields of the format's options; None: its default.
 

@@ -290,7 +290,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: FakeService
 
     def do_GET(self) -> None:
-        body = b'{"in_use": "fake", "degraded": false, "models": []}'
+        body = b'{"in_use": "fake", "degraded": false, "engine": "none", "precision": "fp32", "models": []}'
         self.reply(200, body, {"Content-Type": "application/json"})
 
     def do_POST(self) -> None:

@@ -13,7 +13,7 @@ from depthsvc.cli.batch import batch
 from depthsvc.cli.bench import bench
 from depthsvc.cli.export import export
 from depthsvc.cli.predict import predict
-from depthsvc.cli.setting_options import CommandWithSettings, log_to_stderr
+from depthsvc.cli.setting_options import CommandWithSettings
 from depthsvc.cli.weights import weights
 from depthsvc.errors import DepthServiceError
 
@@ -47,9 +47,10 @@ def main() -> None:
 @main.command(cls=CommandWithSettings, setting_names=None)
 def serve(settings: Settings) -> None:
     """Run the HTTP service."""
-    log_to_stderr(settings)
+    from depthsvc.logs import configure
     from depthsvc.settings import unknown_variables
 
+    configure(settings.log_level, settings.log_format)
     for name in unknown_variables():
         logger.warning("%s is not a setting of depthsvc and has no effect", name)
     from depthsvc.server.run import serve as run

@@ -10,7 +10,7 @@ import click
 
 from depthsvc.cli.setting_options import MODEL_SETTINGS, CommandWithSettings, log_to_stderr
 from depthsvc.errors import ConfigurationError
-from depthsvc.formats import FORMATS, extension, options_of
+from depthsvc.formats import FORMATS, extension, format_of, options_of
 
 if TYPE_CHECKING:
     from depthsvc.settings import Settings
@@ -29,8 +29,8 @@ def _target(photo: str, output: str | None, format: str | None) -> _Target:
         output = f"{Path(photo).stem}-depth.{extension(format)}"
     if output is None or output == "-":
         return _Target(None, format or "png")
-    format = format or Path(output).suffix.removeprefix(".").lower()
-    if format not in FORMATS:
+    format = format or format_of(output)
+    if not format:
         raise ConfigurationError(f"{output}: unknown format. Use one of .{', .'.join(FORMATS)}, or --format.")
     if not Path(output).parent.is_dir():
         raise ConfigurationError(f"{output}: the folder {Path(output).parent} does not exist.")

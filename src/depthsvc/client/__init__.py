@@ -126,11 +126,11 @@ class DepthClient(_Client):
 
     def health(self) -> Health:
         """The state of the service, also when it is not ready. Asks once."""
-        return Health.model_validate_json(self._converse(health_conversation(calls.HEALTH)).content)
+        return calls.parsed(Health, self._converse(health_conversation(calls.HEALTH)))
 
     def models(self) -> Models:
         """The models that the service knows, and the one that answers."""
-        return Models.model_validate_json(self._ask(calls.MODELS).content)
+        return calls.parsed(Models, self._ask(calls.MODELS))
 
     def close(self) -> None:
         """Close the connections."""
@@ -212,11 +212,11 @@ class AsyncDepthClient(_Client):
 
     async def health(self) -> Health:
         """As `DepthClient.health`."""
-        return Health.model_validate_json((await self._converse(health_conversation(calls.HEALTH))).content)
+        return calls.parsed(Health, await self._converse(health_conversation(calls.HEALTH)))
 
     async def models(self) -> Models:
         """As `DepthClient.models`."""
-        return Models.model_validate_json((await self._ask(calls.MODELS)).content)
+        return calls.parsed(Models, await self._ask(calls.MODELS))
 
     async def post(self, path: str, photo: bytes, query: dict[str, Any]) -> httpx.Response:
         """Send the bytes of a photo to any route, and give the whole answer with its headers, whatever it is."""

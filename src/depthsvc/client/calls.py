@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import httpx
 import numpy as np
+from pydantic import BaseModel, ValidationError
 
 from depthsvc.client.conversation import Call
 from depthsvc.client.queries import BokehQuery, DepthQuery, HeatmapQuery, PointCloudQuery
@@ -12,6 +15,17 @@ from depthsvc.errors import ServiceUnreachable
 
 HEALTH = Call("GET", "health", "application/json")
 MODELS = Call("GET", "models", "application/json")
+
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def parsed(body: type[Body], response: httpx.Response) -> Body:
+    """What a service says about itself. Raises ServiceUnreachable if it is something else that speaks."""
+    try:
+        return body.model_validate_json(response.content)
+    except ValidationError as error:
+        raise ServiceUnreachable(f"{response.url} answers something else than its state. Is it depthsvc?") from error
 
 
 def depth_map(response: httpx.Response) -> DepthMap:

@@ -26,7 +26,7 @@ _NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": Health, "descripti
 
 
 @router.head("", include_in_schema=False)
-@router.get("", responses=_NOT_READY)
+@router.get("", summary="Whether photos are taken", responses=_NOT_READY)
 async def health(service: CurrentService, response: Response) -> Health:
     """200 when every worker is warm and photos are taken, else 503, with the same body."""
     if not service.ready:
@@ -35,14 +35,14 @@ async def health(service: CurrentService, response: Response) -> Health:
 
 
 @router.head("/live", include_in_schema=False)
-@router.get("/live")
+@router.get("/live", summary="Whether the process answers")
 async def live() -> Liveness:
     """200 as long as the process answers at all; a liveness probe."""
     return Liveness()
 
 
 @router.head("/ready", include_in_schema=False)
-@router.get("/ready", responses=_NOT_READY)
+@router.get("/ready", summary="Whether every worker is warm", responses=_NOT_READY)
 async def ready(service: CurrentService, response: Response) -> Health:
     """The same as /health; a readiness probe."""
     return await health(service, response)

@@ -11,7 +11,7 @@ from depthsvc.status import ModelEntry, Models
 router = APIRouter(tags=["models"])
 
 
-@router.get("/models")
+@router.get("/models", summary="The models, and which one answers")
 async def models(service: CurrentService) -> Models:
     """The registry, and which model is in use."""
     entries = [

@@ -11,7 +11,10 @@ router = APIRouter(tags=["health"])
 
 
 @router.get(
-    "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+    "/metrics",
+    summary="Counters and histograms for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(service: CurrentService) -> Response:
     """What the service counts and measures, in Prometheus's text format."""

@@ -48,13 +48,31 @@ export async function depth(photo, { signal, onProgress }) {
   };
 }
 
+/**
+ * A photo refocused by the service, in its full size: the page's own view of it is only as large as the screen.
+ * @param {Blob} photo
+ * @param {{x: number, y: number, strength: number}} wanted the sharp point, parts 0..1 of width and height; 0..1
+ * @returns {Promise<Blob>} a JPEG
+ * @throws {Error}
+ */
+export async function refocused(photo, { x, y, strength }) {
+  const body = new FormData();
+  body.append("image", photo);
+  const query = new URLSearchParams({ focus: `${x.toFixed(4)},${y.toFixed(4)}`, strength });
+  const answer = await fetch(`bokeh?${query}`, { method: "POST", headers: authorization(), body });
+  if (!answer.ok) throw new Error(`The service answered ${answer.status}.`);
+  return answer.blob();
+}
+
+const authorization = () => (apiKey() ? { Authorization: `Bearer ${apiKey()}` } : {});
+
 /** XMLHttpRequest, because fetch does not tell how much has been sent. */
 function sent(photo, signal, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", "depth?size=model");
     request.responseType = "arraybuffer";
-    if (apiKey()) request.setRequestHeader("Authorization", `Bearer ${apiKey()}`);
+    for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
     request.upload.addEventListener("progress", ({ loaded, total }) => onProgress(total ? loaded / total : 0));
     request.addEventListener("load", () => resolve(request));
     request.addEventListener("error", () => reject(new Problem({ status: 0, code: "unreachable" })));

@@ -11,12 +11,14 @@ function placeOf(event, element) {
   return { x: clamp((event.clientX - box.left) / box.width), y: clamp((event.clientY - box.top) / box.height) };
 }
 
-/** Call back with every place that the pointer is over, and with null when it leaves. */
+/** Call back with every place that the pointer is over, and with null when the mouse leaves; a tap stays. */
 export function followPointer(element, onPlace) {
   for (const type of ["pointermove", "pointerdown"]) {
     element.addEventListener(type, (event) => onPlace(placeOf(event, element)));
   }
-  element.addEventListener("pointerleave", () => onPlace(null));
+  element.addEventListener("pointerleave", ({ pointerType }) => {
+    if (pointerType === "mouse") onPlace(null);
+  });
 }
 
 /** Call back with every place that is clicked, or that the pointer is dragged over. */

@@ -1,6 +1,6 @@
 // The page's conductor: a photo comes in, is sent once, and everything else happens here in the browser.
 
-import { apiKey, depth, health, Problem, rememberApiKey } from "./api.js";
+import { apiKey, depth, health, Problem, refocused, rememberApiKey } from "./api.js";
 import { fromCamera } from "./camera.js";
 import { depthNpy, depthPng16, heatmapPng, pointsPly, save } from "./files.js";
 import { loadColormaps } from "./heatmap.js";
@@ -22,12 +22,19 @@ let sending = new AbortController();
 
 // ------------------------------------------------------------------------------------------------- what is happening
 
+/** Show what a person must not miss; on a phone it may lie below what is on the screen. */
+function reveal(box) {
+  if (!box.hidden) return;
+  box.hidden = false;
+  box.scrollIntoView({ block: "nearest" });
+}
+
 function wait(key, values, part = null) {
   say(element("progress-words"), key, values);
   if (part === null) element("progress").removeAttribute("value");
   else element("progress").value = part;
-  element("waiting").hidden = false;
   element("failure").hidden = true;
+  reveal(element("waiting"));
 }
 
 /** Say in words what went wrong: by its stable code, else as the service said it. */
@@ -37,7 +44,7 @@ function fail(problem, name = "") {
   if (knows(`error_${code}`)) say(element("failed-words"), `error_${code}`, { status: problem.status });
   else if (problem.detail) quote(element("failed-words"), problem.detail);
   else say(element("failed-words"), "error_other", { status: problem.status ?? 0 });
-  element("failure").hidden = false;
+  reveal(element("failure"));
   element("access").hidden = problem.code !== "unauthorized";
   if (problem.code === "unauthorized") element("key").focus();
 }
@@ -75,7 +82,7 @@ async function send(photo) {
     const image = await decoded(photo).catch(() => {
       throw new Problem({ status: 200, code: "undecodable" });
     });
-    const next = new Picture(name, image, answer);
+    const next = new Picture(photo, image, answer);
     if (signal.aborted) next.release();
     else show(next);
   } catch (error) {
@@ -122,6 +129,7 @@ function chooseView(view, tab) {
   result.dataset.view = view;
   element("panel").setAttribute("aria-labelledby", tab.id);
   document.querySelector("[data-save=refocused]").hidden = view !== "refocus";
+  hush(element("saving"));
   fit();
 }
 
@@ -132,7 +140,7 @@ const FILES = {
   png16: ["-depth16.png", () => depthPng16(picture.depth, picture)],
   npy: ["-depth.npy", () => depthNpy(picture.depth, picture)],
   ply: ["-points.ply", () => pointsPly(picture.depth, picture, (width, height) => picture.pixelsAt(width, height))],
-  refocused: ["-refocused.jpg", () => views.refocus.jpeg()],
+  refocused: ["-refocused.jpg", () => refocused(picture.photo, views.refocus.wanted)],
 };
 
 async function download(button) {

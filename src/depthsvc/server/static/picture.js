@@ -15,12 +15,13 @@ export async function decoded(photo) {
 /** One photo with the depth that the service found in it. */
 export class Picture {
   /**
-   * @param {string} name of the file
+   * @param {Blob} photo the file
    * @param {HTMLImageElement} image from `decoded`
    * @param {Awaited<ReturnType<import("./api.js").depth>>} depth
    */
-  constructor(name, image, depth) {
-    Object.assign(this, { name, image, depth, width: image.naturalWidth, height: image.naturalHeight });
+  constructor(photo, image, depth) {
+    const name = photo.name || "photo";
+    Object.assign(this, { photo, name, image, depth, width: image.naturalWidth, height: image.naturalHeight });
   }
 
   /** The file's name without its extension. */

@@ -66,9 +66,9 @@ export class RefocusView {
     this.#draw();
   }
 
-  /** The refocused photo as a JPEG file. @returns {Promise<Blob>} */
-  jpeg() {
-    return new Promise((resolve) => this.#elements.canvas.toBlob(resolve, "image/jpeg", 0.92));
+  /** What is sharp, as parts 0..1 of width and height, and how strongly the rest is blurred, 0..1. */
+  get wanted() {
+    return { ...this.#place, strength: this.#elements.strength.value / 100 };
   }
 
   #load(width, height) {
@@ -84,7 +84,7 @@ export class RefocusView {
     mark(this.#elements.focus, this.#place);
     if (!this.drawn) return;
     const focus = this.#bokeh.nearnessAt(this.#place.x, this.#place.y);
-    this.#bokeh.draw(focus, this.#elements.strength.value / 100);
+    this.#bokeh.draw(focus, this.wanted.strength);
   }
 
   #ready() {
