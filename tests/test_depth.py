@@ -56,6 +56,12 @@ def test_files_agree_with_the_values(tmp_path: Path) -> None:
         assert np.abs(np.asarray(image) / 65535 * 2 + 1 - depth.values).max() < 1e-4
 
 
+def test_the_name_of_a_16_bit_png_is_understood(tmp_path: Path) -> None:
+    depth = DepthMap.of(np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4), "test")
+    depth.save(tmp_path / "depth.16.png")
+    assert np.asarray(opened(tmp_path / "depth.16.png")).max() == 65535
+
+
 def test_an_unknown_extension_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="Unknown output format 'tiff'"):
         DepthMap.of(np.zeros((1, 1), np.float32), "m").save(tmp_path / "d.tiff")
