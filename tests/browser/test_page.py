@@ -390,6 +390,23 @@ def test_a_phone_needs_no_scrolling_to_the_side(start_visit: StartVisit, scene: 
     assert upper["y"] + upper["height"] <= lower["y"], "photo and depth are one above the other"
 
 
+def test_a_phone_shows_at_once_what_went_wrong_and_keeps_what_was_tapped(
+    start_visit: StartVisit, scene: Path, tmp_path: Path
+) -> None:
+    visit = start_visit(**PHONE)
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff no photo")
+    visit.page.set_input_files("#file", broken)
+    visit.page.wait_for_selector("#failure:visible")
+    box = visit.page.locator("#failure").bounding_box()
+    assert box
+    assert 0 <= box["y"] <= box["y"] + box["height"] <= PHONE["viewport"]["height"]
+    visit.upload(scene)
+    visit.page.locator("#heatmap-frame").tap()
+    assert re.search(r"\d+ ?% near", visit.page.inner_text("#readout"))
+    assert visit.page.locator("#heatmap-frame .cursor").is_visible()
+
+
 def test_a_service_with_keys_asks_for_one(start_visit: StartVisit, start_service: StartService, scene: Path) -> None:
     locked = start_service(
         "--model", "embedded", "--workers", "1", "--worker-threads", "1", "--api-keys", "open-sesame"
