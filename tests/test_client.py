@@ -213,6 +213,29 @@ def test_each_method_has_its_route_query_and_key(ask: Ask) -> None:
     assert query == b"focus=0.5%2C0.25&strength=0.75"
 
 
+@pytest.mark.parametrize(
+    "date", ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 2029 00:00:00 +99999999"]
+)
+def test_an_absurd_date_is_no_time_to_wait(ask: Ask, pauses: list[float], date: str) -> None:
+    answers = Answers(problem(503, "queue_full", **{"Retry-After": date}), heatmap())
+    assert ask(URL, "upload", b"photo", handler=answers) == b"heatmap"
+    assert pauses == [0.5 * 1.25]
+
+
+@pytest.mark.parametrize("method", ["health", "models"])
+def test_something_else_that_speaks_json_is_no_service(ask: Ask, method: str) -> None:
+    def handler(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"hello": "world"})
+
+    with pytest.raises(ServiceUnreachable, match="Is it depthsvc"):
+        ask(URL, method, handler=handler)
+
+
+def test_an_empty_answer_is_none(ask: Ask) -> None:
+    with pytest.raises(ServiceUnreachable, match="Is it depthsvc"):
+        ask(URL, "upload", b"photo", handler=Answers(httpx.Response(200, headers={"Content-Type": "image/png"})))
+
+
 def test_a_busy_service_is_asked_again_after_as_long_as_it_says(ask: Ask, pauses: list[float]) -> None:
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
     answers = Answers(
@@ -303,7 +326,7 @@ def test_an_error_of_a_later_version_keeps_its_code(ask: Ask) -> None:
 def test_a_client_shows_its_address_and_no_key(client: type[DepthClient | AsyncDepthClient]) -> None:
     made = client("https://depth.test/base/", api_key="secret")
     assert repr(made) == f"{client.__name__}('https://depth.test/base')"
-    for url in ("depth.test:7860", "ftp://depth.test", "http://", "http://[::"):
+    for url in ("depth.test:7860", "ftp://depth.test", "http://", "http://[::", "http://here:99999"):
         with pytest.raises(ConfigurationError, match="is no address of a service"):
             client(url)
     with pytest.raises(ConfigurationError, match="no header can carry"):
@@ -314,7 +337,7 @@ def test_both_clients_have_the_same_methods() -> None:
     def methods(client: type) -> set[str]:
         return {name for name in vars(client) if not name.startswith("_")}
 
-    assert methods(AsyncDepthClient) - {"post"} == methods(DepthClient)
+    assert methods(AsyncDepthClient) - {"answer"} == methods(DepthClient)
     assert json.dumps(sorted(methods(DepthClient))) == (
         '["bokeh", "close", "depth", "health", "models", "pointcloud", "upload"]'
     )

@@ -110,7 +110,7 @@ def test_a_point_cloud_from_python(embedded: DepthEstimator, photo_png: bytes, t
 def test_a_refocused_photo_from_python(embedded: DepthEstimator, photo_png: bytes) -> None:
     pixels = np.asarray(Image.open(io.BytesIO(photo_png)))
     assert np.array_equal(embedded.bokeh(photo_png, strength=0), pixels)
-    refocused = embedded.bokeh(photo_png, focus="0.5,0.9", strength=1)
+    refocused = embedded.bokeh(photo_png, focus=f"{1 / 3},9e-1", strength=1)
     assert refocused.shape == pixels.shape
     assert np.diff(refocused.astype(int), axis=1).std() < np.diff(pixels.astype(int), axis=1).std()
     with pytest.raises(ValidationError, match="x,y with both between 0 and 1"):

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from depthsvc.errors import InvalidParameter
+from depthsvc.errors import InvalidParameter, TooManyPixels
 from depthsvc.imaging.resize import InputSpec, ResizeRule
 from depthsvc.model.engine import EngineName, Precision
 from depthsvc.model.loading import Model, PreparedModel
@@ -117,6 +117,13 @@ def test_a_point_cloud_has_the_photos_colours_on_the_grid_that_was_asked_for() -
     assert b"element vertex 300\n" in header
     colors = np.frombuffer(vertices, np.uint8).reshape(15, 20, 15)[..., 12:]
     assert np.abs(colors - photo(30, 40).reshape(15, 2, 20, 2, 3).mean(axis=(1, 3))).max() <= 1
+
+
+def test_a_side_that_no_jpeg_can_have_is_not_refocused() -> None:
+    pipeline = pipeline_of(FixedEngine(np.ones((1, 32, 64), np.float32)))
+    data = encoded(np.zeros((1, 65_501, 3), np.uint8))
+    with pytest.raises(TooManyPixels, match="at most 65500 pixels a side"):
+        pipeline.answer(data, BokehOptions())
 
 
 def test_a_large_jpeg_keeps_the_pixels_that_its_result_needs() -> None:

@@ -71,7 +71,9 @@ class DepthMap:
         Raises ConfigurationError for another extension, and OSError.
         """
         path = Path(path)
-        path.write_bytes(self.encoded(format or format_of(path.name) or path.suffix.removeprefix("."), colormap=colormap))
+        path.write_bytes(
+            self.encoded(format or format_of(path.name) or path.suffix.removeprefix("."), colormap=colormap)
+        )
 
     def encoded(self, format: str, *, colormap: str = Colormap.INFERNO) -> bytes:
         """The bytes that `save` writes for "png", "npy", "f16" or "png16"."""

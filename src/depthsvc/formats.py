@@ -61,16 +61,3 @@ def _problem(problem: Any) -> str:
 def extension(format: str, *, side_by_side: bool = False) -> str:
     """The extension of a file's name, without its first dot."""
     return f"{'pair.' if side_by_side else ''}{_EXTENSIONS.get(format, format)}"
-
-
-def route(options: Options) -> str:
-    """The path at which a service takes a photo with these options; their fields are its query."""
-    from depthsvc.options import BokehOptions, DepthOptions, HeatmapOptions, PointCloudOptions
-
-    routes = {
-        HeatmapOptions: "/upload",
-        DepthOptions: "/depth",
-        PointCloudOptions: "/pointcloud",
-        BokehOptions: "/bokeh",
-    }
-    return routes[type(options)]

@@ -91,14 +91,21 @@ class PointCloudOptions(_Options):
 
 
 AUTO_FOCUS = "auto"
-_FRACTION = r"(0|1|0?\.[0-9]{1,9}|1\.0{1,9})"
-_FOCUS = rf"^({AUTO_FOCUS}|{_FRACTION},{_FRACTION})$"
+_NUMBER = r"[0-9.eE+-]{1,32}"
+_FOCUS = rf"^({AUTO_FOCUS}|{_NUMBER},{_NUMBER})$"
 
 
 def _checked_focus(focus: str) -> str:
-    if not re.fullmatch(_FOCUS, focus):
+    if focus != AUTO_FOCUS and not (re.fullmatch(_FOCUS, focus) and _is_within(focus)):
         raise ValueError("use auto, or a point as x,y with both between 0 and 1, such as 0.5,0.25")
     return focus
+
+
+def _is_within(point: str) -> bool:
+    try:
+        return all(0 <= float(part) <= 1 for part in point.split(","))
+    except ValueError:
+        return False
 
 
 Focus = Annotated[str, AfterValidator(_checked_focus), Field(json_schema_extra={"pattern": _FOCUS})]

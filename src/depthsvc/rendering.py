@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthsvc.depth import DepthMap
+from depthsvc.errors import TooManyPixels
 from depthsvc.imaging import encode
 from depthsvc.imaging.bokeh import refocus
 from depthsvc.imaging.colormaps import levels
@@ -87,6 +88,11 @@ def render_photo(photo: Photo, depth: DepthMap, options: HeatmapOptions | PointC
         case HeatmapOptions():
             return _side_by_side(photo, depth, options)
         case BokehOptions():
+            if max(photo.width, photo.height) > encode.JPEG_MAX_SIDE:
+                raise TooManyPixels(
+                    f"The image is {photo.width} x {photo.height}; the JPEG of a refocused photo has at most "
+                    f"{encode.JPEG_MAX_SIDE} pixels a side. Scale it."
+                )
             body = encode.jpeg(refocused(photo, depth, options))
             return Rendered(body, "image/jpeg", "uint8", (photo.height, photo.width), depth.min, depth.max)
         case PointCloudOptions():

@@ -52,6 +52,11 @@ def test_leftovers_of_a_killed_batch_are_removed_and_empty_files_do_not_count(tm
     assert [path.name for path in folder.iterdir()] == ["b.jpg.png"]
 
 
+def test_a_folder_is_no_result(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg.png").mkdir()
+    assert not Outputs(tmp_path, "png").exists(tmp_path / "a.jpg.png")
+
+
 def test_two_batches_do_not_share_a_folder(tmp_path: Path) -> None:
     with (
         Outputs(tmp_path, "png"),

@@ -36,7 +36,7 @@ def test_a_line_for_each_photo_is_appended(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("whole", [0, 1, 3])
-@pytest.mark.parametrize("torn", ['{"path": "b', "{" + 200_000 * "x"])
+@pytest.mark.parametrize("torn", ['{"path": "b', '{"path": "' + 200_000 * "x"])
 def test_a_torn_last_line_is_cut_off(tmp_path: Path, whole: int, torn: str) -> None:
     path = tmp_path / "report.jsonl"
     path.write_text(whole * '{"path": "before"}\n' + torn)
@@ -45,9 +45,10 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path, whole: int, torn: str) -> N
     assert [line["path"] for line in lines(path)] == whole * ["before"] + ["a.jpg"]
 
 
-def test_a_file_that_is_no_report_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff photo", b'{"important": [1, 2]}', b'{\n  "path": 1\n}'])
+def test_a_file_that_is_no_report_is_left_alone(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "photo.jpg"
-    path.write_bytes(b"\xff\xd8\xff photo")
+    path.write_bytes(content)
     with pytest.raises(ConfigurationError, match=r"photo\.jpg is no report of a batch"):
         Report(path)
-    assert path.read_bytes() == b"\xff\xd8\xff photo"
+    assert path.read_bytes() == content

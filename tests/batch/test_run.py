@@ -279,8 +279,9 @@ def test_a_watched_folder_is_served_until_ctrl_c(tmp_path: Path, embedded_servic
 class FakeService(ThreadingHTTPServer):
     """Answers /models, and photos as it is told."""
 
-    def __init__(self, refusals: int) -> None:
+    def __init__(self, refusals: int, media_type: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.media_type = media_type
         self.refusals = refusals
         self.arrivals: list[float] = []
         self.keys: set[str | None] = set()
@@ -300,7 +301,7 @@ class _Handler(BaseHTTPRequestHandler):
         if len(self.server.arrivals) <= self.server.refusals:
             self.reply(503, b'{"code": "queue_full", "detail": "busy"}', {"Retry-After": "1"})
         else:
-            self.reply(200, b"a heatmap", {"Content-Type": "image/png", "X-Depth-Model": "fake"})
+            self.reply(200, b"a heatmap", {"Content-Type": self.server.media_type, "X-Depth-Model": "fake"})
 
     def reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -314,8 +315,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def fake_service(refusals: int = 0) -> Iterator[FakeService]:
-    with FakeService(refusals) as server:
+def fake_service(refusals: int = 0, media_type: str = "image/png") -> Iterator[FakeService]:
+    with FakeService(refusals, media_type) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
@@ -336,6 +337,15 @@ def test_a_busy_service_is_asked_again_when_it_says(folder: Path, tmp_path: Path
         assert server.keys == {"Bearer secret"}
     assert (out / "a.jpg.png").read_bytes() == b"a heatmap"
     assert report(out)[0]["model"] == "fake"
+
+
+def test_what_is_no_heatmap_is_no_result(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with fake_service(media_type="text/html") as server:
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        assert in_process(folder / "a.jpg", out, "--url", url).exit_code == 1
+    assert report(out)[0]["code"] == "unreachable"
+    assert not (out / "a.jpg.png").exists()
 
 
 @pytest.mark.parametrize(

@@ -407,6 +407,22 @@ def test_a_phone_shows_at_once_what_went_wrong_and_keeps_what_was_tapped(
     assert visit.page.locator("#heatmap-frame .cursor").is_visible()
 
 
+def test_a_page_that_may_store_nothing_works(start_visit: StartVisit, scene: Path) -> None:
+    forbid = "for (const kind of ['localStorage', 'sessionStorage']) "
+    forbid += "Object.defineProperty(window, kind, { get() { throw new DOMException('denied'); } });"
+    visit = start_visit(script=forbid).upload(scene)
+    visit.page.click("#language")
+    assert "embedded" in visit.page.inner_text("#facts")
+
+
+@pytest.mark.parametrize("shape", ["480,640", "foo", ""])
+def test_depth_that_cannot_be_is_no_result(visit: Visit, scene: Path, shape: str) -> None:
+    visit.page.route("**/depth*", lambda route: route.fulfill(headers={"X-Depth-Shape": shape}, body=b"ab"))
+    visit.page.set_input_files("#file", scene)
+    visit.page.wait_for_selector("#failure:visible")
+    assert visit.page.locator("#heatmap").is_hidden()
+
+
 def test_a_service_with_keys_asks_for_one(start_visit: StartVisit, start_service: StartService, scene: Path) -> None:
     locked = start_service(
         "--model", "embedded", "--workers", "1", "--worker-threads", "1", "--api-keys", "open-sesame"
@@ -416,6 +432,9 @@ def test_a_service_with_keys_asks_for_one(start_visit: StartVisit, start_service
     page.set_input_files("#file", scene)
     page.wait_for_selector("#access:visible")
     assert "needs an API key" in page.inner_text("#failure")
+    page.fill("#key", "密钥")
+    page.click("#access button")
+    page.wait_for_function("() => document.getElementById('failure').textContent.includes('not accepted')")
     page.fill("#key", "wrong")
     page.click("#access button")
     page.wait_for_function("() => document.getElementById('failure').textContent.includes('not accepted')")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from depthsvc.errors import ConfigurationError
+from depthsvc.errors import ConfigurationError, ModelError
 from depthsvc.model import selection
 from depthsvc.model.engine import EngineChoice, EngineName, Precision
 from depthsvc.model.engines import KINDS, ONNXRUNTIME, OPENVINO, TORCHSCRIPT
@@ -119,6 +120,20 @@ def test_auto_measures_and_takes_the_fastest(embedded_files: ResolvedModel, cach
     assert list(prepared.measured.values()) == sorted(prepared.measured.values())
     assert prepared.engine == next(iter(prepared.measured))
     assert prepared.path.suffix == KINDS[prepared.engine].suffix
+
+
+def test_auto_goes_on_without_an_engine_that_cannot_be_imported(
+    embedded_files: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for module in ("depthsvc.model.engines.openvino", "depthsvc.model.engines.onnxruntime"):
+        monkeypatch.setitem(sys.modules, module, None)
+    prepared = prepare(embedded_files, tmp_path, EngineChoice(EngineName.AUTO))
+    assert list(prepared.measured) == [EngineName.TORCHSCRIPT]
+    assert any(
+        said.startswith("openvino is not considered: The engine openvino is installed but") for said in caplog.messages
+    )
+    with pytest.raises(ModelError, match="cannot be imported"):
+        prepare(embedded_files, tmp_path, EngineChoice(EngineName.OPENVINO))
 
 
 def test_auto_goes_on_without_an_engine_that_fails(

@@ -17,9 +17,23 @@ CHECKS = ("--checks", "all", "--exclude-checks", "positive_data_acceptance")
 """A schema cannot say that the bytes of a photo must be a photo, so what it allows is not always taken."""
 
 
+_ALWAYS = ("--seed", "1", "--request-timeout", "60")
+"""On a busy machine some requests take more than the usual ten seconds."""
+
+
 def run(service: RunningService, folder: Path, *options: str) -> None:
     result = subprocess.run(
-        [SCHEMATHESIS, "run", f"{service.url}/openapi.json", *CHECKS, "--seed", "1", *options],
+        [
+            SCHEMATHESIS,
+            "run",
+            f"{service.url}/openapi.json",
+            *CHECKS,
+            "--seed",
+            "1",
+            "--request-timeout",
+            "60",
+            *options,
+        ],
         capture_output=True,
         text=True,
         cwd=folder,

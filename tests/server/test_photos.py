@@ -109,6 +109,8 @@ def test_bokeh_keeps_the_focus_and_blurs_the_rest(client: httpx.Client, photo_pn
     [
         ("/bokeh", {"focus": "0.5"}, "focus: use auto, or a point as x,y with both between 0 and 1, such as 0.5,0.25."),
         ("/bokeh", {"focus": "0.5,1.5"}, "focus: use auto"),
+        ("/bokeh", {"focus": "nan,0.5"}, "focus: use auto"),
+        ("/bokeh", {"focus": "\uff10,0.5"}, "focus: use auto"),
         ("/bokeh", {"strength": "2"}, "strength: Input should be less than or equal to 1."),
         ("/pointcloud", {"fov": "nan"}, "fov: Input should be"),
         ("/pointcloud", {"stride": "0"}, "stride: Input should be greater than or equal to 1."),

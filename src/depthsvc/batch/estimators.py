@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
 from depthsvc.client import AsyncDepthClient
 from depthsvc.errors import ServiceUnreachable
-from depthsvc.formats import route
 from depthsvc.jobs import completed
 from depthsvc.options import Options
 from depthsvc.pool import WorkerPool
@@ -60,11 +60,10 @@ class RemoteEstimator:
     def __init__(self, client: AsyncDepthClient, options: Options, concurrency: int) -> None:
         self.concurrency = concurrency
         self._client = client
-        self._route = route(options)
-        self._query = options.model_dump(mode="json", exclude_defaults=True)
+        self._options = options
 
     async def estimate(self, photo: bytes) -> Result:
-        response = await self._client.post(self._route, photo, self._query)
+        response = await self._client.answer(photo, self._options)
         model = response.headers.get("X-Depth-Model")
         if model is None:
             raise ServiceUnreachable(f"{response.url} answers without naming a model. Is it depthsvc?")
@@ -81,4 +80,5 @@ def _worked_s(timing: str) -> float | None:
                 milliseconds.append(float(duration))
             except ValueError:
                 return None
-    return sum(milliseconds) / 1000
+    seconds = sum(milliseconds) / 1000
+    return seconds if math.isfinite(seconds) else None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from depthsvc.batch.estimators import Result
 from depthsvc.batch.outputs import Outputs
-from depthsvc.batch.progress import Display, printable
+from depthsvc.batch.progress import Display, harmless, printable
 from depthsvc.batch.report import Outcome, Report, Status
 from depthsvc.batch.sources import Source
 
@@ -70,7 +70,7 @@ class Ledger:
     def fail(self, task: Task, code: str, reason: str) -> None:
         """Report why a photo has no result."""
         self._record(task, Status.FAILED, code=code, reason=reason)
-        self._display.note(f"{printable(task.photo)}: {reason}")
+        self._display.note(f"{printable(task.photo)}: {harmless(reason)}")
 
     def _record(
         self,

@@ -49,10 +49,7 @@ class Outputs:
 
     def exists(self, path: Path) -> bool:
         """Whether a result is there. An empty file is none: a system that lost its power may leave one."""
-        try:
-            return path.stat().st_size > 0
-        except OSError:
-            return False
+        return path.is_file() and path.stat().st_size > 0
 
     def write(self, path: Path, data: bytes) -> None:
         """Put a result in its place at once and whole. Raises OSError."""

@@ -41,7 +41,12 @@ def display() -> Display:
 
 def printable(path: Path) -> str:
     """A path for people; a name that is no UTF-8 cannot be printed as it is."""
-    return os.fsencode(path).decode(errors="replace")
+    return harmless(os.fsencode(path).decode(errors="replace"))
+
+
+def harmless(text: str) -> str:
+    """Text from elsewhere without what would command a terminal."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 class _Rate(ProgressColumn):

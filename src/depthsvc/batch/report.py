@@ -11,6 +11,8 @@ from pathlib import Path
 from depthsvc.errors import ConfigurationError
 
 _BLOCK = 1 << 16
+_BEGINNING = b'{"path": "'
+"""Of every line."""
 
 
 class Status(StrEnum):
@@ -53,7 +55,8 @@ class Report:
     def _cut_torn_line(self) -> None:
         """A batch that is killed may leave half a line, to which nothing must be appended."""
         end = os.fstat(self._file).st_size
-        if end and os.pread(self._file, 1, 0) != b"{":
+        begins = os.pread(self._file, len(_BEGINNING), 0)
+        if begins != _BEGINNING[: len(begins)]:
             raise ConfigurationError(f"{self.path} is no report of a batch. Name another file with --report.")
         start = end
         while start > 0:

@@ -24,6 +24,7 @@ from depthsvc.client.photo import PhotoSource, photo_bytes
 from depthsvc.client.queries import BokehQuery, DepthQuery, HeatmapQuery, PointCloudQuery
 from depthsvc.depth import DepthMap
 from depthsvc.errors import ConfigurationError
+from depthsvc.options import Options
 from depthsvc.status import Health, Models
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
 DEFAULT_URL = "http://127.0.0.1:7860"
 """Where `depthsvc serve` listens by default."""
 
+_LAST_PORT = 65_535
 _CONNECT_S = 10.0
 """Longest time to connect."""
 
@@ -48,7 +50,8 @@ class _Client:
 
     def __init__(self, url: str, api_key: str | None, timeout_s: float, retries: int, max_wait_s: float) -> None:
         try:
-            valid = httpx.URL(url).scheme in ("http", "https") and httpx.URL(url).host
+            parsed = httpx.URL(url)
+            valid = parsed.scheme in ("http", "https") and parsed.host and (parsed.port or 0) <= _LAST_PORT
         except httpx.InvalidURL:
             valid = False
         if not valid:
@@ -218,9 +221,9 @@ class AsyncDepthClient(_Client):
         """As `DepthClient.models`."""
         return calls.parsed(Models, await self._ask(calls.MODELS))
 
-    async def post(self, path: str, photo: bytes, query: dict[str, Any]) -> httpx.Response:
-        """Send the bytes of a photo to any route, and give the whole answer with its headers, whatever it is."""
-        return await self._ask(Call("POST", path, None, photo, query))
+    async def answer(self, photo: bytes, options: Options) -> httpx.Response:
+        """Send the bytes of a photo with options of whichever kind, and give the whole answer with its headers."""
+        return await self._ask(calls.call(photo, options))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -12,6 +12,7 @@ from depthsvc.client.conversation import Call
 from depthsvc.client.queries import BokehQuery, DepthQuery, HeatmapQuery, PointCloudQuery
 from depthsvc.depth import DepthMap
 from depthsvc.errors import ServiceUnreachable
+from depthsvc.options import BokehOptions, DepthFormat, DepthOptions, HeatmapOptions, Options, PointCloudOptions
 
 HEALTH = Call("GET", "health", "application/json")
 MODELS = Call("GET", "models", "application/json")
@@ -35,6 +36,27 @@ def depth_map(response: httpx.Response) -> DepthMap:
     except (KeyError, ValueError) as error:
         raise ServiceUnreachable(f"{response.url} answers something else than depth. Is it depthsvc?") from error
     return DepthMap.of(values.astype(np.float32), response.headers.get("X-Depth-Model", ""))
+
+
+def call(photo: bytes, options: Options) -> Call:
+    """What a service is asked for with these options."""
+    query = options.model_dump(mode="json", exclude_defaults=True)
+    match options:
+        case HeatmapOptions():
+            return Call("POST", "upload", "image/png", photo, query)
+        case DepthOptions():
+            return Call("POST", "depth", _DEPTH_TYPES[options.format], photo, query)
+        case PointCloudOptions():
+            return Call("POST", "pointcloud", "model/ply", photo, query)
+        case BokehOptions():
+            return Call("POST", "bokeh", "image/jpeg", photo, query)
+
+
+_DEPTH_TYPES = {
+    DepthFormat.F16: "application/octet-stream",
+    DepthFormat.NPY: "application/x-npy",
+    DepthFormat.PNG16: "image/png",
+}
 
 
 def upload(photo: bytes, query: HeatmapQuery) -> Call:

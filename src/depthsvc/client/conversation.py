@@ -33,8 +33,8 @@ class Call:
 
     method: str
     path: str
-    media_type: str | None
-    """What a good answer is; None: anything."""
+    media_type: str
+    """What a good answer is."""
     photo: bytes | None = None
     query: dict[str, Any] = field(default_factory=dict)
 
@@ -86,7 +86,7 @@ def health_conversation(call: Call) -> Conversation:
 
 
 def _checked(response: httpx.Response, call: Call) -> httpx.Response:
-    if call.media_type is not None and _media_type(response) != call.media_type:
+    if _media_type(response) != call.media_type or not response.content:
         what = _media_type(response) or "no Content-Type"
         raise ServiceUnreachable(f"{response.url} answers {what} instead of {call.media_type}. Is it depthsvc?")
     return response
@@ -115,9 +115,9 @@ def _retry_after_s(value: str) -> float:
         return float(value)
     try:
         until = parsedate_to_datetime(value)
-    except ValueError:
+        return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    except (ValueError, OverflowError):
         return _BACKOFF_S[0]
-    return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
 def _failure(outcome: httpx.Response | httpx.TransportError) -> RequestError | ServiceUnreachable:

@@ -158,7 +158,7 @@ def _composed(
     height, width = pixels.shape[:2]
     functions = guided.enlarged(width, height)
     back, front = Enlarged(behind, width, height), Enlarged(before, width, height)
-    result = np.empty_like(pixels)
+    result = np.empty(pixels.shape, np.uint8)  # in the order of rows, also where the photo was turned upright
     rows = max(1, _BLOCK_PIXELS // width)
     for top in range(0, height, rows):
         bottom = min(top + rows, height)

@@ -18,6 +18,8 @@ _PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 2, cv2.IMWRITE_PNG_FILTER, cv2.IMWR
 _PHOTO_PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 2, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB)
 _PALETTE_PNG_LEVEL = 1
 _JPEG_QUALITY = 95
+JPEG_MAX_SIDE = 65_500
+"""libjpeg writes no longer side."""
 LOSSLESS_PIXELS = 2_000_000
 """Larger photos are sent as JPEG."""
 
@@ -88,9 +90,11 @@ def npy(values: NDArray[np.float16]) -> bytes:
 
 def jpeg(pixels: NDArray[np.uint8]) -> bytes:
     """A photo, RGB (h, w, 3), as a JPEG."""
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "JPEG", quality=_JPEG_QUALITY)
-    return buffer.getvalue()
+    bgr = np.ascontiguousarray(pixels[..., ::-1])
+    encoded, data = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
+    if not encoded:
+        raise RuntimeError(f"OpenCV cannot encode a JPEG of {bgr.shape}")
+    return data.tobytes()
 
 
 def _png(

@@ -73,7 +73,7 @@ def _is_intact(folder: Path) -> bool:
     """Whether a folder holds all the files that it was made with, unchanged."""
     try:
         sums: dict[str, str] = json.loads((folder / _SUMS).read_bytes())
-        return all(sha256_of(folder / name) == sha256 for name, sha256 in sums.items())
+        return bool(sums) and all(sha256_of(folder / name) == sha256 for name, sha256 in sums.items())
     except Exception:  # whatever damaged bytes lead to
         return False
 

@@ -126,7 +126,7 @@ def prepare(model: ResolvedModel, cache_dir: Path, choice: EngineChoice = DEFAUL
     kinds = engines_for(model, choice)
     if len(kinds) == 1:
         return _prepared(model, kinds[0], cache_dir, choice.precision)
-    return _fastest(_all_prepared(model, kinds, cache_dir, choice.precision), choice.threads)
+    return _fastest(_all_opened(model, kinds, cache_dir, choice))
 
 
 def _prepared(model: ResolvedModel, kind: EngineKind, cache_dir: Path, wanted: Precision) -> PreparedModel:
@@ -141,35 +141,35 @@ def _prepared(model: ResolvedModel, kind: EngineKind, cache_dir: Path, wanted: P
     return prepared
 
 
-def _all_prepared(
-    model: ResolvedModel, kinds: list[EngineKind], cache_dir: Path, precision: Precision
-) -> list[PreparedModel]:
-    """The model prepared for each engine that does not fail; raises what the last one raises if all do."""
-    prepared = []
+def _all_opened(
+    model: ResolvedModel, kinds: list[EngineKind], cache_dir: Path, choice: EngineChoice
+) -> list[tuple[PreparedModel, Model]]:
+    """The model, warm, in each engine that does not fail; raises what the last one raises if all do."""
+    opened: list[tuple[PreparedModel, Model]] = []
     for kind in kinds:
         try:
-            prepared.append(_prepared(model, kind, cache_dir, precision))
+            prepared = _prepared(model, kind, cache_dir, choice.precision)
+            candidate = open_model(prepared, choice.threads)
+            candidate.warm()
         except (DepthServiceError, OSError, RuntimeError) as error:
-            if kind is kinds[-1] and not prepared:
+            if kind is kinds[-1] and not opened:
                 raise
             logger.warning("%s is not considered: %s", kind.name, error)
-    return prepared
+        else:
+            opened.append((prepared, candidate))
+    return opened
 
 
-def _fastest(candidates: list[PreparedModel], threads: int) -> PreparedModel:
+def _fastest(candidates: list[tuple[PreparedModel, Model]]) -> PreparedModel:
     """The candidate that takes the least time for a photo, measured in turns."""
-    models = {candidate.engine: open_model(candidate, threads) for candidate in candidates}
-    for model in models.values():
-        model.warm()
-    seconds: dict[EngineName, list[float]] = {name: [] for name in models}
+    seconds: dict[EngineName, list[float]] = {prepared.engine: [] for prepared, _ in candidates}
     end = time.perf_counter() + AUTO_MEASURE_S
     while time.perf_counter() < end or not all(seconds.values()):
-        for name, model in models.items():
-            seconds[name].append(model.seconds())
+        for prepared, model in candidates:
+            seconds[prepared.engine].append(model.seconds())
     medians = sorted((median(values), name) for name, values in seconds.items())
-    measured = {name: value for value, name in medians}
-    fastest = next(candidate for candidate in candidates if candidate.engine is medians[0][1])
-    return replace(fastest, measured=measured)
+    fastest = next(prepared for prepared, _ in candidates if prepared.engine is medians[0][1])
+    return replace(fastest, measured={name: value for value, name in medians})
 
 
 class Model:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from depthsvc.errors import ConfigurationError
+from depthsvc.errors import ConfigurationError, ModelError
 from depthsvc.model.engine import Engine, EngineName, Precision
 
 if TYPE_CHECKING:
@@ -66,7 +66,10 @@ class EngineKind:
         return self._imported().open_file(path, threads, precision)
 
     def _imported(self) -> _EngineModule:
-        return cast(_EngineModule, import_module(self.module))
+        try:
+            return cast(_EngineModule, import_module(self.module))
+        except ImportError as error:
+            raise ModelError(f"The engine {self.name} is installed but cannot be imported: {error}") from error
 
 
 class _EngineModule(Protocol):

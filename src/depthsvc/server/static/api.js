@@ -1,8 +1,10 @@
 // The service, as the page sees it.
 
 import { fromFloat16 } from "./float16.js";
+import { recall, remember } from "./storage.js";
 
 const KEY = "apiKey"; // in the storage of this tab, which forgets it when it is closed
+let givenKey = recall("sessionStorage", KEY);
 
 /** What the service answered instead of depth; `code` is stable, `detail` is for people who read English. */
 export class Problem extends Error {
@@ -13,9 +15,15 @@ export class Problem extends Error {
 }
 
 /** The key of the service that a person has given, or null. */
-export const apiKey = () => sessionStorage.getItem(KEY);
+export const apiKey = () => givenKey;
 
-export const rememberApiKey = (key) => sessionStorage.setItem(KEY, key);
+export function rememberApiKey(key) {
+  givenKey = key;
+  remember("sessionStorage", KEY, key);
+}
+
+/** Whether a key can be one: a header carries nothing else. */
+export const isKey = (text) => /^[\x21-\x7e]+$/.test(text);
 
 /**
  * The model and whether it is the fallback.
@@ -36,7 +44,10 @@ export async function health() {
 export async function depth(photo, { signal, onProgress }) {
   const request = await sent(photo, signal, onProgress);
   if (request.status !== 200) throw problemOf(request);
-  const [height, width] = request.getResponseHeader("X-Depth-Shape").split(",").map(Number);
+  const [height, width] = (request.getResponseHeader("X-Depth-Shape") ?? "").split(",").map(Number);
+  if (!(height > 0 && width > 0 && request.response.byteLength === 2 * height * width)) {
+    throw new Problem({ status: request.status, code: "other" });
+  }
   const stages = (request.getResponseHeader("Server-Timing") ?? "").matchAll(/(\w+);dur=([\d.]+)/g);
   const timing = Object.fromEntries([...stages].map(([, stage, spent]) => [stage, Number(spent)]));
   return {

@@ -2,12 +2,17 @@
 
 const STEPS = 4096; // of nearness on the screen: finer than 256 colours, so that clipping stays smooth
 
+/** The colours where the service's own tables cannot be had. */
+export const GRAY = Uint8Array.from({ length: 3 * 256 }, (_, index) => Math.floor(index / 3));
+
 /**
  * The service's own colour tables.
  * @returns {Promise<Object<string, Uint8Array>>} by name, 256 RGB triples from far to near
  */
 export async function loadColormaps() {
-  const tables = await (await fetch("static/colormaps.json")).json();
+  const answer = await fetch("static/colormaps.json");
+  if (!answer.ok) throw new Error(`The service answered ${answer.status}.`);
+  const tables = await answer.json();
   const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   return Object.fromEntries(Object.entries(tables).map(([name, text]) => [name, bytes(text)]));
 }

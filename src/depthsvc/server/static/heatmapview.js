@@ -1,7 +1,7 @@
 // The heatmap, its colours and limits, and the cursor that reads it.
 
 import { followKeys, followPointer, mark } from "./cursor.js";
-import { paint, paintLegend, steps } from "./heatmap.js";
+import { GRAY, paint, paintLegend, steps } from "./heatmap.js";
 import { say } from "./i18n.js";
 import { normalized } from "./nearness.js";
 import { sizeOn } from "./picture.js";
@@ -68,7 +68,7 @@ export class HeatmapView {
   }
 
   get table() {
-    return this.colormaps[this.controls.colormap];
+    return this.colormaps[this.controls.colormap] ?? GRAY;
   }
 
   /** Show a picture's depth. @param {import("./picture.js").Picture} picture */

@@ -1,5 +1,7 @@
 // The page's words in English and Chinese.
 
+import { recall, remember } from "./storage.js";
+
 const KEY = "language";
 
 const ENGLISH = {
@@ -215,7 +217,7 @@ const LANGUAGES = { en: { tag: "en", words: ENGLISH }, zh: { tag: "zh-CN", words
 let current = "en";
 
 function preferred() {
-  const wanted = [localStorage.getItem(KEY), ...navigator.languages].filter(Boolean);
+  const wanted = [recall("localStorage", KEY), ...navigator.languages].filter(Boolean);
   return wanted.map((tag) => tag.slice(0, 2).toLowerCase()).find((language) => language in LANGUAGES) ?? "en";
 }
 
@@ -264,6 +266,6 @@ export function speak(button) {
   button.addEventListener("click", () => {
     button.lang = LANGUAGES[current].tag;
     use(current === "en" ? "zh" : "en");
-    localStorage.setItem(KEY, current);
+    remember("localStorage", KEY, current);
   });
 }

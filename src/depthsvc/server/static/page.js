@@ -1,6 +1,6 @@
 // The page's conductor: a photo comes in, is sent once, and everything else happens here in the browser.
 
-import { apiKey, depth, health, Problem, refocused, rememberApiKey } from "./api.js";
+import { apiKey, depth, health, isKey, Problem, refocused, rememberApiKey } from "./api.js";
 import { fromCamera } from "./camera.js";
 import { depthNpy, depthPng16, heatmapPng, pointsPly, save } from "./files.js";
 import { loadColormaps } from "./heatmap.js";
@@ -45,8 +45,9 @@ function fail(problem, name = "") {
   else if (problem.detail) quote(element("failed-words"), problem.detail);
   else say(element("failed-words"), "error_other", { status: problem.status ?? 0 });
   reveal(element("failure"));
-  element("access").hidden = problem.code !== "unauthorized";
-  if (problem.code === "unauthorized") element("key").focus();
+  const keyless = ["unauthorized", "wrong_key"].includes(problem.code);
+  element("access").hidden = !keyless;
+  if (keyless) element("key").focus();
 }
 
 const failWith = (code) => fail({ code });
@@ -54,6 +55,7 @@ const failWith = (code) => fail({ code });
 async function describeModel() {
   try {
     const { model, degraded } = await health();
+    if (!model) throw new Error("This is no state of depthsvc.");
     say(element("model"), degraded ? "modelFallback" : "modelIs", { model });
     element("model").classList.toggle("degraded", degraded);
     element("fallback-note").hidden = !degraded;
@@ -182,7 +184,7 @@ const views = {
       marks: [inFrame("heatmap", ".cursor"), inFrame("photo", ".cursor")],
     },
     controls,
-    await loadColormaps(),
+    await loadColormaps().catch(() => ({})),
   ),
   space: new SpaceView({
     ...frame("space"),
@@ -221,7 +223,9 @@ fromCamera(
 element("cancel").addEventListener("click", cancel);
 element("access").addEventListener("submit", (event) => {
   event.preventDefault();
-  rememberApiKey(element("key").value.trim());
+  const key = element("key").value.trim();
+  if (!isKey(key)) return fail({ code: "wrong_key" });
+  rememberApiKey(key);
   if (last) send(last);
 });
 for (const button of document.querySelectorAll("[data-save]")) button.addEventListener("click", () => download(button));
