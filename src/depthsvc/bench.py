@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.table import Table
 
+from depthsvc.batch.sources import SUFFIXES
 from depthsvc.depth import DepthMap
 from depthsvc.errors import ConfigurationError
 from depthsvc.imaging import encode
@@ -37,7 +38,6 @@ Planes = NDArray[np.float32]
 
 PHOTO_SIZES = ((640, 480), (1920, 1080), (3840, 2160))
 _LIBRARIES = ("torch", "openvino", "onnxruntime", "opencv-python-headless", "pillow")
-_PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def _errors(engine: Engine, exact: Engine, photos: Sequence[bytes], size: int, s
 
 def photos_in(folder: Path) -> list[bytes]:
     """The photos in a folder; ConfigurationError if there are none."""
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _PHOTO_SUFFIXES)
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not files:
         raise ConfigurationError(f"{folder}: there is no JPEG, PNG or WebP file in it.")
     return [path.read_bytes() for path in files]

@@ -8,7 +8,8 @@ import os
 import select
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing import forkserver, parent_process, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -19,16 +20,28 @@ Result = TypeVar("Result")
 _starting = threading.Lock()  # Process.start is not meant to be called by several threads at once
 
 
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 _USUAL_MODULES = ("depthsvc.worker", "depthsvc.model.engines.torchscript")
 
 
 def start_fork_server(*modules: str) -> None:
     """Have the fork server import what children need while this process does something else. Not required."""
     _context(modules)
-    resource_tracker.ensure_running()  # starting it unblocks the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C would interrupt its imports
-    try:
+    _ensure_fork_server()
+
+
+def _ensure_fork_server() -> None:
+    with _uninterrupted(signal.SIGINT):  # which the server inherits: Ctrl-C would interrupt its imports
         forkserver.ensure_running()
+
+
+@contextmanager
+def _uninterrupted(*numbers: signal.Signals) -> Iterator[None]:
+    """Have signals wait."""
+    resource_tracker.ensure_running()  # starting it unblocks them
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -45,7 +58,9 @@ def start_child(
     process = context.Process(target=_run, args=(main, theirs, *arguments), daemon=True, name=name)
     try:
         with _starting:
-            process.start()
+            _ensure_fork_server()
+            with _uninterrupted(*_ENDING):  # half a start would leave a child that complains of it
+                process.start()
     except BaseException:
         ours.close()
         raise
@@ -62,7 +77,7 @@ def _context(modules: tuple[str, ...] = _USUAL_MODULES) -> ForkServerContext:
 
 
 def _run(main: Callable[..., object], connection: Connection, *arguments: Any) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _ENDING:
         # Ctrl-C and some service managers signal the whole group; this process's parent decides what that means.
         signal.signal(number, signal.SIG_IGN)
     _die_with_parent()

@@ -15,7 +15,7 @@ from depthsvc.imaging.bokeh import refocus
 from depthsvc.imaging.colormaps import levels
 from depthsvc.imaging.decode import Photo
 from depthsvc.imaging.pointcloud import PointCloud, grid_size, point_cloud
-from depthsvc.imaging.resize import resized, upsample
+from depthsvc.imaging.resize import fitting, resized, upsample
 from depthsvc.options import (
     SIDE_BY_SIDE_MAX_SIDE,
     BokehOptions,
@@ -103,8 +103,7 @@ def render_photo(photo: Photo, depth: DepthMap, options: HeatmapOptions | PointC
 
 def _side_by_side(photo: Photo, depth: DepthMap, options: HeatmapOptions) -> Rendered:
     """A photo beside its heatmap. Both are shrunk before anything is made of them: memory follows their bound."""
-    scale = min(1.0, SIDE_BY_SIDE_MAX_SIDE / max(photo.width, photo.height))
-    width, height = max(1, round(scale * photo.width)), max(1, round(scale * photo.height))
+    width, height = fitting(photo.width, photo.height, SIDE_BY_SIDE_MAX_SIDE)
     depth = sized(depth, width, height, options.size)
     pixels = resized(photo.pixels, depth.width, depth.height)
     body = encode.side_by_side_png(pixels, levels(depth.values), options.colormap, invert=options.invert)

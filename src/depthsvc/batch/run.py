@@ -19,7 +19,7 @@ from depthsvc.batch.report import Report, Status
 from depthsvc.batch.sources import Source
 from depthsvc.batch.watch import WatchedFolder
 from depthsvc.client import AsyncDepthClient
-from depthsvc.errors import RequestError, ServiceUnreachable
+from depthsvc.errors import ConfigurationError, RequestError, ServiceUnreachable, Unauthorized
 from depthsvc.launch import worker_config
 from depthsvc.options import Options
 from depthsvc.pool import WorkerPool
@@ -161,7 +161,7 @@ class _Work:
 
     async def _with_service(self, remote: Remote, do: Callable[[], Awaitable[None]]) -> None:
         async with AsyncDepthClient(remote.url, api_key=remote.api_key, retries=1) as client:
-            await client.models()  # a wrong address or key is better known before there are a thousand failures
+            await _greeted(client)
         async with AsyncDepthClient(
             remote.url, api_key=remote.api_key, retries=_RETRIES, max_wait_s=_MAX_WAIT_S
         ) as client:
@@ -235,6 +235,18 @@ class _Work:
             self._display.note("The batch ends: the service has gone.")
             self._broken = True
             self._stop.set()
+
+
+async def _greeted(client: AsyncDepthClient) -> None:
+    """A wrong address or key is better known before there are a thousand failures."""
+    try:
+        await client.models()
+    except ServiceUnreachable as error:
+        raise ConfigurationError(f"{error} Is a service running there, and its model loaded?") from error
+    except Unauthorized as error:
+        raise ConfigurationError(
+            "The service takes no photos without its key: --api-key or DEPTHSVC_API_KEY."
+        ) from error
 
 
 @contextmanager

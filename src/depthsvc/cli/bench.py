@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ _ENGINES = ("torchscript", "openvino", "onnxruntime")
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Also give each row's error against the first, on the photos in this folder.",
 )
-@click.option("--markdown", is_flag=True, help="Print Markdown.")
+@click.option("--markdown", is_flag=True, help="Print Markdown, as where the output is no terminal.")
 def bench(
     settings: Settings,
     engine: tuple[str, ...],
@@ -63,7 +64,7 @@ def bench(
     )
     click.echo(f"{machine()}\n")
     for report in (network, pixels(model.input, max(1, rounds // 3))):
-        if markdown:
+        if markdown or not sys.stdout.isatty():
             click.echo(f"{report.markdown()}\n")
         else:
             Console().print(report.table())

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from depthsvc.imaging.colormaps import normalized
 from depthsvc.imaging.enlarge import Enlarged
-from depthsvc.imaging.guided import GuidedMap, evaluated, fitting
-from depthsvc.imaging.resize import resized
+from depthsvc.imaging.guided import GuidedMap, evaluated
+from depthsvc.imaging.resize import fitting, resized
 
 Floats = NDArray[np.float32]
 
@@ -49,7 +49,7 @@ def refocus(
     if strength == 0:
         return pixels
     guided = GuidedMap.fit(pixels, normalized(inverse_depth))
-    width, height = fitting(pixels, _SIDE)
+    width, height = fitting(pixels.shape[1], pixels.shape[0], _SIDE)
     small = resized(pixels, width, height)
     nearness = evaluated(guided.enlarged(width, height).rows(0, height), small)
     lens = _Lens.focused(_nearness_at(nearness, focus) if focus else _salient_nearness(small, nearness))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthsvc.imaging.enlarge import Enlarged
-from depthsvc.imaging.resize import resized
+from depthsvc.imaging.resize import fitting, resized
 
 Floats = NDArray[np.float32]
 
@@ -35,7 +35,7 @@ class GuidedMap:
     @classmethod
     def fit(cls, pixels: NDArray[np.uint8], values: Floats) -> GuidedMap:
         """Explain `values`, (h, w), by a photo, RGB (H, W, 3)."""
-        width, height = fitting(pixels, _SIDE)
+        width, height = fitting(pixels.shape[1], pixels.shape[0], _SIDE)
         colour = _colour(resized(pixels, width, height))
         target = np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
         window = 2 * max(1, round(_RADIUS * max(width, height))) + 1
@@ -51,13 +51,6 @@ def evaluated(functions: Floats, pixels: NDArray[np.uint8]) -> Floats:
     result: Floats = np.einsum("hwc,hwc->hw", functions[..., :3], _colour(pixels))
     result += functions[..., 3]
     return result
-
-
-def fitting(pixels: NDArray[np.uint8], side: int) -> tuple[int, int]:
-    """Width and height of a photo (h, w, 3) whose longer side is at most `side`."""
-    height, width = pixels.shape[:2]
-    scale = min(1.0, side / max(width, height))
-    return max(1, round(scale * width)), max(1, round(scale * height))
 
 
 def _colour(pixels: NDArray[np.uint8]) -> Floats:

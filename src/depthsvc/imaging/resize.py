@@ -102,6 +102,12 @@ def to_network_input(pixels: NDArray[np.uint8], width: int, height: int, spec: I
     return planes
 
 
+def fitting(width: int, height: int, side: int) -> tuple[int, int]:
+    """Width and height of a photo reduced, if need be, until its longer side is at most `side`."""
+    scale = min(1.0, side / max(width, height))
+    return max(1, round(scale * width)), max(1, round(scale * height))
+
+
 def resized(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
     """RGB (h, w, 3) -> (height, width, 3) for the eye: area averages to shrink, bilinear to enlarge."""
     if pixels.shape[:2] == (height, width):
