@@ -101,7 +101,8 @@ async def pointcloud(
     request: Request, service: CurrentService, options: Annotated[PointCloudOptions, Query()]
 ) -> Response:
     """A binary little-endian PLY file, as a pinhole camera sees the photo: x to the right, y up, and the camera looks
-    along -z. Depth is 1 at the nearest point and 6 at the farthest: a plausible shape, no metres. Sky is left out."""
+    along -z. Depth is 1 at the nearest point and 6 at the farthest: a plausible shape, no metres. The farthest 2 % of
+    the range of inverse depth are left out."""
     return await _answer(request, service, options)
 
 
