@@ -46,11 +46,12 @@ class Nginx:
         return [PROGRAM, *paths, "-g", directives, *options]
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> Iterator[int]:
+        """nginx from here on until the end; gives the id of its first process."""
         process = subprocess.Popen(self.command())
         try:
             self._wait_until_it_listens(process)
-            yield
+            yield process.pid
         finally:
             process.terminate()
             process.wait()

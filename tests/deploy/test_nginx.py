@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import httpx
@@ -29,7 +30,7 @@ from tests.conftest import until
 from tests.deploy.instance import Behaviour, Instance, Request, answer, hang_up, refuse
 from tests.security.load import request_bytes, send
 
-pytestmark = pytest.mark.skipif(nginx.PROGRAM is None, reason="there is no nginx")
+pytestmark = pytest.mark.skipif(not (nginx.PROGRAM and which("openssl")), reason="there is no nginx, or no openssl")
 
 StartNginx = Callable[..., Nginx]
 StartInstance = Callable[..., Instance]
@@ -503,13 +504,9 @@ def test_a_busy_instance_says_so_itself_and_is_not_left(start_nginx: StartNginx,
 @pytest.fixture
 def secure(start_nginx: StartNginx, instance: Instance, tmp_path: Path) -> tuple[Nginx, int, ssl.SSLContext]:
     """nginx with TLS, the port of it, and what trusts its certificate."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x"]
-        + ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", tmp_path / "privkey.pem"]
-        + ["-out", tmp_path / "fullchain.pem"],
-        check=True,
-        capture_output=True,
-    )
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=x"
+    names = "-addext subjectAltName=IP:127.0.0.1 -keyout privkey.pem -out fullchain.pem"
+    subprocess.run(f"{make} {names}".split(), cwd=tmp_path, check=True, capture_output=True)
     port = nginx.free_port()
     text = (ROOT / "deploy/nginx/tls.conf").read_text()
     for old, new in {"listen 443": f"listen 127.0.0.1:{port}", "/etc/nginx/tls": str(tmp_path)}.items():
@@ -540,7 +537,7 @@ def test_tls(secure: tuple[Nginx, int, ssl.SSLContext], instance: Instance) -> N
 def test_old_tls_is_refused(secure: tuple[Nginx, int, ssl.SSLContext]) -> None:
     _, port, trust = secure
     trust.set_ciphers("DEFAULT@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         trust.minimum_version = trust.maximum_version = ssl.TLSVersion.TLSv1_1
     with socket.create_connection(("127.0.0.1", port)) as connection, pytest.raises(ssl.SSLError):
         trust.wrap_socket(connection, server_hostname="127.0.0.1")
