@@ -10,6 +10,7 @@ import socket
 import ssl
 import stat
 import subprocess
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +21,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+import uvicorn
 
 from benchmarks import nginx
 from benchmarks.nginx import ROOT, Nginx, configured
@@ -153,7 +155,8 @@ def test_limits_fit_those_of_the_service() -> None:
     assert directive("proxy_read_timeout") > settings.deadline_s + 5
     for name in ("client_header_timeout", "client_body_timeout", "send_timeout"):
         assert directive(name) == settings.client_timeout_s
-    assert directive("keepalive_timeout") < 5, "the service closes an idle connection after 5 s"
+    closes_idle_ones_after_s = uvicorn.Config("app").timeout_keep_alive
+    assert directive("keepalive_timeout") < closes_idle_ones_after_s
 
 
 GET = b"GET %s HTTP/1.1\r\nHost: x\r\n%sConnection: close\r\n\r\n"
@@ -208,18 +211,30 @@ def test_no_instance_is_a_503_to_be_tried_again(
         assert answered.headers["Retry-After"] == "2"
 
 
-def test_an_instance_that_does_not_take_connections_is_a_503(start_nginx: StartNginx) -> None:
-    with socket.socket() as full, ExitStack() as stack:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
+@pytest.fixture
+def full() -> Iterator[str]:
+    """An address where connections are neither taken nor refused, as that of a machine that is gone."""
+    with socket.socket() as listening, ExitStack() as stack:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
         for _ in range(2):
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
-            waiting.connect_ex(full.getsockname())
-        edge = start_nginx(f"127.0.0.1:{full.getsockname()[1]}")
-        answered = post(edge)
+            waiting.connect_ex(listening.getsockname())
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_an_instance_that_takes_no_connections_is_a_503(start_nginx: StartNginx, full: str) -> None:
+    answered = post(start_nginx(full))
     assert (problem(answered).code, answered.status_code) == ("unavailable", 503)
     assert answered.headers["Retry-After"] == "2"
+
+
+def test_a_photo_goes_on_where_no_connection_is_taken(start_nginx: StartNginx, full: str, instance: Instance) -> None:
+    edge = start_nginx(full, instance)
+    assert [post(edge).status_code for _ in range(3)] == [200, 200, 200]
+    assert len(instance.received) == 3
+    assert [line["upstream"] for line in logged(edge, 3)].count(f"{full}, {instance.address}") == 1
 
 
 def test_an_instance_that_does_not_answer_is_a_504(start_nginx: StartNginx, start_instance: StartInstance) -> None:
@@ -446,6 +461,25 @@ def test_other_protocols_are_not_offered_to_the_service(edge: Nginx, instance: I
     assert post(edge, headers=offer).status_code == 200
     assert "Upgrade" not in instance.received[0].headers
     assert instance.received[0].headers.get("Connection") is None
+
+
+def test_a_client_that_hangs_up_is_gone_for_the_service_too(
+    start_nginx: StartNginx, start_instance: StartInstance
+) -> None:
+    gone = threading.Event()
+
+    def wait_for_the_end(request: Request) -> None:
+        assert request.rfile.read(1) == b""
+        gone.set()
+
+    instance = start_instance(wait_for_the_end)
+    edge = start_nginx(instance)
+    with connected(edge) as connection:
+        connection.sendall(POST % b"Content-Length: 5\r\n" + b"photo")
+        until(lambda: len(instance.received) == 1)
+        assert not gone.is_set()
+    assert gone.wait(30)
+    assert logged(edge)[0]["status"] == 499
 
 
 def test_connections_to_an_instance_are_used_again(start_nginx: StartNginx, instance: Instance) -> None:
