@@ -61,10 +61,14 @@ class Instance:
     def __init__(self, behaviour: Behaviour = answer, port: int = 0) -> None:
         received: list[Received] = []
         self.received = received
+        begun: list[str] = []
+        self.begun = begun
+        """Methods of the requests whose headers have come, if not yet their bodies."""
         self.closing = threading.Event()
 
         class Handler(Request):
             def handle_one(self) -> None:
+                begun.append(self.command)
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 received.append(Received(self.command, self.path, self.headers, body, self.client_address))
                 behaviour(self)

@@ -173,8 +173,8 @@ POST = b"POST /upload HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s\r\n"
         (b"TRACE / HTTP/1.1\r\nHost: x\r\n\r\n", 405, "method_not_allowed"),
         (POST % b"Content-Length: 10000001\r\n" + bytes(10_000_001), 413, "body_too_large"),
         (POST % b"Transfer-Encoding: chunked\r\n" + b"989681\r\n" + bytes(10_000_001), 413, "body_too_large"),
-        (GET % (b"/" + 9000 * b"a", b""), 414, "uri_too_long"),
-        (GET % (b"/", b"A: " + 9000 * b"a" + b"\r\n"), 431, "headers_too_large"),
+        (GET % (b"/" + 1_000_000 * b"a", b""), 414, "uri_too_long"),
+        (GET % (b"/", b"A: " + 1_000_000 * b"a" + b"\r\n"), 431, "headers_too_large"),
         (GET % (b"/", 5 * (b"A: " + 7000 * b"a" + b"\r\n")), 431, "headers_too_large"),
         (POST % b"Transfer-Encoding: gzip\r\n", 501, "not_implemented"),
         (b"GET / HTTP/3.0\r\n\r\n", 505, "http_version_not_supported"),
@@ -330,7 +330,7 @@ def test_a_photo_arrives_whole_and_once(edge: Nginx, instance: Instance) -> None
     with connected(edge) as connection:
         connection.sendall(head.encode() + body[:5])
         get(edge)  # others are not held up
-        assert [received.method for received in instance.received] == ["GET"]
+        assert instance.begun == ["GET"]
         connection.sendall(body[5:])
         assert connection.recv(1000).startswith(b"HTTP/1.1 200")
     assert [received.body for received in instance.received] == [b"", body]
