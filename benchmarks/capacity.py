@@ -41,7 +41,8 @@ def photo(width: int, height: int) -> bytes:
 
 def processor_s(process: psutil.Process) -> float:
     """Seconds that a process and all below it have computed so far."""
-    return sum(one.cpu_times().user + one.cpu_times().system for one in [process, *process.children(recursive=True)])
+    times = [one.cpu_times() for one in [process, *process.children(recursive=True)]]
+    return float(sum(one.user + one.system for one in times))
 
 
 def cost(client: httpx.Client, process: psutil.Process, route: str, data: bytes, photos: int) -> tuple[float, int]:
