@@ -122,7 +122,8 @@ def photos() -> dict[str, bytes]:
 @contextmanager
 def service(options: list[str], cgroup: Path | None) -> Iterator[tuple[str, psutil.Process]]:
     """The address of a running service, and its first process."""
-    command = [sys.executable, "-m", "depthsvc", "serve", "--port", "0", "--log-level", "warning", *options]
+    command = [sys.executable, "-m", "depthsvc", "serve", "--port", "0", "--log-level", "warning"]
+    command += ["--deadline-s", "600", *options]  # what it takes on a busy machine does not matter here
     if cgroup is not None:
         command = ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(cgroup), *command]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
