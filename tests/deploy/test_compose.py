@@ -1,0 +1,88 @@
+"""The set of containers: valid, fenced in, and in agreement with nginx.conf and the service."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from depthsvc.settings import Settings, variable
+from tests.deploy.conftest import DEPLOY, ROOT, checked, needed
+
+FILE = DEPLOY / "compose.yaml"
+COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+DEPTHSVC = SERVICES["depthsvc"]
+
+
+def test_it_is_a_compose_file() -> None:
+    checked(needed("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", FILE)
+
+
+def test_every_container_is_fenced_in() -> None:
+    for name, service in SERVICES.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["mem_limit"], name
+        assert name == "depthsvc" or "healthcheck" in service, name  # whose image has one
+    assert DEPTHSVC["mem_limit"] == "2g"
+    assert "/tmp" in DEPTHSVC["tmpfs"]
+
+
+def test_only_nginx_is_open_to_the_network() -> None:
+    assert "ports" not in DEPTHSVC
+    ports = [port for name, service in SERVICES.items() if name != "nginx" for port in service.get("ports", [])]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_the_settings_are_real_and_valid() -> None:
+    names = {variable(name): name for name in Settings.model_fields}
+    environment = DEPTHSVC["environment"]
+    assert set(environment) <= set(names)
+    settings = Settings(**{names[name]: value for name, value in environment.items()})
+    assert int(DEPTHSVC["stop_grace_period"].removesuffix("s")) >= settings.drain_s + 5
+    commented = re.findall(r"# (DEPTHSVC_\w+):", FILE.read_text())
+    assert commented
+    assert set(commented) <= set(names)
+
+
+def test_what_is_mounted_exists() -> None:
+    for service in SERVICES.values():
+        for mount in service.get("volumes", []):
+            source = mount.split(":")[0]
+            assert source in COMPOSE["volumes"] if not source.startswith(".") else (DEPLOY / source).exists()
+    assert (DEPLOY / DEPTHSVC["build"]["context"]).resolve() == ROOT
+
+
+def test_prometheus_asks_every_instance() -> None:
+    [job] = yaml.safe_load((DEPLOY / "prometheus/prometheus.yaml").read_text())["scrape_configs"]
+    [discovery] = job["dns_sd_configs"]
+    assert (discovery["names"], discovery["port"]) == (["depthsvc"], Settings.model_fields["port"].default)
+    assert job.get("metrics_path", "/metrics") == "/metrics"
+
+
+def nginx_configuration(tmp_path: Path) -> str:
+    """What the container's command makes of nginx.conf."""
+    making = SERVICES["nginx"]["command"][2].partition("&&")[0]
+    script = making.replace("/etc/nginx/depthsvc.conf", str(ROOT / "nginx.conf")).replace("/tmp/", f"{tmp_path}/")
+    subprocess.run(["sh", "-euc", script], check=True)
+    return (tmp_path / "nginx.conf").read_text()
+
+
+def test_nginx_sends_photos_to_every_instance(tmp_path: Path) -> None:
+    text = nginx_configuration(tmp_path)
+    assert re.findall(r"^\s*server\s+([\w.:]+)", text, re.MULTILINE) == ["depthsvc:7860"]
+    assert "127.0.0.1:" not in text.partition("upstream")[2].partition("}")[0]
+    assert re.search(r"listen\s+80\b", text)
+
+
+def test_nginx_takes_the_configuration(tmp_path: Path) -> None:
+    nginx = needed("nginx")
+    text = nginx_configuration(tmp_path).replace("depthsvc:7860", "127.0.0.1:7860")  # there is no such name here
+    (tmp_path / "nginx.conf").write_text(text)
+    checked(nginx, "-t", "-c", tmp_path / "nginx.conf", "-g", f"pid {tmp_path}/nginx.pid;")
