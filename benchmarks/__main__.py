@@ -49,7 +49,7 @@ def main() -> None:
                 print(f"{name} FAILED: {error!r}", file=sys.stderr, flush=True)
                 continue
             measured.quick = arguments.quick
-            _keep(arguments.results, name, measured, list(parts))
+            keep_part(arguments.results, name, measured, list(parts))
             print(f"{name} took {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
     if (report := arguments.results / results.REPORT).exists():
         print(report.read_text())
@@ -73,7 +73,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _keep(folder: Path, name: str, measured: Part, order: list[str]) -> None:
+def keep_part(folder: Path, name: str, measured: Part, order: list[str]) -> None:
     """Put a part beside those of earlier runs, and write everything anew."""
     kept = results.kept(folder) | {name: measured}
     results.keep(folder, kept)

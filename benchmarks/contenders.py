@@ -94,7 +94,8 @@ def _alternatives(material: Material, python: str) -> list[Contender]:
         "GRADIO_ANALYTICS_ENABLED": "False",
         "GRADIO_TEMP_DIR": str(material.folder / "gradio"),
     }
-    shared = material.environment | quiet
+    root = Path(__file__).parents[1]
+    shared = material.environment | quiet | {"PYTHONPATH": f"{root / 'src'}:{root}"}
     single = shared | {"OMP_NUM_THREADS": "1"}
     return [
         Contender(NAIVE, "one process, PyTorch's default threads", lambda port: [*uvicorn, str(port)], shared),

@@ -14,7 +14,7 @@ from depthsvc.model.weights import sha256_of
 def measure(material: Material) -> Part:
     cache = material.folder / "cache"
     weights = WeightsLocations(cache, explicit=material.weights, sha256=sha256_of(material.weights))
-    sizes, rounds = ((256,), 5) if material.quick else ((256, 384), 15)
+    sizes, rounds = ((256,), 5) if material.quick else ((256, 384), 10)
     return Part(
         title="Engines",
         explanation="The forward pass alone; `ratio` is to the first row of the same size.",

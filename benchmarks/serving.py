@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -45,7 +45,11 @@ class Pace:
 
     @classmethod
     def of(cls, material: Material) -> Pace:
-        return cls(1, 3, 5, 5, (LARGE,)) if material.quick else cls(3, 4, 6, 8)
+        return cls(1, 2, 4, 3, (LARGE,)) if material.quick else cls(3, 4, 6, 6)
+
+    def share(self, size: Size) -> float:
+        """Part of the time that a size of photo gets; the one that the targets are about gets all."""
+        return 1.0 if size == LARGE else 0.5
 
 
 @dataclass
@@ -81,13 +85,18 @@ class Entrant:
     def name(self) -> str:
         return self.contender.name
 
+    @property
+    def main(self) -> Course:
+        """What it has done at the largest size, which the targets are about."""
+        return self.courses[max(self.courses)]
+
     def ask(self, size: Size) -> Ask:
         return self.contender.asker(self.url, photo(*size))
 
     async def until_ready(self) -> None:
         """Wait for the first answer, and see that answers have the photo's size."""
         ends = time.monotonic() + START_S
-        while (reply := await self.ask(PHOTO_SIZES[-1])()).status != 200:
+        while (reply := await self.ask(min(self.courses))()).status != 200:
             self.server.check()
             if time.monotonic() > ends:
                 raise self.server.failure(f"does not answer photos, the last status was {reply.status}")
@@ -102,8 +111,8 @@ class Entrant:
     async def take_turn(self, size: Size, pace: Pace) -> None:
         """One round at one size: lone photos, then many clients."""
         ask, course = patient(self.ask(size), PATIENCE_S), self.courses[size]
-        alone = await closed_load(ask, clients=1, seconds=pace.lone_s)
-        busy = await closed_load(ask, clients=4 * available_cpus(), seconds=pace.busy_s)
+        alone = await closed_load(ask, clients=1, seconds=pace.share(size) * pace.lone_s)
+        busy = await closed_load(ask, clients=4 * available_cpus(), seconds=pace.share(size) * pace.busy_s)
         self.server.check()
         if not alone.of(200) or not busy.of(200):
             raise self.server.failure(f"answered nothing: {dict(alone.statuses + busy.statuses)}")
@@ -114,9 +123,10 @@ class Entrant:
 
     async def be_flooded(self, pace: Pace) -> None:
         """More photos than it can take."""
-        rate = _OVERLOAD * median(self.courses[LARGE].rates)
-        ask = patient(self.ask(LARGE), _OVERLOAD_PATIENCE_S)
+        rate = _OVERLOAD * median(self.main.rates)
+        ask = patient(self.ask(max(self.courses)), _OVERLOAD_PATIENCE_S)
         self.overload = await open_load(ask, rate=rate, seconds=pace.overload_s)
+        self.overload.replies = [replace(reply, body=b"") for reply in self.overload.replies]
         self.memory_mb = max(self.memory_mb, self.server.memory_mb())
 
 
@@ -125,10 +135,10 @@ def measure(material: Material, alternatives: Path) -> Part:
     pace = Pace.of(material)
     part = Part(title="Side by side", explanation=_explanation(pace))
     part.versions = f"depthsvc with {versions()}. The others with {versions_of_alternatives(alternatives)}."
-    entrants = asyncio.run(_compete(contenders(material, alternatives), material.folder, pace, part.failures))
-    part.tables = [_throughput(entrants), _latency(entrants), _overload(entrants), _settings(entrants)]
+    entrants = asyncio.run(compete(contenders(material, alternatives), material.folder, pace, part.failures))
+    part.tables = tables(entrants)
     part.targets = targets(entrants)
-    part.panels = _panels(entrants)
+    part.panels = panels(entrants)
     return part
 
 
@@ -139,7 +149,7 @@ def _explanation(pace: Pace) -> str:
     )
 
 
-async def _compete(which: Sequence[Contender], folder: Path, pace: Pace, failures: list[str]) -> list[Entrant]:
+async def compete(which: Sequence[Contender], folder: Path, pace: Pace, failures: list[str]) -> list[Entrant]:
     """Those that came through, in order. What failed is told in `failures`."""
     with ExitStack() as running:
         race = Race([], failures)
@@ -207,6 +217,10 @@ def _title(size: Size) -> str:
     return f"{size[0]} x {size[1]}"
 
 
+def tables(entrants: Sequence[Entrant]) -> list[Report]:
+    return [_throughput(entrants), _latency(entrants), _overload(entrants), _settings(entrants)]
+
+
 def _throughput(entrants: Sequence[Entrant]) -> Report:
     rows = []
     for entrant in entrants:
@@ -256,7 +270,7 @@ def _settings(entrants: Sequence[Entrant]) -> Report:
 
 def targets(entrants: Sequence[Entrant]) -> list[Target]:
     """What depthsvc must reach beside the others that came through."""
-    by_name = {entrant.name: entrant.courses[LARGE] for entrant in entrants}
+    by_name = {entrant.name: entrant.main for entrant in entrants}
     mine, naive = by_name.get(DEPTHSVC), by_name.get(NAIVE)
     servers = {name: by_name[name] for name in SERVERS if name in by_name}
     found = []
@@ -279,11 +293,11 @@ def _target(name: str, wanted: str, ratios: Sequence[float], reached: bool) -> T
     return Target(name=name, wanted=wanted, measured=spread(ratios, 2), reached=reached)
 
 
-def _panels(entrants: Sequence[Entrant]) -> list[Panel]:
+def panels(entrants: Sequence[Entrant]) -> list[Panel]:
     def panel(title: str, values: dict[str, float]) -> Panel:
         return Panel(title=title, values=values)
 
-    courses = {entrant.name: entrant.courses[LARGE] for entrant in entrants}
+    courses = {entrant.name: entrant.main for entrant in entrants}
     answered = {entrant.name: [reply.seconds for reply in entrant.overload.of(200)] for entrant in entrants}
     return [
         panel("3840 x 2160, photos a second", {name: median(course.rates) for name, course in courses.items()}),

@@ -42,7 +42,7 @@ class Round:
 
 def measure(material: Material) -> Part:
     workers = max(2, available_cpus())
-    rounds, seconds = (2, 4.0) if material.quick else (6, 6.0)
+    rounds, seconds = (2, 4.0) if material.quick else (5, 5.0)
     ports = free_port(), free_port()
     one_url, every_url = (f"http://127.0.0.1:{port}" for port in ports)
     with (
