@@ -30,12 +30,13 @@ def measure(material: Material) -> Part:
     command = material.service_command(sys.executable, "--port", str(port))
     with running_service(command, material):
         replies = asyncio.run(_lone_photos(f"http://127.0.0.1:{port}", 10 if material.quick else 60))
-    heads = ["photo", "request p50 ms", "pipeline p50 ms", "hop p50 ms", "hop p99 ms", "hop p50 of the pipeline"]
+    heads = ["photo", "request p50 ms", *(f"{stage} p50 ms" for stage in _PIPELINE)]
+    heads += ["hop p50 ms", "hop p99 ms", "hop p50 of the pipeline"]
     rows = []
     for size, taken in replies.items():
         hops = [reply.seconds - pipeline_s(reply) for reply in taken]
-        pipeline = median(map(pipeline_s, taken))
-        times = [median(reply.seconds for reply in taken), pipeline, median(hops), percentile(hops, 0.99)]
+        stages = [median(stage_s(reply)[stage] for reply in taken) for stage in _PIPELINE]
+        times = [median(reply.seconds for reply in taken), *stages, median(hops), percentile(hops, 0.99)]
         rows.append([f"{size[0]} x {size[1]}", *(f"{1000 * time:.1f}" for time in times), f"{share(hops, taken):.1%}"])
     part.tables = [Report("Lone photos", heads, rows)]
     part.targets = targets(replies[MIDDLE], replies[SMALL])
@@ -58,8 +59,13 @@ async def _lone_photos(url: str, count: int) -> dict[tuple[int, int], list[Reply
 
 def pipeline_s(reply: Reply) -> float:
     """Seconds that the pipeline took for a photo, by the service's own account."""
+    return sum(stage_s(reply).values())
+
+
+def stage_s(reply: Reply) -> dict[str, float]:
+    """Seconds of each stage of the pipeline."""
     durations = dict(re.findall(r"(\w+);dur=([\d.]+)", reply.headers["server-timing"]))
-    return sum(float(durations[stage]) for stage in _PIPELINE) / 1000
+    return {stage: float(durations[stage]) / 1000 for stage in _PIPELINE}
 
 
 def share(hops: Sequence[float], replies: Sequence[Reply]) -> float:

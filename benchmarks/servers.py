@@ -56,6 +56,15 @@ class Server:
                 total += process.memory_full_info().pss
         return total / 1e6
 
+    def cpu_s(self) -> float:
+        """Processor time that its processes have used so far, in seconds."""
+        total = 0.0
+        for process in self.family():
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                total += times.user + times.system
+        return total
+
     def end(self) -> None:
         family = self.family()
         self._process.terminate()

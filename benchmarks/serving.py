@@ -60,6 +60,8 @@ class Course:
     """Seconds of each photo that was sent alone, by round."""
     rates: list[float] = field(default_factory=list)
     """Photos a second under many clients, by round."""
+    cpu_s: list[float] = field(default_factory=list)
+    """Processor time of a photo under many clients in seconds, by round; other programs change it little."""
     lost: int = 0
     """Photos that were not answered."""
 
@@ -112,12 +114,14 @@ class Entrant:
         """One round at one size: lone photos, then many clients."""
         ask, course = patient(self.ask(size), PATIENCE_S), self.courses[size]
         alone = await closed_load(ask, clients=1, seconds=pace.share(size) * pace.lone_s)
+        used = self.server.cpu_s()
         busy = await closed_load(ask, clients=4 * available_cpus(), seconds=pace.share(size) * pace.busy_s)
         self.server.check()
         if not alone.of(200) or not busy.of(200):
             raise self.server.failure(f"answered nothing: {dict(alone.statuses + busy.statuses)}")
         course.lone.append([reply.seconds for reply in alone.of(200)])
         course.rates.append(busy.goodput)
+        course.cpu_s.append((self.server.cpu_s() - used) / len(busy.of(200)))
         course.lost += len(alone.replies) + len(busy.replies) - len(alone.of(200)) - len(busy.of(200))
         self.memory_mb = max(self.memory_mb, self.server.memory_mb())
 
@@ -227,9 +231,12 @@ def _throughput(entrants: Sequence[Entrant]) -> Report:
         row = [entrant.name]
         for size, course in entrant.courses.items():
             row += [spread(course.rates, 2), spread(_ratios(entrants[0].courses[size].rates, course.rates), 2)]
+            row.append(spread([1000 * seconds for seconds in course.cpu_s], 0))
         rows.append([*row, str(sum(course.lost for course in entrant.courses.values()))])
     sizes = entrants[0].courses if entrants else []
-    heads = [head for size in sizes for head in (f"{_title(size)}, photos/s", f"{entrants[0].name} is times as fast")]
+    heads = []
+    for size in sizes:
+        heads += [f"{_title(size)}, photos/s", f"{entrants[0].name} is times as fast", "CPU ms a photo"]
     return Report(f"Throughput of /upload, {4 * available_cpus()} clients", ["service", *heads, "lost"], rows)
 
 

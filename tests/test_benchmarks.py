@@ -162,6 +162,7 @@ def test_contenders_compete_and_one_that_fails_is_told(tmp_path: Path) -> None:
     assert entrant.main.rates[0] > 0
     assert entrant.overload.of(200)
     assert entrant.memory_mb > 1
+    assert 0 < entrant.main.cpu_s[0] < 1
     assert entrant.server.family() == []
     assert [table.rows[0][0] for table in serving.tables(entrants)] == ["depthsvc"] * 4
     assert serving.targets(entrants) == []
