@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import sys
+import time
 from collections.abc import Sequence
 from statistics import median
 
@@ -17,6 +19,7 @@ from benchmarks.servers import free_port, running_service
 from depthsvc.bench import Report
 
 _PIPELINE = ("decode", "infer", "render")
+_WARMING_TURNS = 4
 
 
 def measure(material: Material) -> Part:
@@ -29,7 +32,7 @@ def measure(material: Material) -> Part:
     port = free_port()
     command = material.service_command(sys.executable, "--port", str(port))
     with running_service(command, material):
-        replies = asyncio.run(_lone_photos(f"http://127.0.0.1:{port}", 10 if material.quick else 60))
+        replies = asyncio.run(_lone_photos(f"http://127.0.0.1:{port}", 6.0 if material.quick else 30.0))
     heads = ["photo", "request p50 ms", *(f"{stage} p50 ms" for stage in _PIPELINE)]
     heads += ["hop p50 ms", "hop p99 ms", "hop p50 of the pipeline"]
     rows = []
@@ -43,11 +46,14 @@ def measure(material: Material) -> Part:
     return part
 
 
-async def _lone_photos(url: str, count: int) -> dict[tuple[int, int], list[Reply]]:
-    """So many photos of each size, in turns, after some that warm everything up."""
+async def _lone_photos(url: str, seconds: float) -> dict[tuple[int, int], list[Reply]]:
+    """Photos of each size, in turns, after some that warm everything up."""
     asks = {size: by_form(url, photo(*size)) for size in PHOTO_SIZES}
     replies: dict[tuple[int, int], list[Reply]] = {size: [] for size in asks}
-    for turn in range(-4, count):
+    ends = time.monotonic() + seconds
+    for turn in itertools.count(-_WARMING_TURNS):
+        if turn > 0 and time.monotonic() > ends:
+            break
         for size, ask in asks.items():
             reply = await ask()
             if reply.status != 200:

@@ -42,6 +42,10 @@ def _panel(panel: Panel, own: str, top: int) -> list[str]:
         drawn += [
             f'<text x="{left - 8}" y="{y + 11}" text-anchor="end" fill="{_INK}">{escape(name)}</text>',
             f'<rect x="{left}" y="{y}" width="{length:.1f}" height="{_BAR - 8}" fill="{colour}"/>',
-            f'<text x="{left + length + 6:.1f}" y="{y + 11}" fill="{_INK}">{value:.3g}</text>',
+            f'<text x="{left + length + 6:.1f}" y="{y + 11}" fill="{_INK}">{_figure(value)}</text>',
         ]
     return drawn
+
+
+def _figure(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

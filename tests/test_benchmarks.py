@@ -233,9 +233,11 @@ def test_parts_of_several_runs_make_one_report(tmp_path: Path) -> None:
 
 
 def test_bars_are_as_long_as_their_values() -> None:
-    picture = ElementTree.fromstring(svg([Panel(title="t", values={"depthsvc": 4.0, "<other>": 1.0})], "depthsvc"))
+    picture = ElementTree.fromstring(
+        svg([Panel(title="t", values={"depthsvc": 4000.0, "<other>": 1000.0})], "depthsvc")
+    )
     _, own, other = (element for element in picture if element.tag.endswith("rect"))
     assert float(own.attrib["width"]) == pytest.approx(4 * float(other.attrib["width"]), abs=0.5)
     assert own.attrib["fill"] != other.attrib["fill"]
     texts = [element.text for element in picture if element.tag.endswith("text")]
-    assert texts == ["t", "depthsvc", "4", "<other>", "1"]
+    assert texts == ["t", "depthsvc", "4000", "<other>", "1000"]
