@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks import engines, hop, pixels, results, serving, start, workers
+from benchmarks import engines, hop, machine, pixels, results, serving, start, workers
 from benchmarks.contenders import DEPTHSVC
 from benchmarks.material import Material, random_weights
 from benchmarks.plot import svg
@@ -41,14 +41,14 @@ def main() -> None:
         material = Material(Path(folder), weights.resolve(), arguments.quick)
         for name in arguments.only or parts:
             print(f"{name} ...", file=sys.stderr, flush=True)
-            begun = time.monotonic()
+            begun, load = time.monotonic(), machine.load()
             try:
                 measured = parts[name](material)
             except Exception as error:  # the other parts are worth having
                 failed = True
                 print(f"{name} FAILED: {error!r}", file=sys.stderr, flush=True)
                 continue
-            measured.quick = arguments.quick
+            measured.load, measured.quick = load, arguments.quick
             keep_part(arguments.results, name, measured, list(parts))
             print(f"{name} took {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
     if (report := arguments.results / results.REPORT).exists():

@@ -9,7 +9,7 @@ from statistics import median
 
 from pydantic import BaseModel, Field, RootModel
 
-from benchmarks.machine import load, machine
+from benchmarks.machine import machine
 from depthsvc.bench import Report
 
 MEASURED, REPORT, PLOT = "measured.json", "README.md", "serving.svg"
@@ -41,7 +41,7 @@ class Part(BaseModel):
     panels: list[Panel] = Field(default_factory=list)
     failures: list[str] = Field(default_factory=list)
     machine: str = Field(default_factory=machine)
-    load: float = Field(default_factory=load)
+    load: float = 0.0
     """Of the machine, before."""
     day: date = Field(default_factory=date.today)
     versions: str = ""
