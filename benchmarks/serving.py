@@ -45,11 +45,11 @@ class Pace:
 
     @classmethod
     def of(cls, material: Material) -> Pace:
-        return cls(1, 2, 4, 3, (LARGE,)) if material.quick else cls(3, 4, 6, 6)
+        return cls(1, 2, 4, 3, (LARGE,)) if material.quick else cls(3, 4, 5, 6)
 
     def share(self, size: Size) -> float:
         """Part of the time that a size of photo gets; the one that the targets are about gets all."""
-        return 1.0 if size == LARGE else 0.5
+        return 1.0 if size == LARGE else 0.4
 
 
 @dataclass
