@@ -6,6 +6,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH_VENV := .venv-bench
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 SOURCES := src tests training benchmarks examples
 
@@ -19,7 +20,7 @@ help:
 	@echo "make soak    send it 6,000 photos and see whether anything piles up"
 	@echo "make lint    check style and types"
 	@echo "make format  rewrite the sources in the project's style"
-	@echo "make bench   measure the service on this machine"
+	@echo "make bench   measure the service beside its alternatives for about 15 minutes (3: make bench ARGS=--quick)"
 
 run: $(VENV)/.run
 	@$(BIN)/depthsvc serve $(ARGS)
@@ -42,11 +43,11 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-bench: $(VENV)/.dev
-	@$(BIN)/python -m benchmarks.throughput $(ARGS)
+bench: $(VENV)/.dev $(BENCH_VENV)/.ready
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(BENCH_VENV)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "depthsvc needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12")'
@@ -61,3 +62,10 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing depthsvc and its development tools into $(VENV) (once; PyTorch is large) ..."
 	@$(PIP_INSTALL) -e '.[dev]'
 	@touch $@ $(VENV)/.run
+
+# Without them, depthsvc is measured alone.
+$(BENCH_VENV)/.ready: benchmarks/alternatives/requirements.txt | $(BIN)/python
+	@echo "Installing the alternatives into $(BENCH_VENV) (once; PyTorch is large) ..."
+	@$(PYTHON) -m venv $(BENCH_VENV) && \
+		$(BENCH_VENV)/bin/python -m pip install --disable-pip-version-check -q -r benchmarks/alternatives/requirements.txt && \
+		touch $@ || { rm -rf $(BENCH_VENV); echo "The alternatives cannot be installed."; }

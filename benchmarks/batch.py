@@ -26,7 +26,7 @@ from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from benchmarks.throughput import photo
+from benchmarks.material import photo
 from depthsvc.formats import options_of
 from depthsvc.launch import worker_config
 from depthsvc.pipeline import Pipeline
@@ -108,7 +108,7 @@ def main() -> None:
     cpus = available_cpus()
     config = worker_config(Settings(**{"model": arguments.model}))
     with tempfile.TemporaryDirectory() as name, pipelines(config, 1) as one, pipelines(config, cpus) as every:
-        folder, data = Path(name), photo()
+        folder, data = Path(name), photo(1280, 960)
         paths = [folder / f"{number:04}.jpg" for number in range(arguments.photos)]
         for path in paths:
             path.write_bytes(data)

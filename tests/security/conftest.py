@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.load import request_bytes
 from tests.conftest import RunningService, StartService, encoded
 from tests.parity import photo
-from tests.security.load import request_bytes
 
 OPTIONS = ("--model", "embedded", "--workers", "2", "--worker-threads", "1")
 

@@ -8,13 +8,14 @@ import random
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import psutil
 import pytest
 
+from benchmarks.load import Tally, closed_load, send
 from tests.conftest import StartService, until
 from tests.security.conftest import OPTIONS
-from tests.security.load import Tally, closed_load
 
 
 @pytest.mark.parametrize("seconds", [5, pytest.param(60, marks=pytest.mark.long)])
@@ -28,7 +29,7 @@ def test_a_worker_is_killed_every_second(start_service: StartService, upload: by
 
     async def chaos() -> Tally:
         load, _ = await asyncio.gather(
-            closed_load(service.url, upload, clients=8, seconds=seconds + 1), kill_one_a_second()
+            closed_load(partial(send, service.url, upload), clients=8, seconds=seconds + 1), kill_one_a_second()
         )
         return load
 

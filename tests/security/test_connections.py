@@ -14,8 +14,8 @@ import numpy as np
 import psutil
 import pytest
 
+from benchmarks.load import request_bytes
 from tests.conftest import RunningService, StartService, encoded, until
-from tests.security.load import request_bytes
 
 
 @pytest.fixture(scope="module")

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from functools import partial
 
 import psutil
 import pytest
 
+from benchmarks.load import CONNECTION_LOST, REFUSED, Tally, closed_load, send
 from tests.conftest import RunningService, StartService, until
 from tests.security.conftest import OPTIONS
-from tests.security.load import CONNECTION_LOST, REFUSED, Tally, closed_load, send
 
 
 async def drained(service: RunningService, upload: bytes) -> Tally:
     """What clients get that send photos before, during and after SIGTERM."""
-    loading = asyncio.create_task(closed_load(service.url, upload, clients=8, seconds=3))
+    loading = asyncio.create_task(closed_load(partial(send, service.url, upload), clients=8, seconds=3))
     await asyncio.sleep(1)
     service.process.terminate()
     return await loading

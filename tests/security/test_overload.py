@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
+from benchmarks.load import closed_load, open_load, send
 from tests.conftest import RunningService, StartService
-from tests.security.load import closed_load, open_load
 
 
 @pytest.mark.parametrize("seconds", [4, pytest.param(60, marks=pytest.mark.long)])
 def test_four_times_the_capacity(target: RunningService, upload: bytes, seconds: float) -> None:
-    peak = max(asyncio.run(closed_load(target.url, upload, clients=n, seconds=seconds / 4)).goodput for n in (2, 4))
-    tally = asyncio.run(open_load(target.url, upload, rate=4 * peak, seconds=seconds))
+    peak = max(
+        asyncio.run(closed_load(partial(send, target.url, upload), clients=n, seconds=seconds / 4)).goodput
+        for n in (2, 4)
+    )
+    tally = asyncio.run(open_load(partial(send, target.url, upload), rate=4 * peak, seconds=seconds))
     print(f"peak {peak:.1f}/s, at four times that {tally.goodput:.1f}/s, {dict(tally.statuses)}")
     if seconds < 60:  # the queue of 64 is what the first seconds fill, so a short run refuses few or none
         assert set(tally.statuses) <= {200, 503}
@@ -26,7 +30,7 @@ def test_four_times_the_capacity(target: RunningService, upload: bytes, seconds:
 
 def test_what_is_refused_says_when_to_come_back(start_service: StartService, upload: bytes) -> None:
     small = start_service("--model", "embedded", "--workers", "1", "--worker-threads", "1", "--queue-size", "1")
-    tally = asyncio.run(closed_load(small.url, upload, clients=8, seconds=3))
+    tally = asyncio.run(closed_load(partial(send, small.url, upload), clients=8, seconds=3))
     assert set(tally.statuses) == {200, 503}
     assert {reply.headers["retry-after"] for reply in tally.of(503)} == {"1"}
     assert {b'"queue_full"' in reply.body for reply in tally.of(503)} == {True}

@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from benchmarks.load import request_bytes, send
 from tests.conftest import RunningService, StartService, encoded
 from tests.parity import photo
 from tests.security.conftest import OPTIONS
 from tests.security.files import BOMBS, WHOLE
-from tests.security.load import request_bytes, send
 
 CLIENTS = 4
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 CONNECTION_LOST = 0
 """Stands for a status where there was no answer, or not a whole one."""
 REFUSED = -1
 """Stands for a status where no one listened."""
+GIVEN_UP = -2
+"""Stands for a status where the client would wait no longer."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,10 @@ class Reply:
     seconds: float
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+
+
+Ask = Callable[[], Awaitable[Reply]]
+"""Sends one photo and waits for its answer."""
 
 
 @dataclass
@@ -62,6 +68,19 @@ def request_bytes(body: bytes, path: str = "/upload", kind: str = "image/jpeg", 
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
+def get_bytes(path: str) -> bytes:
+    """A whole GET request of the same kind."""
+    return f"GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n".encode()
+
+
+def form_request_bytes(photo: bytes, path: str = "/upload", name: str = "image") -> bytes:
+    """A whole POST request that sends a JPEG as the field of a form, as programs and pages do."""
+    boundary = "boundary-of-the-form"
+    head = f'Content-Disposition: form-data; name="{name}"; filename="photo.jpg"\r\nContent-Type: image/jpeg'
+    body = f"--{boundary}\r\n{head}\r\n\r\n".encode() + photo + f"\r\n--{boundary}--\r\n".encode()
+    return request_bytes(body, path, f"multipart/form-data; boundary={boundary}")
+
+
 async def send(url: str, request: bytes) -> Reply:
     """Send one request over a connection of its own and read its answer."""
     host, port = url.removeprefix("http://").split(":")
@@ -74,7 +93,10 @@ async def send(url: str, request: bytes) -> Reply:
         writer.write(request)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
-        body = await reader.readexactly(int(headers["content-length"]))
+        if "content-length" in headers:
+            body = await reader.readexactly(int(headers["content-length"]))
+        else:
+            body = await reader.read()
     except (OSError, asyncio.IncompleteReadError):
         return Reply(CONNECTION_LOST, time.perf_counter() - started)
     finally:
@@ -82,30 +104,43 @@ async def send(url: str, request: bytes) -> Reply:
     return Reply(int(head[0].split()[1]), time.perf_counter() - started, headers, body)
 
 
-async def closed_load(url: str, request: bytes, *, clients: int, seconds: float) -> Tally:
-    """So many clients, each sending its next request when it has its last answer."""
+async def closed_load(ask: Ask, *, clients: int, seconds: float) -> Tally:
+    """So many clients, each sending its next photo when it has its last answer."""
     tally = Tally()
     started = time.perf_counter()
 
     async def client() -> None:
         while time.perf_counter() - started < seconds:
-            tally.replies.append(await send(url, request))
+            tally.replies.append(await ask())
 
     await asyncio.gather(*(client() for _ in range(clients)))
     tally.seconds = time.perf_counter() - started
     return tally
 
 
-async def open_load(url: str, request: bytes, *, rate: float, seconds: float) -> Tally:
-    """So many requests a second, whatever becomes of them. The tally's time is that in which they were sent."""
+async def open_load(ask: Ask, *, rate: float, seconds: float) -> Tally:
+    """So many photos a second, whatever becomes of them. The tally's time is that in which they were sent."""
     tally = Tally(seconds=seconds)
     started = time.perf_counter()
 
     async def one() -> None:
-        tally.replies.append(await send(url, request))
+        tally.replies.append(await ask())
 
     async with asyncio.TaskGroup() as group:
         for number in range(round(rate * seconds)):
             await asyncio.sleep(started + number / rate - time.perf_counter())
             group.create_task(one())
     return tally
+
+
+def patient(ask: Ask, seconds: float) -> Ask:
+    """The same by a client that waits no longer than this."""
+
+    async def waiting() -> Reply:
+        try:
+            async with asyncio.timeout(seconds):
+                return await ask()
+        except TimeoutError:
+            return Reply(GIVEN_UP, seconds)
+
+    return waiting

@@ -1,0 +1,88 @@
+"""`make bench`: measure this machine part by part, and write benchmarks/results.
+
+python -m benchmarks [--quick] [--only PART ...] [--weights FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from benchmarks import engines, hop, machine, pixels, results, serving, start, workers
+from benchmarks.contenders import DEPTHSVC
+from benchmarks.material import Material, random_weights
+from benchmarks.plot import svg
+from benchmarks.results import Part
+
+_ROOT = Path(__file__).parents[1]
+
+
+def main() -> None:
+    """A part that fails is told and leaves what it measured before; the exit status is 1 then."""
+    arguments = _arguments()
+    parts: dict[str, Callable[[Material], Part]] = {
+        "serving": partial(serving.measure, alternatives=arguments.alternatives),
+        "hop": hop.measure,
+        "workers": workers.measure,
+        "start": start.measure,
+        "pixels": pixels.measure,
+        "engines": engines.measure,
+    }
+    failed = False
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        weights = arguments.weights or Path(folder) / "midas_small.pt"
+        if not arguments.weights:
+            random_weights(weights)
+        material = Material(Path(folder), weights.resolve(), arguments.quick)
+        for name in arguments.only or parts:
+            print(f"{name} ...", file=sys.stderr, flush=True)
+            begun, load = time.monotonic(), machine.load()
+            try:
+                measured = parts[name](material)
+            except Exception as error:  # the other parts are worth having
+                failed = True
+                print(f"{name} FAILED: {error!r}", file=sys.stderr, flush=True)
+                continue
+            measured.load, measured.quick = load, arguments.quick
+            keep_part(arguments.results, name, measured, list(parts))
+            print(f"{name} took {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+    if (report := arguments.results / results.REPORT).exists():
+        print(report.read_text())
+        print(f"Written to {report}", file=sys.stderr)
+    sys.exit(failed)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="about 3 minutes: fewer and shorter rounds, fewer sizes")
+    names = ("serving", "hop", "workers", "start", "pixels", "engines")
+    parser.add_argument("--only", choices=names, action="append", help="measure this part; may be given again")
+    parser.add_argument("--weights", type=Path, help="a MiDaS_small checkpoint instead of random weights")
+    parser.add_argument("--results", type=Path, default=_ROOT / "benchmarks/results", help="folder to write")
+    parser.add_argument(
+        "--alternatives",
+        type=Path,
+        default=_ROOT / ".venv-bench/bin/python",
+        help="Python with benchmarks/alternatives/requirements.txt; without it only depthsvc is measured",
+    )
+    return parser.parse_args()
+
+
+def keep_part(folder: Path, name: str, measured: Part, order: list[str]) -> None:
+    """Put a part beside those of earlier runs, and write everything anew."""
+    kept = results.kept(folder) | {name: measured}
+    results.keep(folder, kept)
+    parts = [kept[name] for name in order if name in kept]
+    (folder / results.REPORT).write_text(results.markdown(parts))
+    panels = [panel for part in parts for panel in part.panels]
+    if panels:
+        (folder / results.PLOT).write_text(svg(panels, DEPTHSVC))
+
+
+if __name__ == "__main__":
+    main()

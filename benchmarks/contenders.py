@@ -1,0 +1,119 @@
+"""The services that are compared: how each is started, and how a program asks it for a heatmap."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from benchmarks.load import Ask, Reply, form_request_bytes, get_bytes, request_bytes, send
+from benchmarks.material import Material
+from depthsvc.settings import available_cpus
+
+DEPTHSVC = "depthsvc"
+NAIVE = "naive"
+SERVERS = ("LitServe", "BentoML", "Gradio")
+"""Ready-made servers, by name."""
+
+
+def by_form(url: str, photo: bytes) -> Ask:
+    """One request: a form with the photo."""
+    return partial(send, url, form_request_bytes(photo))
+
+
+def by_gradio(url: str, photo: bytes) -> Ask:
+    """Gradio's four requests: send the file, start the call, wait for its end, fetch the resulting file."""
+    upload = form_request_bytes(photo, "/gradio_api/upload", "files")
+
+    async def ask() -> Reply:
+        started = time.perf_counter()
+        reply = await send(url, upload)
+        if reply.status == 200:
+            file = {"path": json.loads(reply.body)[0], "meta": {"_type": "gradio.FileData"}}
+            call = json.dumps({"data": [file]}).encode()
+            reply = await send(url, request_bytes(call, "/gradio_api/call/depth", "application/json"))
+        if reply.status == 200:
+            reply = await send(url, get_bytes(f"/gradio_api/call/depth/{json.loads(reply.body)['event_id']}"))
+        if reply.status == 200:
+            path = re.search(rb'event: complete\s.*?"path": "([^"]+)"', reply.body, re.DOTALL)
+            reply = await send(url, get_bytes(f"/gradio_api/file={path[1].decode()}")) if path else Reply(500, 0)
+        return Reply(reply.status, time.perf_counter() - started, reply.headers, reply.body)
+
+    return ask
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One service."""
+
+    name: str
+    settings: str
+    """What it is told about this machine, in words."""
+    command: Callable[[int], list[str]]
+    """The command that serves at a port of loopback."""
+    environment: dict[str, str] = field(default_factory=dict)
+    asker: Callable[[str, bytes], Ask] = by_form
+
+
+def contenders(material: Material, python: Path) -> list[Contender]:
+    """All that can be had; `python` is that of the alternatives' environment, which may be missing."""
+    return [*_own(material), *(_alternatives(material, str(python)) if python.exists() else [])]
+
+
+def _own(material: Material) -> list[Contender]:
+    def serve(*options: str) -> Callable[[int], list[str]]:
+        return lambda port: material.service_command(sys.executable, "--port", str(port), *options)
+
+    own = [Contender(DEPTHSVC, "default settings", serve(), material.environment)]
+    if importlib.util.find_spec("openvino") and not material.quick:
+        own.append(
+            Contender(
+                f"{DEPTHSVC}, openvino", "`--engine openvino`", serve("--engine", "openvino"), material.environment
+            )
+        )
+    return own
+
+
+def _alternatives(material: Material, python: str) -> list[Contender]:
+    cpus = str(available_cpus())
+    app = "benchmarks.alternatives"
+    uvicorn = [python, "-m", "uvicorn", f"{app}.naive:app", "--log-level", "warning", "--port"]
+    litserve, gradio = (
+        [python, "-m", f"{app}.{name}_app", "--workers", cpus, "--port"] for name in ("litserve", "gradio")
+    )
+    bentoml = [python, "-m", "bentoml", "serve", f"{app}.bentoml_app:Depth", "--host", "127.0.0.1", "--port"]
+    quiet = {
+        "BENTOML_DO_NOT_TRACK": "True",
+        "BENTOML_HOME": str(material.folder / "bentoml"),
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_TEMP_DIR": str(material.folder / "gradio"),
+    }
+    root = Path(__file__).parents[1]
+    shared = material.environment | quiet | {"PYTHONPATH": f"{root / 'src'}:{root}"}
+    single = shared | {"OMP_NUM_THREADS": "1"}
+    return [
+        Contender(NAIVE, "one process, PyTorch's default threads", lambda port: [*uvicorn, str(port)], shared),
+        Contender(
+            f"{NAIVE}, {cpus} workers",
+            f"`--workers {cpus}`, one thread each",
+            lambda port: [*uvicorn, str(port), "--workers", cpus],
+            single,
+        ),
+        Contender(
+            "LitServe", f"`workers_per_device={cpus}`, one thread each", lambda port: [*litserve, str(port)], single
+        ),
+        Contender("BentoML", '`workers="cpu_count"`, one thread each', lambda port: [*bentoml, str(port)], single),
+        Contender(
+            "Gradio",
+            f"`default_concurrency_limit={cpus}`, one thread each",
+            lambda port: [*gradio, str(port)],
+            single,
+            by_gradio,
+        ),
+    ]

@@ -1,0 +1,55 @@
+"""Where and with what was measured."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from importlib.metadata import distributions
+from pathlib import Path
+
+from depthsvc.model.processor import processor_name
+from depthsvc.settings import available_cpus
+
+_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
+_OWN = ("torch", "openvino", "opencv-python-headless", "pillow", "fastapi", "uvicorn")
+_OTHERS = ("torch", "litserve", "bentoml", "gradio", "pillow", "fastapi", "uvicorn")
+
+
+def machine() -> str:
+    """Processor, processors that may be used, what of the instructions matters here, and memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    flags = ", ".join(flag for flag in _FLAGS if flag in _processor_flags()) or "none of " + ", ".join(_FLAGS)
+    return f"{processor_name()}, {available_cpus()} CPUs ({flags}), {memory:.0f} GB"
+
+
+def _processor_flags() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return set(next((line for line in lines if line.startswith("flags")), "").split())
+
+
+def load() -> float:
+    """Processes that wanted to compute in the last minute: what else this machine is doing."""
+    return os.getloadavg()[0]
+
+
+def versions() -> str:
+    """What depthsvc computes with."""
+    installed = {found.metadata["Name"].lower(): found.version for found in distributions()}
+    return _text(_OWN, installed)
+
+
+def versions_of_alternatives(python: Path) -> str:
+    """What the alternatives consist of; empty without them."""
+    if not python.exists():
+        return ""
+    command = [str(python), "-m", "pip", "list", "--format", "json", "--disable-pip-version-check"]
+    listed = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return _text(_OTHERS, {package["name"].lower(): package["version"] for package in listed})
+
+
+def _text(names: tuple[str, ...], installed: dict[str, str]) -> str:
+    return ", ".join(f"{name} {installed[name]}" for name in names if name in installed)
