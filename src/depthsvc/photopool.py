@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
-from depthsvc.errors import QueueFull, Unavailable
+from depthsvc.errors import QueueFull, Unavailable, WorkerCrashed
 from depthsvc.jobs import Job
 from depthsvc.options import Options
 
@@ -123,6 +123,11 @@ class PhotoPool(ABC):
         """Count a worker that is replaced."""
         with self._lock:
             self.restarts[cause] += 1
+
+
+def given_up() -> WorkerCrashed:
+    """What a photo gets on which as many workers have died as may."""
+    return WorkerCrashed("Workers died on this photo twice, so it is not tried again. Send another version of it.")
 
 
 def closing() -> Unavailable:

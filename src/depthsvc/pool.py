@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
-from depthsvc.errors import DeadlineExceeded, ModelError, WorkerCrashed
+from depthsvc.errors import DeadlineExceeded, ModelError
 from depthsvc.jobs import Job, JobQueue
 from depthsvc.model.loading import PreparedModel
-from depthsvc.photopool import TRIES, PhotoPool, RestartCause, closing
+from depthsvc.photopool import TRIES, PhotoPool, RestartCause, closing, given_up
 from depthsvc.processes import start_child
 
 if TYPE_CHECKING:
@@ -312,6 +312,4 @@ class _Feeder(threading.Thread):
         if job.tries < TRIES:
             self._pool.jobs.add_first(job)
         else:
-            job.fail(
-                WorkerCrashed("Workers died on this photo twice, so it is not tried again. Send another version of it.")
-            )
+            job.fail(given_up())

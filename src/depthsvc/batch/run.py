@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from depthsvc.batch.estimators import Estimator, LocalEstimator, RemoteEstimator
-from depthsvc.batch.ledger import Ledger, Task
+from depthsvc.batch.ledger import UNREADABLE, Ledger, Places, Task
 from depthsvc.batch.outputs import Outputs
 from depthsvc.batch.progress import Display, display, printable
 from depthsvc.batch.reading import read
@@ -63,10 +63,14 @@ def run(plan: Plan, sources: Iterable[Source]) -> int:
     0: every photo has its result. 1: some have none. 130 and 143: ended by SIGINT or SIGTERM. Raises what keeps it
     from beginning: DepthServiceError or OSError.
     """
-    with _prepared(plan) as (ledger, shown):
+    with (
+        ended_by_signals(),
+        Outputs(plan.output, plan.extension) as outputs,
+        prepared(plan, outputs) as (ledger, shown),
+    ):
         tasks = ledger.open_tasks(sources)
         if not tasks:
-            return _finish(ledger, shown, None, 0.0)
+            return finish(ledger, shown, None, 0.0)
         work = _Work(plan, ledger, shown)
         return work.run(lambda: work.all(tasks), most=len(tasks))
 
@@ -77,22 +81,27 @@ def watch(plan: Plan, folder: Path, settle_s: float) -> int:
     A photo is taken once its size and modification time have not changed for `settle_s` seconds. The first signal
     lets photos that have been begun be finished and gives 0 or 1, another gives 130 or 143 at once.
     """
-    with _prepared(plan) as (ledger, shown):
+    with (
+        ended_by_signals(),
+        Outputs(plan.output, plan.extension) as outputs,
+        prepared(plan, outputs) as (ledger, shown),
+    ):
         watched = WatchedFolder(folder, plan.output, settle_s)
         work = _Work(plan, ledger, shown, watched)
         return work.run(lambda: work.until_stopped(watched), most=plan.settings.workers)
 
 
 @contextmanager
-def _prepared(plan: Plan) -> Iterator[tuple[Ledger, Display]]:
-    with _ended_by_signals(), Outputs(plan.output, plan.extension) as outputs:
+def prepared(plan: Plan, outputs: Places) -> Iterator[tuple[Ledger, Display]]:
+    """What a batch is written down in, and what it is shown by."""
+    with closing(Report(plan.report or plan.output / "report.jsonl")) as report:
         shown = display()
-        with closing(Report(plan.report or plan.output / "report.jsonl")) as report:
-            yield Ledger(outputs, report, shown, overwrite=plan.overwrite), shown
+        yield Ledger(outputs, report, shown, overwrite=plan.overwrite), shown
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def ended_by_signals() -> Iterator[None]:
+    """Have SIGINT and SIGTERM raise SystemExit with the exit status that tells of them."""
     before = {number: signal.signal(number, _exit) for number in _SIGNALS}
     try:
         yield
@@ -102,7 +111,6 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 def _exit(number: int, _: object) -> None:
-    """What a signal does before there are workers."""
     raise SystemExit(128 + number)
 
 
@@ -132,7 +140,7 @@ class _Work:
             with _pool(settings.model_copy(update={"workers": min(settings.workers, most)})) as pool:
                 self._estimator = LocalEstimator(pool, self._plan.options, settings.deadline_s)
                 self._loop(self._begun(do))
-        status = _finish(self._ledger, self._display, self._interrupted_by, self._seconds)
+        status = finish(self._ledger, self._display, self._interrupted_by, self._seconds)
         return max(status, 1) if self._broken else status
 
     def _loop(self, doing: Awaitable[None]) -> None:
@@ -203,14 +211,14 @@ class _Work:
 
     async def _do(self, task: Task) -> None:
         try:
-            photo = await asyncio.to_thread(read, task.photo, self._plan.settings.max_pixels)
+            photo = await asyncio.to_thread(read, Path(task.photo), self._plan.settings.max_pixels)
         except RequestError as error:
             self._ledger.fail(task, error.code, error.detail)
             return
         except OSError as error:
-            self._ledger.fail(task, "unreadable", error.strerror or str(error))
+            self._ledger.fail(task, UNREADABLE, error.strerror or str(error))
             return
-        if self._watched and not self._watched.unchanged(task.photo):
+        if self._watched and not self._watched.unchanged(Path(task.photo)):
             return  # it was not whole after all; the folder will give it again
         await self._estimate(task, photo)
 
@@ -264,7 +272,7 @@ def _pool(settings: Settings) -> Iterator[WorkerPool]:
         kill_children()
 
 
-def _finish(ledger: Ledger, shown: Display, interrupted_by: int | None, seconds: float) -> int:
+def finish(ledger: Ledger, shown: Display, interrupted_by: int | None, seconds: float) -> int:
     """Say what has become of the photos, and give the exit status."""
     done, failed, skipped = (ledger.counts[status] for status in (Status.OK, Status.FAILED, Status.SKIPPED))
     rate = f" in {seconds:.1f} s ({done / seconds:.1f} photos/s)" if done else ""

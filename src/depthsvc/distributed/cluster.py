@@ -55,7 +55,7 @@ def _own_signals() -> Iterator[None]:
 def _connect(address: str, cpus: int) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as later versions of Ray do, without a warning
     if address != LOCAL:
-        ray.init(address, log_to_driver=False, logging_level=logging.WARNING)
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing of this service calls home
     ray.init(
@@ -64,5 +64,5 @@ def _connect(address: str, cpus: int) -> None:
         object_store_memory=_OBJECT_STORE_BYTES,
         include_dashboard=False,
         log_to_driver=False,
-        logging_level=logging.WARNING,
+        logging_level=logging.ERROR,
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,3 +50,13 @@ class Recipe:
         """A warm pipeline that has this process for itself. Raises ModelError, WeightsError or ConfigurationError."""
         model = prepare(resolve(self.model, self.locations), self.locations.cache_dir, self.choice)
         return open_pipeline(WorkerConfig(model, self.choice.threads, self.max_pixels, self.max_input_size))
+
+
+@contextmanager
+def ended_after(seconds: float) -> Iterator[None]:
+    """Have the system end this process if it is at this for so long, even where no Python runs any more."""
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)

@@ -7,11 +7,10 @@ the same code as without Ray, and Serve's proxies are not started.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-import signal
 import threading
 import time
-import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,13 +18,14 @@ from dataclasses import replace
 from typing import Any
 
 from depthsvc.distributed.cluster import LOCAL, connected
-from depthsvc.distributed.recipe import Recipe
+from depthsvc.distributed.recipe import Recipe, ended_after
+from depthsvc.distributed.tries import counted, new_prefix
 from depthsvc.errors import ConfigurationError, DeadlineExceeded, ModelError, QueueFull, Unavailable, WorkerCrashed
 from depthsvc.jobs import Job
 from depthsvc.launch import prepared_model
 from depthsvc.model.loading import PreparedModel
 from depthsvc.options import Options
-from depthsvc.photopool import TRIES, PhotoPool, RestartCause, closing
+from depthsvc.photopool import PhotoPool, RestartCause, closing
 from depthsvc.pipeline import Answer
 from depthsvc.processes import start_fork_server
 from depthsvc.settings import Settings
@@ -34,7 +34,6 @@ from depthsvc.worker import reply
 try:
     from ray import serve
     from ray.exceptions import ActorDiedError, RayActorError, RayError
-    from ray.experimental import internal_kv
     from ray.serve.exceptions import BackPressureError, RayServeException
 except ImportError as missing:
     raise ConfigurationError("Ray Serve is not installed: pip install 'depthsvc[ray]'.") from missing
@@ -53,29 +52,19 @@ _DEADLINE_MARGIN_S = 0.5
 """A replica ends itself at a photo's deadline; only later is it taken to be out of reach."""
 
 
-class SentAgain(Exception):
-    """Serve has sent a photo to another replica, because the one that had it has died."""
-
-
 class Replica:
     """One warm pipeline in a process of its own."""
 
     def __init__(self, recipe: Recipe) -> None:
         self._pipeline = recipe.make()
 
-    async def __call__(self, ticket: bytes, photo: bytes, options: Options, remaining_s: float) -> Answer | Exception:
-        """What becomes of a photo. The process is ended by the system if it takes longer than it may.
-
-        Serve would send a photo that kills replicas to one after the other. The cluster remembers its ticket.
-        """
-        if internal_kv._internal_kv_put(ticket, b"", overwrite=False):
-            return SentAgain("its replica died before it could say that it had the photo")
-        signal.setitimer(signal.ITIMER_REAL, max(remaining_s, 1e-3))
+    async def __call__(self, name: str, photo: bytes, options: Options, remaining_s: float) -> Answer | Exception:
+        """What becomes of a photo. The system ends the process if it takes longer than it may."""
         try:
-            return reply(self._pipeline, photo, options)
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            internal_kv._internal_kv_del(ticket)
+            with counted(name), ended_after(remaining_s):
+                return reply(self._pipeline, photo, options)
+        except WorkerCrashed as error:
+            return error
 
 
 @contextmanager
@@ -141,18 +130,21 @@ class ReplicaPool(PhotoPool):
 
     def __init__(
         self,
-        send: Callable[[bytes, bytes, Options, float], Any],
+        send: Callable[[str, bytes, Options, float], Any],
         running: Callable[[], int],
         *,
         workers: int,
         queue_size: int,
     ) -> None:
-        """`send` gives an awaitable of what `Replica` returns, and `running` the number of replicas that run."""
+        """`send` gives an awaitable for what `Replica` returns, and `running` the number of replicas that run."""
         super().__init__(workers=workers, queue_size=queue_size)
         self._send = send
         self._running = running
         self._least = self._warm = workers
-        self._jobs: deque[Job] = deque()
+        self._jobs: deque[tuple[str, Job]] = deque()
+        """Photos that wait, each with a name that is its own on the whole cluster."""
+        self._prefix = new_prefix()
+        self._numbers = itertools.count()
         self._busy = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
@@ -189,7 +181,7 @@ class ReplicaPool(PhotoPool):
         self._loop.call_soon_threadsafe(self._enqueue, job)
 
     def _enqueue(self, job: Job) -> None:
-        self._jobs.append(job)
+        self._jobs.append((f"{self._prefix}{next(self._numbers)}", job))
         self._send_some()
 
     def _start(self, coroutine: Any) -> None:
@@ -198,12 +190,11 @@ class ReplicaPool(PhotoPool):
         task.add_done_callback(self._tasks.discard)
 
     async def _end(self) -> None:
-        ending = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in ending:
+        while self._jobs:  # first of all, or they would be sent when those are over that are being answered
+            self._jobs.popleft()[1].fail(closing())
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*ending, return_exceptions=True)
-        for job in self._jobs:
-            job.fail(closing())
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _look_after(self) -> None:
         """Count the replicas again and again: they die, and autoscaling makes and ends them."""
@@ -219,14 +210,14 @@ class ReplicaPool(PhotoPool):
     def _send_some(self) -> None:
         """Send as many photos as there are free replicas; one even if there is none, since Serve may know better."""
         while self._jobs and self._busy < max(1, self._warm):
-            job = self._jobs.popleft()
+            name, job = self._jobs.popleft()
             if job.begin():
                 self._busy += 1
-                self._start(self._see_to(job))
+                self._start(self._see_to(name, job))
 
-    async def _see_to(self, job: Job) -> None:
+    async def _see_to(self, name: str, job: Job) -> None:
         try:
-            await self._answer(job)
+            await self._answer(name, job)
         except asyncio.CancelledError:
             job.fail(closing())
             raise
@@ -236,23 +227,23 @@ class ReplicaPool(PhotoPool):
             self._busy -= 1
             self._send_some()
 
-    async def _answer(self, job: Job) -> None:
+    async def _answer(self, name: str, job: Job) -> None:
         try:
             async with asyncio.timeout(job.remaining + _DEADLINE_MARGIN_S):
-                answer = await self._send(_ticket(), bytes(job.photo[0]), job.options, job.remaining)
+                answer = await self._send(name, bytes(job.photo[0]), job.options, job.remaining)
         except TimeoutError as error:
             raise _too_late() from error
         except RayActorError as error:
-            self._on_death(job, error)
+            self._note_death(error, late=job.remaining <= 0)
+            if job.remaining <= 0:
+                raise _too_late() from error
+            self._jobs.appendleft((name, job))
         except BackPressureError as error:
             raise QueueFull("Ray Serve has as many photos as it may. Try again later.") from error
         except RayServeException as error:
             raise Unavailable(f"Ray Serve has no replica: {error}") from error
         else:
-            if isinstance(answer, SentAgain):
-                self._on_death(job, answer)
-            else:
-                self._finish(job, answer)
+            self._finish(job, answer)
 
     def _finish(self, job: Job, answer: Answer | Exception) -> None:
         if isinstance(answer, Exception):
@@ -262,24 +253,10 @@ class ReplicaPool(PhotoPool):
         queue_s = time.monotonic() - job.submitted - worked_s
         job.future.set_result(replace(answer, seconds={"queue": queue_s, **answer.seconds}))
 
-    def _on_death(self, job: Job, error: Exception) -> None:
-        """Leave a photo whose replica has died or is out of reach to the next one, or give it up."""
+    def _note_death(self, error: RayActorError, *, late: bool) -> None:
         logger.warning("a replica is replaced: %s", str(error).partition("\n")[0])
-        late = job.remaining <= 0
-        if isinstance(error, ActorDiedError | SentAgain):
+        if isinstance(error, ActorDiedError):  # not only out of reach
             self.note_restart(RestartCause.DEADLINE if late else RestartCause.CRASHED)
-        if late:
-            raise _too_late()
-        if job.tries >= TRIES:
-            raise WorkerCrashed(
-                "Workers died on this photo twice, so it is not tried again. Send another version of it."
-            )
-        self._jobs.appendleft(job)
-
-
-def _ticket() -> bytes:
-    """Names one attempt at one photo."""
-    return b"depthsvc-" + uuid.uuid4().bytes
 
 
 def _too_late() -> DeadlineExceeded:
