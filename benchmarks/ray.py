@@ -74,13 +74,17 @@ def rate(seconds: float, model: str, *options: str) -> tuple[float, list[bytes]]
 
 
 def compare_services(model: str, rounds: int, seconds: float) -> None:
-    pairs: list[tuple[float, float]] = []
-    for _ in range(rounds):
+    differing = 0
+
+    def measured() -> tuple[float, float]:
+        nonlocal differing
         plain, expected = rate(seconds, model)
         on_ray, made = rate(seconds, model, "--ray")
-        pairs.append((plain, on_ray))
-        print(f"{sum(a != b for a, b in zip(expected, made, strict=True))} of {_COMPARED} heatmaps differ", flush=True)
-    show("2 workers", "2 replicas", pairs)
+        differing += sum(a != b for a, b in zip(expected, made, strict=True))
+        return plain, on_ray
+
+    show("2 workers", "2 replicas", (measured() for _ in range(rounds)))
+    print(f"{differing} of {rounds * _COMPARED} heatmaps differ")
 
 
 @dataclass(frozen=True)
@@ -120,18 +124,26 @@ def compare_batches(model: str, rounds: int, photos: int) -> None:
         folder = Path(name)
         for number in range(photos):
             (folder / f"{number:04}.jpg").write_bytes(small_photo(number))
-        pairs = [(batch(model, folder), batch(model, folder, "--ray")) for _ in range(rounds)]
-    show("2 workers", "2 actors", [(plain.rate, on_ray.rate) for plain, on_ray in pairs])
-    plain_s, ray_s = (statistics.median(pair[index].start_s for pair in pairs) for index in (0, 1))
+        starts: list[tuple[float, float]] = []
+
+        def measured() -> tuple[float, float]:
+            plain, on_ray = batch(model, folder), batch(model, folder, "--ray")
+            starts.append((plain.start_s, on_ray.start_s))
+            return plain.rate, on_ray.rate
+
+        show("2 workers", "2 actors", (measured() for _ in range(rounds)))
+    plain_s, ray_s = (statistics.median(start[index] for start in starts) for index in (0, 1))
     print(f"seconds until the first photo: median {plain_s:.1f} with workers, {ray_s:.1f} with actors")
 
 
-def show(plain: str, on_ray: str, pairs: list[tuple[float, float]]) -> None:
-    print(f"| round | {plain} | {on_ray} | ratio |\n|---|---|---|---|")
-    for number, (without, with_ray) in enumerate(pairs, 1):
-        print(f"| {number} | {without:.1f}/s | {with_ray:.1f}/s | {with_ray / without:.2f} |")
-    ratios = sorted(with_ray / without for without, with_ray in pairs)
-    print(f"\nmedian ratio {statistics.median(ratios):.2f}, from {ratios[0]:.2f} to {ratios[-1]:.2f}", flush=True)
+def show(plain: str, on_ray: str, rounds: Iterator[tuple[float, float]]) -> None:
+    """Print photos a second of every round when it is over, and the ratio of all."""
+    print(f"| round | {plain} | {on_ray} | ratio |\n|---|---|---|---|", flush=True)
+    ratios = []
+    for number, (without, with_ray) in enumerate(rounds, 1):
+        ratios.append(with_ray / without)
+        print(f"| {number} | {without:.1f}/s | {with_ray:.1f}/s | {ratios[-1]:.2f} |", flush=True)
+    print(f"\nmedian ratio {statistics.median(ratios):.2f}, from {min(ratios):.2f} to {max(ratios):.2f}", flush=True)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A service on a real Ray that it starts itself, and batches that join it."""
+"""A service and a batch on one cluster, and a batch that starts its own. The processes are Ray's, and real."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import re
 import secrets
 import signal
 import subprocess
+import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.batch.test_run import finish, report, start, statuses
+from tests.batch.test_run import finish, report, start, statuses, wait_for_lines
 from tests.conftest import RunningService, StartService, encoded, until
 from tests.parity import photo
 
@@ -24,25 +27,51 @@ pytestmark = pytest.mark.ray
 _KEY = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 """Of this cluster: Ray lets in nobody else."""
 _OF_ONE_ANSWER = {"date", "x-request-id", "server-timing"}
+_START = """\
+import logging, ray, sys
+ray.init("local", num_cpus=4, include_dashboard=False, object_store_memory=100_000_000, logging_level=logging.ERROR)
+print(ray.get_runtime_context().gcs_address, flush=True)
+sys.stdin.read()
+"""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Ray on this machine, with room for two replicas and two actors."""
+
+    process: subprocess.Popen[str]
+    options: tuple[str, ...]
+    """Of a service or a batch that is to join it."""
+
+    def processes(self, kind: str) -> list[psutil.Process]:
+        """Its processes of a kind, as Ray calls them."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        return [process for process in family if kind in " ".join(process.cmdline())]
 
 
 @pytest.fixture(scope="module")
-def ray_service(start_service: StartService) -> RunningService:
-    """A service of two replicas on a cluster that has room for two actors more."""
-    options = ("--model", "embedded", "--workers", "2", "--ray-max-workers", "4", "--deadline-s", "60")
-    return start_service("--ray", *options, environment=_KEY)
+def cluster() -> Iterator[Cluster]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _START],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **_KEY, "RAY_USAGE_STATS_ENABLED": "0"},
+    )
+    assert process.stdout is not None
+    address = process.stdout.readline().strip()
+    yield Cluster(process, ("--model", "embedded", "--workers", "2", "--ray", "--ray-address", address))
+    process.communicate("", timeout=60)
 
 
-def processes(service: RunningService, kind: str) -> list[psutil.Process]:
-    """Ray's processes of a kind, as it calls them."""
-    return [process for process in service.family() if kind in " ".join(process.cmdline())]
+@pytest.fixture(scope="module")
+def ray_service(cluster: Cluster, start_service: StartService) -> RunningService:
+    """A service of two replicas."""
+    return start_service(*cluster.options, "--deadline-s", "60", environment=_KEY)
 
 
-def start_on(service: RunningService, *arguments: object) -> subprocess.Popen[str]:
-    """A batch on the service's cluster."""
-    [raylet] = [process for process in service.family() if process.name() == "raylet"]
-    address = next(word for word in raylet.cmdline() if word.startswith("--gcs-address=")).partition("=")[2]
-    return start(*arguments, "--model", "embedded", "--ray", "--ray-address", address, env={**os.environ, **_KEY})
+def start_batch(*arguments: object) -> subprocess.Popen[str]:
+    return start(*arguments, env={**os.environ, **_KEY})
 
 
 def requests() -> list[tuple[str, bytes]]:
@@ -76,34 +105,42 @@ def test_fifty_photos_get_the_same_answers_as_from_the_plain_service(
         assert ours == theirs, path
 
 
-def test_a_killed_replica_costs_nobody_a_photo(ray_service: RunningService) -> None:
+def test_a_killed_replica_costs_nobody_a_photo(cluster: Cluster, ray_service: RunningService) -> None:
     data = encoded(photo(240, 320), "JPEG")
     health = httpx.get(f"{ray_service.url}/health").json()
     assert (health["status"], health["workers"]) == ("ok", {"configured": 2, "warm": 2, "restarts": 0})
     with ThreadPoolExecutor(4) as clients:
         coming = [clients.submit(answer, ray_service.url, "/upload?input_size=512", data) for _ in range(12)]
         until(lambda: coming[0].done())
-        processes(ray_service, "ServeReplica")[0].kill()
+        cluster.processes("ServeReplica")[0].kill()
         answers = [each.result() for each in coming]
     assert [each["status"] for each in answers] == [200] * 12
     assert len({each["body"] for each in answers}) == 1
-    until(lambda: len(processes(ray_service, "ServeReplica")) >= 2)
+    until(lambda: len(cluster.processes("ServeReplica")) == 2)
 
 
-def test_a_batch_loses_nothing_when_an_actor_is_killed(ray_service: RunningService, tmp_path: Path) -> None:
+def test_the_service_ends_and_its_replicas_with_it(cluster: Cluster, ray_service: RunningService) -> None:
+    ray_service.process.send_signal(signal.SIGTERM)
+    assert ray_service.process.wait(30) == 0
+    until(lambda: cluster.processes("ServeReplica") == [])
+    assert re.search(r"workers  2 replicas of Ray Serve \([\d.:]+\), 1 thread", ray_service.announcement)
+
+
+def test_a_batch_loses_nothing_when_an_actor_is_killed(cluster: Cluster, tmp_path: Path) -> None:
     folder, out = tmp_path / "photos", tmp_path / "out"
     (folder / "deeper").mkdir(parents=True)
     data = encoded(photo(240, 320), "JPEG")
     for number in range(40):
         (folder / "deeper" / f"{number:02}.jpg").write_bytes(data)
     (folder / "broken.jpg").write_bytes(data[:300])
-    arguments = (folder, out, "--workers", 2, "--format", "npy", "--input-size", 512)
+    arguments = (folder, out, *cluster.options, "--format", "npy", "--input-size", 512)
 
-    batch = start_on(ray_service, *arguments)
-    until(lambda: batch.poll() is not None or ((out / "report.jsonl").exists() and len(report(out)) >= 4))
-    processes(ray_service, "MapWorker")[0].kill()
-    status, errors = finish(batch)
-    assert status == 1, errors
+    batch = start_batch(*arguments)
+    until(lambda: len(cluster.processes("MapWorker")) == 2)
+    wait_for_lines(batch, out, 4)
+    cluster.processes("MapWorker")[0].kill()
+    _, errors = batch.communicate(timeout=120)  # Ray itself tells of it on standard output
+    assert batch.returncode == 1, errors
     assert "40 done in" in errors
     assert "1 failed (broken_image 1; see" in errors
     lines = report(out)
@@ -117,21 +154,19 @@ def test_a_batch_loses_nothing_when_an_actor_is_killed(ray_service: RunningServi
 
     (folder / "broken.jpg").unlink()
     (out / "deeper/07.jpg.npy").unlink()
-    status, errors = finish(start_on(ray_service, *arguments))
+    status, errors = finish(start_batch(*arguments))
     assert status == 0, errors
     assert "1 done" in errors
     assert "39 skipped, 0 failed" in errors
 
 
-def test_a_batch_between_storages(
-    ray_service: RunningService, tmp_path: Path, embedded_service: RunningService
-) -> None:
+def test_a_batch_between_storages_by_a_ray_of_its_own(tmp_path: Path, embedded_service: RunningService) -> None:
     folder, out, written = tmp_path / "my photos", tmp_path / "out", tmp_path / "report.jsonl"
     (folder / "deeper").mkdir(parents=True)
     (folder / "deeper/a.png").write_bytes(encoded(photo(80, 60)))
     (folder / "no.jpg").write_bytes(b"no photo")
-    batch = start_on(ray_service, folder.as_uri(), out.as_uri(), "--workers", 1, "--report", written)
-    status, errors = finish(batch)
+    options = ("--model", "embedded", "--workers", 1, "--ray", "--report", written)
+    status, errors = finish(start_batch(folder.as_uri(), out.as_uri(), *options))
     assert status == 1, errors
     assert statuses(tmp_path) == {"a.png": "ok", "no.jpg": "failed"}
     assert {line["path"] for line in report(tmp_path)} == {
@@ -140,13 +175,3 @@ def test_a_batch_between_storages(
     }
     expected = answer(embedded_service.url, "/upload?palette=true", (folder / "deeper/a.png").read_bytes())
     assert (out / "deeper/a.png.png").read_bytes() == expected["body"]
-
-
-def test_the_service_ends_and_nothing_of_it_stays(ray_service: RunningService) -> None:
-    family = ray_service.family()
-    assert len(family) > 5
-    ray_service.process.send_signal(signal.SIGTERM)
-    assert ray_service.process.wait(30) == 0
-    assert psutil.wait_procs(family, timeout=20)[1] == []
-    assert "Traceback" not in ray_service.log.read_text()
-    assert re.search(r"2 to 4 replicas of Ray Serve \(local\), 1 thread", ray_service.announcement)

@@ -54,7 +54,7 @@ def pool_of(
     running: Callable[[], int] = lambda: 2,
     queue_size: int = 8,
 ) -> Iterator[ReplicaPool]:
-    with ReplicaPool(send, running, workers=2, queue_size=queue_size) as pool:
+    with ReplicaPool(send, running, prefix="depthsvc-", workers=2, queue_size=queue_size) as pool:
         yield pool
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from depthsvc.batch.ledger import UNREADABLE, UNWRITABLE, Ledger, Task
 from depthsvc.batch.outputs import Outputs, write_whole
-from depthsvc.batch.progress import Display
+from depthsvc.batch.progress import Display, harmless
 from depthsvc.batch.reading import read
 from depthsvc.batch.run import Plan, ended_by_signals, finish, prepared
 from depthsvc.batch.sources import Source
@@ -196,7 +196,8 @@ class _Batch:
         except SystemExit as error:
             interrupted_by = int(str(error.code)) - 128
         except (RayError, OSError) as error:  # every other failure is a photo's
-            self._display.note(f"The batch ends: {str(error).strip().rpartition(chr(10))[2]}")
+            reason = str(error).strip().rpartition("\n")[2]
+            self._display.note(f"The batch ends: {harmless(reason)}")
             broken = True
         finally:
             kill_children()
@@ -204,20 +205,20 @@ class _Batch:
         status = finish(self._ledger, self._display, interrupted_by, self._seconds)
         return max(status, 1) if broken else status
 
-    def _compute(self, left: dict[int, Task]) -> None:
+    def _compute(self, tasks: dict[int, Task]) -> None:
         settings = self._plan.settings
         start_fork_server()
         recipe = Recipe.of(settings, prepared_model(settings))
         prefix = new_prefix()
         work = _Work(recipe, self._plan.options, settings.deadline_s, self._photos, self._results, prefix)
-        least = min(settings.workers, len(left))
-        most = max(least, min(settings.ray_max_workers or 0, len(left)))
-        self._display.begin(len(left))
+        least = min(settings.workers, len(tasks))
+        most = max(least, min(settings.ray_max_workers or 0, len(tasks)))
+        self._display.begin(len(tasks))
         with connected(settings, most * settings.threads_per_worker):
             began = time.monotonic()
             try:
-                for outcome in self._outcomes(left, work, least, most):
-                    self._record(left[outcome.number], outcome)
+                for outcome in self._outcomes(tasks, work, least, most):
+                    self._record(tasks[outcome.number], outcome)
                     self._display.advance()
             finally:
                 self._seconds = time.monotonic() - began

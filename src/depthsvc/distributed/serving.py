@@ -19,7 +19,7 @@ from typing import Any
 
 from depthsvc.distributed.cluster import LOCAL, connected
 from depthsvc.distributed.recipe import Recipe, ended_after
-from depthsvc.distributed.tries import counted, new_prefix
+from depthsvc.distributed.tries import counted, forget, new_prefix
 from depthsvc.errors import ConfigurationError, DeadlineExceeded, ModelError, QueueFull, Unavailable, WorkerCrashed
 from depthsvc.jobs import Job
 from depthsvc.launch import prepared_model
@@ -33,7 +33,7 @@ from depthsvc.worker import reply
 
 try:
     from ray import serve
-    from ray.exceptions import ActorDiedError, RayActorError, RayError
+    from ray.exceptions import ActorDiedError, RayActorError
     from ray.serve.exceptions import BackPressureError, RayServeException
 except ImportError as missing:
     raise ConfigurationError("Ray Serve is not installed: pip install 'depthsvc[ray]'.") from missing
@@ -75,31 +75,35 @@ def replicas(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
     start_fork_server()
     model = prepared_model(settings)
     most = max(settings.workers, settings.ray_max_workers or 0)
+    prefix = new_prefix()
     with connected(settings, most * settings.threads_per_worker):
-        handle = _deploy(settings, Recipe.of(settings, model))
         try:
-            with ReplicaPool(handle.remote, _running, workers=settings.workers, queue_size=settings.queue_size) as pool:
+            handle = _deploy(settings, most, Recipe.of(settings, model))
+            with ReplicaPool(
+                handle.remote, _running, prefix=prefix, workers=settings.workers, queue_size=settings.queue_size
+            ) as pool:
                 yield model, pool
         finally:
             if settings.ray_address != LOCAL:
                 serve.delete(APPLICATION)
+                forget(prefix)
 
 
-def _deploy(settings: Settings, recipe: Recipe) -> Any:
+def _deploy(settings: Settings, most: int, recipe: Recipe) -> Any:
     """A handle of the deployment, once every replica is warm."""
-    scale: dict[str, Any] = {"num_replicas": settings.workers}
-    if settings.ray_max_workers:
+    scale: dict[str, Any] = {"num_replicas": most}
+    if most > settings.workers:
         scale = {
             "autoscaling_config": {
                 "min_replicas": settings.workers,
-                "max_replicas": max(settings.workers, settings.ray_max_workers),
+                "max_replicas": most,
                 "target_ongoing_requests": _BUSY_REPLICAS,
             }
         }
     deployment = serve.deployment(
         name=DEPLOYMENT,
         max_ongoing_requests=1,  # a replica that dies takes no other photo with it
-        max_queued_requests=settings.workers + settings.queue_size,
+        max_queued_requests=most + settings.queue_size,
         ray_actor_options={"num_cpus": settings.threads_per_worker},
         health_check_period_s=_LOOK_EVERY_S,
         graceful_shutdown_wait_loop_s=0.1,
@@ -133,17 +137,20 @@ class ReplicaPool(PhotoPool):
         send: Callable[[str, bytes, Options, float], Any],
         running: Callable[[], int],
         *,
+        prefix: str,
         workers: int,
         queue_size: int,
     ) -> None:
-        """`send` gives an awaitable for what `Replica` returns, and `running` the number of replicas that run."""
+        """`send` gives an awaitable for what `Replica` returns, and `running` the number of replicas that run. `prefix`
+        makes the names of photos unlike all others on the cluster.
+        """
         super().__init__(workers=workers, queue_size=queue_size)
         self._send = send
         self._running = running
         self._least = self._warm = workers
         self._jobs: deque[tuple[str, Job]] = deque()
-        """Photos that wait, each with a name that is its own on the whole cluster."""
-        self._prefix = new_prefix()
+        """Photos that wait, with their names."""
+        self._prefix = prefix
         self._numbers = itertools.count()
         self._busy = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -202,7 +209,7 @@ class ReplicaPool(PhotoPool):
             await asyncio.sleep(_LOOK_EVERY_S)
             try:
                 self._warm = await asyncio.to_thread(self._running)
-            except (RayError, RayServeException) as error:
+            except Exception as error:  # Serve's own process may be away for a while; photos may get through meanwhile
                 logger.warning("the replicas cannot be counted: %s", error)
             self.workers = max(self._least, self._warm)
             self._send_some()
