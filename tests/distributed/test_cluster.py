@@ -136,7 +136,7 @@ def test_a_batch_loses_nothing_when_an_actor_is_killed(cluster: Cluster, tmp_pat
     arguments = (folder, out, *cluster.options, "--format", "npy", "--input-size", 512)
 
     batch = start_batch(*arguments)
-    until(lambda: len(cluster.processes("MapWorker")) == 2)
+    until(lambda: len(cluster.processes("MapWorker")) == 2, longest_s=90)
     wait_for_lines(batch, out, 4)
     cluster.processes("MapWorker")[0].kill()
     _, errors = batch.communicate(timeout=120)  # Ray itself tells of it on standard output

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from depthsvc.batch.sources import Source
 from depthsvc.distributed.cluster import connected
 from depthsvc.distributed.recipe import Recipe, ended_after
 from depthsvc.distributed.storage import Storage, StoredResults
-from depthsvc.distributed.tries import counted, forget, new_prefix
+from depthsvc.distributed.tries import begun_before, counted, forget, new_prefix
 from depthsvc.errors import ConfigurationError, RequestError
 from depthsvc.launch import prepared_model
 from depthsvc.options import Options
@@ -34,6 +35,7 @@ from depthsvc.processes import kill_children, start_fork_server
 from depthsvc.worker import reply
 
 try:
+    import pyarrow
     import ray.data
     from ray.exceptions import RayError
 except ImportError as missing:
@@ -43,8 +45,8 @@ logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what becomes of phot
 
 _MOST_AT_A_TIME = 32
 """Photos that an actor is given at once; they are done again if it dies."""
-_SHARES = 32
-"""Pieces of work for each actor, if there are photos enough: all actors end at about the same time."""
+_SHARE = 1 / 4
+"""Part of an equal share of what is left that an actor is given at once: all actors end at about the same time."""
 _IN_FLIGHT = 2
 """Pieces of work that an actor has: one is done while the next one waits at hand."""
 _AHEAD = 2
@@ -97,10 +99,16 @@ class Actor:
         self._threads = ThreadPoolExecutor(2 * _AHEAD)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        """Do some photos: columns number, photo and output to those of _Outcome."""
+        """Do some photos: columns number, photo and output to those of _Outcome.
+
+        Only if an actor has died on some of them their tries are counted: it costs the cluster two calls a photo.
+        """
+        count_tries = begun_before(f"{self._work.prefix}from-{batch['number'][0]}")
         written: list[Future[_Outcome]] = []
         for number, photo, output in self._read_ahead(batch):
-            answer = self._answer(number, photo)
+            answer = self._answer(
+                photo, number, counted(f"{self._work.prefix}{number}") if count_tries else nullcontext()
+            )
             written.append(self._threads.submit(self._written, number, output, answer))
             if len(written) > _AHEAD:
                 written[-_AHEAD - 1].result()
@@ -116,11 +124,11 @@ class Actor:
                 yield reading.popleft()
         yield from reading
 
-    def _answer(self, number: int, photo: Future[bytes]) -> Answer | _Outcome:
+    def _answer(self, photo: Future[bytes], number: int, attempt: AbstractContextManager[None]) -> Answer | _Outcome:
         """An answer, or why there is none. The system ends the process if it takes longer than it may."""
         try:
             data = photo.result()
-            with counted(f"{self._work.prefix}{number}"), ended_after(self._work.deadline_s):
+            with attempt, ended_after(self._work.deadline_s):
                 answer = reply(self._pipeline, data, self._work.options)
         except RequestError as error:
             answer = error
@@ -227,10 +235,9 @@ class _Batch:
     def _outcomes(self, tasks: dict[int, Task], work: _Work, least: int, most: int) -> Iterator[_Outcome]:
         """What actors make of the photos, as they do it. Ray starts an actor that dies again and repeats its work."""
         rows = [self._row(number, task) for number, task in tasks.items()]
-        blocks = max(math.ceil(len(rows) / _MOST_AT_A_TIME), min(len(rows), _SHARES * most))
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = context.print_on_execution_start = False
-        dataset = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
+        dataset = ray.data.from_arrow(_pieces(rows, most)).map_batches(
             Actor,
             batch_size=None,
             fn_constructor_args=(work,),
@@ -254,3 +261,13 @@ class _Batch:
             self._ledger.fail_to_write(task, outcome.reason)
         else:
             self._ledger.fail(task, outcome.code, outcome.reason)
+
+
+def _pieces(rows: list[dict[str, Any]], actors: int) -> list[Any]:
+    """Tables of what actors are given at once: large ones first, single photos last."""
+    tables = []
+    while rows:
+        count = min(_MOST_AT_A_TIME, math.ceil(len(rows) / actors * _SHARE))
+        tables.append(pyarrow.Table.from_pylist(rows[:count]))
+        rows = rows[count:]
+    return tables

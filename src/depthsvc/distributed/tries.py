@@ -25,7 +25,7 @@ def counted(name: str) -> Iterator[None]:
     begun = []
     for attempt in range(TRIES):
         begun.append(f"{name}-{attempt}")
-        if not _internal_kv_put(begun[-1], b"", overwrite=False):
+        if not begun_before(begun[-1]):
             break
     else:  # all of them were there
         raise given_up()
@@ -34,6 +34,11 @@ def counted(name: str) -> Iterator[None]:
     finally:
         for key in begun:
             _internal_kv_del(key)
+
+
+def begun_before(name: str) -> bool:
+    """Whether this has been asked under the same name."""
+    return bool(_internal_kv_put(name, b"", overwrite=False))
 
 
 def forget(prefix: str) -> None:
