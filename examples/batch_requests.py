@@ -19,7 +19,7 @@ def heatmap(session, url, path):
     for _ in range(10):
         with open(path, "rb") as photo:
             answer = session.post(f"{url}/upload", files={"image": photo}, timeout=60)
-        if answer.status_code != 503:
+        if answer.status_code not in (429, 503):
             break
         time.sleep(int(answer.headers.get("Retry-After", 1)))
     if answer.status_code != 200:

@@ -239,7 +239,7 @@ def test_an_empty_answer_is_none(ask: Ask) -> None:
 def test_a_busy_service_is_asked_again_after_as_long_as_it_says(ask: Ask, pauses: list[float]) -> None:
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
     answers = Answers(
-        problem(503, "queue_full", **{"Retry-After": "4"}),
+        problem(429, "too_many_requests", **{"Retry-After": "4"}),
         problem(503, "queue_full", **{"Retry-After": soon}),
         problem(503, "unavailable", **{"Retry-After": "what?"}),
         heatmap(),

@@ -16,7 +16,8 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import load_file
 
-from depthsvc.imaging.resize import network_size, to_network_input, upsample
+from depthsvc.imaging.edges import follow_edges
+from depthsvc.imaging.resize import Enlargement, colours_of, network_size, to_network_input, upsample
 from depthsvc.model.architecture import COMPACT
 from depthsvc.model.network import DepthNetwork
 from depthsvc.model.registry import registered
@@ -61,7 +62,7 @@ def network_predictor(network: DepthNetwork) -> Predictor:
         height, width = image.shape[:2]
         planes = to_network_input(image, *network_size(width, height, spec), spec)
         output = network(torch.from_numpy(planes).to(device))[0].float().cpu().numpy()
-        return upsample(output, width, height)
+        return upsample(follow_edges(colours_of(planes, spec), output), width, height, Enlargement.BILINEAR)
 
     return predict
 

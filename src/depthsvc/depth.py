@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from depthsvc.errors import ConfigurationError
 from depthsvc.formats import format_of
 from depthsvc.imaging import encode
 from depthsvc.imaging.colormaps import Colormap, levels, normalized
+from depthsvc.imaging.resize import Enlargement, upsample
 
 FLOAT16_MAX = 65504.0
 
@@ -27,13 +28,15 @@ class DepthMap:
     """(height, width), finite, 0 ... 65504."""
     model: str
     """Name of the model that made it."""
+    enlargement: Enlargement = Enlargement.BICUBIC
+    """How to make it larger."""
 
     @classmethod
-    def of(cls, values: NDArray[np.float32], model: str) -> DepthMap:
+    def of(cls, values: NDArray[np.float32], model: str, enlargement: Enlargement = Enlargement.BICUBIC) -> DepthMap:
         """Bring any float (height, width) array into the contract: no NaN, nothing below 0 or beyond float16."""
         if not np.isfinite(values).all() or values.min() < 0 or values.max() > FLOAT16_MAX:
             values = np.nan_to_num(values, nan=0.0, posinf=FLOAT16_MAX, neginf=0.0).clip(0, FLOAT16_MAX)
-        return cls(values, model)
+        return cls(values, model, enlargement)
 
     @property
     def height(self) -> int:
@@ -55,7 +58,12 @@ class DepthMap:
 
     def normalized(self) -> DepthMap:
         """The same map with 0 at its farthest and 1 at its nearest point; all 0 if it is constant."""
-        return DepthMap(normalized(self.values), self.model)
+        return replace(self, values=normalized(self.values))
+
+    def enlarged(self, width: int, height: int) -> DepthMap:
+        """The same map, (height, width)."""
+        values = upsample(self.values, width, height, self.enlargement)
+        return DepthMap.of(values, self.model, self.enlargement)
 
     def float16(self) -> NDArray[np.float16]:
         """The values rounded to float16, (height, width)."""

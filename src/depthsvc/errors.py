@@ -90,6 +90,12 @@ class TooManyPixels(RequestError):
     status, code, title = 422, "too_many_pixels", "The image has too many pixels"
 
 
+class TooManyRequests(RequestError):
+    """Said by a proxy that limits its clients; the service itself does not."""
+
+    status, code, title = 429, "too_many_requests", "Too many requests"
+
+
 class HeadersTooLarge(RequestError):
     status, code, title = 431, "headers_too_large", "The request's headers are too large"
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from depthsvc.depth import DepthMap
 from depthsvc.errors import InvalidParameter
 from depthsvc.imaging.decode import Photo, decode
-from depthsvc.imaging.resize import ResizeRule, network_size, to_network_input
+from depthsvc.imaging.edges import follow_edges
+from depthsvc.imaging.resize import Enlargement, ResizeRule, colours_of, network_size, to_network_input
 from depthsvc.model.loading import Model, PreparedModel, open_model
 from depthsvc.options import DepthOptions, HeatmapOptions, Options, OutputSize
 from depthsvc.rendering import Rendered, pixels_needed, render_map, render_photo, sized
@@ -23,6 +24,8 @@ class Answer(Rendered):
     """What a photo became."""
 
     model: str
+    enlargement: Enlargement
+    """How the model's grid becomes the photo's."""
     seconds: dict[str, float]
     """Time spent in each stage: queue, where there is one, decode, infer, render."""
 
@@ -56,7 +59,7 @@ class Pipeline:
         else:
             rendered = render_photo(photo, depth, options)
         seconds = {"decode": decoded - started, "infer": inferred - decoded, "render": time.perf_counter() - inferred}
-        return Answer(**vars(rendered), model=self.model.name, seconds=seconds)
+        return Answer(**vars(rendered), model=depth.model, enlargement=depth.enlargement, seconds=seconds)
 
     def decode(self, data: bytes, input_size: int | None = None, *, enough: int | None = 0) -> Photo:
         """Decode a photo with no more detail than the network will need. Raises RequestError.
@@ -74,8 +77,12 @@ class Pipeline:
     def _infer(self, photo: Photo, input_size: int | None) -> DepthMap:
         """Depth on the network's own grid."""
         width, height = self._network_size(photo, self._checked_input_size(input_size))
-        values = self.model.inverse_depth(to_network_input(photo.pixels, width, height, self.model.input))
-        return DepthMap.of(values, self.model.name)
+        planes = to_network_input(photo.pixels, width, height, self.model.input)
+        values = self.model.inverse_depth(planes)
+        if not self.model.follows_edges:
+            return DepthMap.of(values, self.model.name)
+        values = follow_edges(colours_of(planes, self.model.input), values)
+        return DepthMap.of(values, self.model.name, Enlargement.BILINEAR)
 
     def _network_size(self, photo: Photo, size: int) -> tuple[int, int]:
         """What the network sees, never more than a square of the largest input size: memory follows the area."""

@@ -15,7 +15,7 @@ from depthsvc.imaging.bokeh import refocus
 from depthsvc.imaging.colormaps import levels
 from depthsvc.imaging.decode import Photo
 from depthsvc.imaging.pointcloud import PointCloud, grid_size, point_cloud
-from depthsvc.imaging.resize import fitting, resized, upsample
+from depthsvc.imaging.resize import fitting, resized
 from depthsvc.options import (
     SIDE_BY_SIDE_MAX_SIDE,
     BokehOptions,
@@ -60,7 +60,7 @@ def sized(depth: DepthMap, width: int, height: int, size: OutputSize) -> DepthMa
     """A map of the network's grid on the grid that was asked for; the photo is `width` x `height`."""
     if size is OutputSize.MODEL:
         return depth
-    return DepthMap.of(upsample(depth.values, width, height), depth.model)
+    return depth.enlarged(width, height)
 
 
 def render_map(depth: DepthMap, options: HeatmapOptions | DepthOptions) -> Rendered:
@@ -119,7 +119,7 @@ def cloud(photo: Photo, depth: DepthMap, options: PointCloudOptions) -> PointClo
     """The photo's points."""
     columns, rows = _grid(photo, options)
     colors = resized(photo.pixels, columns, rows)
-    return point_cloud(colors, upsample(depth.values, columns, rows), fov=options.fov)
+    return point_cloud(colors, depth.enlarged(columns, rows).values, fov=options.fov)
 
 
 def _grid(photo: Photo, options: PointCloudOptions) -> tuple[int, int]:

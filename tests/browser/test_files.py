@@ -12,7 +12,7 @@ import trimesh
 from PIL import Image
 
 from depthsvc.imaging.colormaps import Colormap, color_table
-from depthsvc.imaging.resize import upsample
+from depthsvc.imaging.resize import Enlargement, upsample
 from tests.browser.conftest import Visit
 from tests.conftest import RunningService, opened
 
@@ -108,16 +108,19 @@ def test_refocused_jpeg(visit: Visit, scene: Path) -> None:
     assert np.diff(sharp).std() < 0.9 * np.diff(photo).std()
 
 
+@pytest.mark.parametrize("enlargement", Enlargement)
 @pytest.mark.parametrize(("height", "width"), [(480, 640), (97, 331), (40, 30), (192, 256)])
-def test_enlarging_equals_the_services(visit: Visit, height: int, width: int) -> None:
+def test_enlarging_equals_the_services(visit: Visit, height: int, width: int, enlargement: Enlargement) -> None:
     values = (np.random.default_rng(1).random((192, 256), np.float32) * 1000).astype(np.float16).astype(np.float32)
-    script = """async ([values, width, height]) => {
+    script = """async ([values, width, height, enlargement]) => {
         const { upsample } = await import("/static/resize.js");
-        const map = { values: Float32Array.from(values), width: 256, height: 192 };
+        const map = { values: Float32Array.from(values), width: 256, height: 192, enlargement };
         return Array.from(upsample(map, width, height).values);
     }"""
-    own = np.reshape(visit.page.evaluate(script, [values.ravel().tolist(), width, height]), (height, width))
-    np.testing.assert_allclose(own, upsample(values, width, height), atol=1e-3 * 1000)
+    own = np.reshape(
+        visit.page.evaluate(script, [values.ravel().tolist(), width, height, enlargement]), (height, width)
+    )
+    np.testing.assert_allclose(own, upsample(values, width, height, enlargement), atol=1e-3 * 1000)
 
 
 def test_half_floats_are_numpys(visit: Visit) -> None:

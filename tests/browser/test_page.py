@@ -301,11 +301,11 @@ def test_an_unknown_error_is_told_in_the_services_words(visit: Visit, scene: Pat
 
 
 def test_a_busy_service_is_asked_again(visit: Visit, scene: Path) -> None:
-    answers = iter([503, 503])
+    answers = iter([503, 429])
 
     def answer(route: Route) -> None:
-        if next(answers, None):
-            route.fulfill(status=503, headers={"Retry-After": "1"}, body='{"code": "queue_full", "detail": ""}')
+        if status := next(answers, None):
+            route.fulfill(status=status, headers={"Retry-After": "1"}, body='{"code": "queue_full", "detail": ""}')
         else:
             route.continue_()
 

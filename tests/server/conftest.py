@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import httpx
 
+from depthsvc.imaging.resize import Enlargement
 from depthsvc.model.engine import EngineName, Precision
 from depthsvc.model.loading import PreparedModel
 from depthsvc.model.registry import OutputKind, registered
@@ -70,5 +71,5 @@ def answered(body: bytes = b"heatmap") -> FailingPool:
     """A pool that has this answer for every photo."""
     pool = FailingPool()
     seconds = {"queue": 0.002, "decode": 0.01, "infer": 0.1, "render": 0.02}
-    pool.future.set_result(Answer(body, "image/png", "uint8", (3, 4), 0.5, 9.0, "m", seconds))
+    pool.future.set_result(Answer(body, "image/png", "uint8", (3, 4), 0.5, 9.0, "m", Enlargement.BICUBIC, seconds))
     return pool

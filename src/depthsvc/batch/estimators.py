@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
 from depthsvc.client import AsyncDepthClient
-from depthsvc.errors import ServiceUnreachable
-from depthsvc.jobs import completed
+from depthsvc.errors import ConfigurationError, ServiceUnreachable, Unauthorized
+from depthsvc.launch import worker_config
 from depthsvc.options import Options
 from depthsvc.pool import WorkerPool
+from depthsvc.processes import kill_children
+from depthsvc.settings import Settings
+
+_RETRIES = 1000
+_MAX_WAIT_S = 300.0
+"""A batch has time: what counts is how long a service takes nothing at all."""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A service that computes."""
+
+    url: str
+    api_key: str | None
+    concurrency: int
 
 
 @dataclass(frozen=True)
@@ -24,50 +43,82 @@ class Result:
 
 
 class Estimator(Protocol):
-    """Computes photos, several at a time."""
+    """Computes photos for several threads at a time."""
 
-    concurrency: int
-    """How many photos keep it busy."""
-
-    async def estimate(self, photo: bytes) -> Result:
-        """Raises RequestError, or ServiceUnreachable."""
+    def estimate(self, photo: bytes) -> Result:
+        """Raises RequestError or ServiceUnreachable, and whatever else once the estimator is closed."""
         ...
 
 
-class LocalEstimator:
-    """A pool of this process."""
-
+class _LocalEstimator:
     def __init__(self, pool: WorkerPool, options: Options, deadline_s: float) -> None:
-        self.concurrency = 2 * pool.workers  # one is computed while the next one waits at hand
         self._pool = pool
         self._options = options
         self._deadline_s = deadline_s
 
-    async def estimate(self, photo: bytes) -> Result:
-        computing = self._pool.submit(photo, self._options, deadline_s=self._deadline_s)
-        try:
-            await completed(computing)
-        finally:
-            computing.cancel()
-        answer = computing.result()
+    def estimate(self, photo: bytes) -> Result:
+        answer = self._pool.submit(photo, self._options, deadline_s=self._deadline_s).result()
         worked_s = sum(seconds for stage, seconds in answer.seconds.items() if stage != "queue")
         return Result(answer.body, answer.model, worked_s)
 
 
-class RemoteEstimator:
-    """A service."""
+@contextmanager
+def local_estimator(settings: Settings, options: Options, workers: int) -> Iterator[Estimator]:
+    """So many warm workers of this process. They take a thread more each: its photo waits at hand.
 
-    def __init__(self, client: AsyncDepthClient, options: Options, concurrency: int) -> None:
-        self.concurrency = concurrency
+    Raises DepthServiceError if they cannot start.
+    """
+    try:
+        with WorkerPool(
+            worker_config(settings),
+            workers=workers,
+            queue_size=workers,
+            max_photos_per_worker=settings.max_photos_per_worker,
+        ) as pool:
+            pool.wait_until_warm()
+            yield _LocalEstimator(pool, options, settings.deadline_s)
+    finally:
+        kill_children()
+
+
+class _RemoteEstimator:
+    def __init__(self, portal: BlockingPortal, client: AsyncDepthClient, options: Options) -> None:
+        self._portal = portal
         self._client = client
         self._options = options
 
-    async def estimate(self, photo: bytes) -> Result:
-        response = await self._client.answer(photo, self._options)
+    def estimate(self, photo: bytes) -> Result:
+        response = self._portal.call(self._client.answer, photo, self._options)
         model = response.headers.get("X-Depth-Model")
         if model is None:
             raise ServiceUnreachable(f"{response.url} answers without naming a model. Is it depthsvc?")
         return Result(response.content, model, _worked_s(response.headers.get("Server-Timing", "")))
+
+
+@contextmanager
+def remote_estimator(remote: Remote, options: Options) -> Iterator[Estimator]:
+    """A service that has been found to take photos. Raises ConfigurationError if it does not.
+
+    The asynchronous client, since whatever it waits for can be given up at once.
+    """
+    with start_blocking_portal() as portal:
+        portal.call(_greet, remote)
+        patient = AsyncDepthClient(remote.url, api_key=remote.api_key, retries=_RETRIES, max_wait_s=_MAX_WAIT_S)
+        with portal.wrap_async_context_manager(patient) as client:
+            yield _RemoteEstimator(portal, client, options)
+
+
+async def _greet(remote: Remote) -> None:
+    """A wrong address or key is better known before there are a thousand failures."""
+    try:
+        async with AsyncDepthClient(remote.url, api_key=remote.api_key, retries=1) as client:
+            await client.models()
+    except ServiceUnreachable as error:
+        raise ConfigurationError(f"{error} Is a service running there, and its model loaded?") from error
+    except Unauthorized as error:
+        raise ConfigurationError(
+            "The service takes no photos without its key: --api-key or DEPTHSVC_API_KEY."
+        ) from error
 
 
 def _worked_s(timing: str) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Protocol
@@ -91,6 +92,7 @@ class Lines:
     def __init__(self) -> None:
         self._total = self._done = 0
         self._began = self._said = time.monotonic()
+        self._counting = threading.Lock()
 
     def begin(self, photos: int) -> None:
         if self._done == self._total:
@@ -99,13 +101,14 @@ class Lines:
         self._total += photos
 
     def advance(self) -> None:
-        self._done += 1
-        now = time.monotonic()
-        if now - self._said >= _LINES_EVERY_S and self._done < self._total:
-            self._said = now
-            rate = self._done / (now - self._began)
-            left_s = (self._total - self._done) / rate
-            self.note(f"{self._done} of {self._total} photos, {rate:.1f} photos/s, {left_s:.0f} s left")
+        with self._counting:
+            self._done += 1
+            now = time.monotonic()
+            if now - self._said >= _LINES_EVERY_S and self._done < self._total:
+                self._said = now
+                rate = self._done / (now - self._began)
+                left_s = (self._total - self._done) / rate
+                self.note(f"{self._done} of {self._total} photos, {rate:.1f} photos/s, {left_s:.0f} s left")
 
     def note(self, message: str) -> None:
         click.echo(message, err=True)

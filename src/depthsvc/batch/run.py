@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
+import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from depthsvc.batch.estimators import Estimator, LocalEstimator, RemoteEstimator
+from depthsvc.batch.estimators import Estimator, Remote, local_estimator, remote_estimator
 from depthsvc.batch.ledger import UNREADABLE, Ledger, Places, Task
 from depthsvc.batch.outputs import Outputs
 from depthsvc.batch.progress import Display, display, printable
@@ -18,28 +19,12 @@ from depthsvc.batch.reading import read
 from depthsvc.batch.report import Report, Status
 from depthsvc.batch.sources import Source
 from depthsvc.batch.watch import WatchedFolder
-from depthsvc.client import AsyncDepthClient
-from depthsvc.errors import ConfigurationError, RequestError, ServiceUnreachable, Unauthorized
-from depthsvc.launch import worker_config
+from depthsvc.errors import RequestError, ServiceUnreachable
 from depthsvc.options import Options
-from depthsvc.pool import WorkerPool
-from depthsvc.processes import kill_children
 from depthsvc.settings import Settings
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _POLL_S = 0.5
-_RETRIES = 1000
-_MAX_WAIT_S = 300.0
-"""A batch has time: what counts is how long a service takes nothing at all."""
-
-
-@dataclass(frozen=True)
-class Remote:
-    """A service that computes."""
-
-    url: str
-    api_key: str | None
-    concurrency: int
 
 
 @dataclass(frozen=True)
@@ -55,6 +40,14 @@ class Plan:
     """None: report.jsonl in the output folder."""
     overwrite: bool = False
     remote: Remote | None = None
+
+
+class Interrupted(SystemExit):
+    """A signal has asked for the end."""
+
+    def __init__(self, number: int) -> None:
+        self.status = 128 + number
+        super().__init__(self.status)
 
 
 def run(plan: Plan, sources: Iterable[Source]) -> int:
@@ -102,7 +95,7 @@ def prepared(plan: Plan, outputs: Places) -> Iterator[tuple[Ledger, Display]]:
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
     """Have SIGINT and SIGTERM raise SystemExit with the exit status that tells of them."""
-    before = {number: signal.signal(number, _exit) for number in _SIGNALS}
+    before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
     try:
         yield
     finally:
@@ -110,108 +103,116 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _exit(number: int, _: object) -> None:
-    raise SystemExit(128 + number)
+def _interrupt(number: int, _: object) -> None:
+    _ignore_signals()  # what is left to do is short
+    raise Interrupted(number)
+
+
+def _ignore_signals() -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 class _Work:
-    """The photos that are being computed."""
+    """The photos that are being computed, each by one of several threads."""
 
     def __init__(self, plan: Plan, ledger: Ledger, shown: Display, watched: WatchedFolder | None = None) -> None:
         self._plan = plan
         self._ledger = ledger
         self._display = shown
         self._watched = watched
-        self._stop = asyncio.Event()
-        self._interrupted_by: int | None = None
+        self._stop = threading.Event()
+        """Nothing more is to be begun."""
+        self._abandoned = threading.Event()
+        """What has been begun is not to be finished."""
         self._broken = False
         """Whether it ended before its end."""
+        self._breaking = threading.Lock()
         self._unreached = 0
         """Photos in a row for which the service could not be reached."""
         self._seconds = 0.0
         self._estimator: Estimator
+        self._threads: ThreadPoolExecutor
 
-    def run(self, do: Callable[[], Awaitable[None]], *, most: int) -> int:
+    def run(self, do: Callable[[], None], *, most: int) -> int:
         """Have workers or a service at hand while something is done that needs at most so many workers."""
-        if self._plan.remote:
-            self._loop(self._with_service(self._plan.remote, do))
-        else:
-            settings = self._plan.settings
-            with _pool(settings.model_copy(update={"workers": min(settings.workers, most)})) as pool:
-                self._estimator = LocalEstimator(pool, self._plan.options, settings.deadline_s)
-                self._loop(self._begun(do))
-        status = finish(self._ledger, self._display, self._interrupted_by, self._seconds)
+        workers = min(self._plan.settings.workers, most)
+        self._concurrency = self._plan.remote.concurrency if self._plan.remote else 2 * workers
+        interrupted: int | None = None
+        try:
+            with ThreadPoolExecutor(self._concurrency) as self._threads, self._open(workers) as self._estimator:
+                self._timed(do)
+        except Interrupted as end:
+            if not self._abandoned.is_set():  # nothing had begun
+                raise
+            interrupted = end.status
+        finally:
+            self._display.end()
+        status = finish(self._ledger, self._display, interrupted, self._seconds)
         return max(status, 1) if self._broken else status
 
-    def _loop(self, doing: Awaitable[None]) -> None:
-        async def main() -> None:
-            loop, this = asyncio.get_running_loop(), asyncio.current_task()
-            assert this is not None
+    def _open(self, workers: int) -> AbstractContextManager[Estimator]:
+        plan = self._plan
+        if plan.remote:
+            return remote_estimator(plan.remote, plan.options)
+        return local_estimator(plan.settings, plan.options, workers)
+
+    def _timed(self, do: Callable[[], None]) -> None:
+        if self._watched:
             for number in _SIGNALS:
-                loop.add_signal_handler(number, self._on_signal, number, this)
-            await doing
-
-        try:
-            asyncio.run(main())
-        except asyncio.CancelledError:
-            pass
-        finally:
-            for number in _SIGNALS:  # what is left to do is short
-                signal.signal(number, signal.SIG_IGN)
-            self._display.end()
-
-    def _on_signal(self, number: int, main: asyncio.Task[None]) -> None:
-        if self._watched and not self._stop.is_set():
-            self._stop.set()
-        else:
-            self._interrupted_by = number
-            main.cancel()
-
-    async def _with_service(self, remote: Remote, do: Callable[[], Awaitable[None]]) -> None:
-        async with AsyncDepthClient(remote.url, api_key=remote.api_key, retries=1) as client:
-            await _greeted(client)
-        async with AsyncDepthClient(
-            remote.url, api_key=remote.api_key, retries=_RETRIES, max_wait_s=_MAX_WAIT_S
-        ) as client:
-            self._estimator = RemoteEstimator(client, self._plan.options, remote.concurrency)
-            await self._begun(do)
-
-    async def _begun(self, do: Callable[[], Awaitable[None]]) -> None:
+                signal.signal(number, self._stop_first)
         began = time.monotonic()
         try:
-            await do()
-        except OSError as error:  # of the report; every other failure is a photo's
-            self._display.note(f"The batch ends: the report cannot be written: {error.strerror or error}.")
-            self._broken = True
+            do()
+            _ignore_signals()
+        except Interrupted:
+            self._abandoned.set()
+            raise
         finally:
             self._seconds = time.monotonic() - began
 
-    async def all(self, tasks: list[Task]) -> None:
+    def _stop_first(self, *_: object) -> None:
+        """What the first signal does to a batch that watches a folder."""
+        for number in _SIGNALS:
+            signal.signal(number, _interrupt)
+        self._stop.set()
+
+    def all(self, tasks: list[Task]) -> None:
         """Do all tasks, as many at a time as keep the estimator busy."""
         self._display.begin(len(tasks))
         waiting = iter(tasks)
-        await asyncio.gather(*(self._consume(waiting) for _ in range(self._estimator.concurrency)))
+        for consuming in [self._threads.submit(self._consume, waiting) for _ in range(self._concurrency)]:
+            consuming.result()
 
-    async def until_stopped(self, watched: WatchedFolder) -> None:
+    def until_stopped(self, watched: WatchedFolder) -> None:
         """Do what appears in a folder until the batch is to stop."""
         self._display.note("Watching; Ctrl-C ends it.")
-        stopped = asyncio.ensure_future(self._stop.wait())
-        while not stopped.done():
-            ready = await asyncio.to_thread(watched.ready)
-            if tasks := self._ledger.open_tasks(ready):
-                await self.all(tasks)
-            await asyncio.wait({stopped}, timeout=_POLL_S)
+        while not self._stop.wait(_POLL_S):
+            if tasks := self._ledger.open_tasks(watched.ready()):
+                self.all(tasks)
 
-    async def _consume(self, waiting: Iterator[Task]) -> None:
+    def _consume(self, waiting: Iterator[Task]) -> None:
         for task in waiting:
-            await self._do(task)
+            try:
+                self._do(task)
+            except OSError as error:  # of the report; every other failure is a photo's
+                self._break(f"the report cannot be written: {error.strerror or error}.")
+            if self._abandoned.is_set():
+                return
             self._display.advance()
             if self._stop.is_set():
                 return
 
-    async def _do(self, task: Task) -> None:
+    def _break(self, reason: str) -> None:
+        with self._breaking:
+            if not self._broken:
+                self._display.note(f"The batch ends: {reason}")
+            self._broken = True
+        self._stop.set()
+
+    def _do(self, task: Task) -> None:
         try:
-            photo = await asyncio.to_thread(read, Path(task.photo), self._plan.settings.max_pixels)
+            photo = read(Path(task.photo), self._plan.settings.max_pixels)
         except RequestError as error:
             self._ledger.fail(task, error.code, error.detail)
             return
@@ -220,66 +221,42 @@ class _Work:
             return
         if self._watched and not self._watched.unchanged(Path(task.photo)):
             return  # it was not whole after all; the folder will give it again
-        await self._estimate(task, photo)
-
-    async def _estimate(self, task: Task, photo: bytes) -> None:
         try:
-            result = await self._estimator.estimate(photo)
-        except RequestError as error:
-            self._ledger.fail(task, error.code, error.detail)
-        except ServiceUnreachable as error:
-            self._ledger.fail(task, "unreachable", str(error))
-            self._note_unreachable()
-        except RuntimeError as error:  # a worker's way to say what no one foresaw
-            self._ledger.fail(task, RequestError.code, str(error))
+            result = self._estimator.estimate(photo)
+        except Exception as error:
+            if not self._abandoned.is_set():
+                self._fail(task, error)
         else:
             self._unreached = 0
-            await asyncio.to_thread(self._ledger.keep, task, result)
+            self._ledger.keep(task, result)
+
+    def _fail(self, task: Task, error: Exception) -> None:
+        match error:
+            case RequestError():
+                self._ledger.fail(task, error.code, error.detail)
+            case ServiceUnreachable():
+                self._ledger.fail(task, "unreachable", str(error))
+                self._note_unreachable()
+            case RuntimeError():  # a worker's way to say what no one foresaw
+                self._ledger.fail(task, RequestError.code, str(error))
+            case _:
+                raise error
 
     def _note_unreachable(self) -> None:
         """A photo may be at fault, but not as many in a row as are on their way."""
         self._unreached += 1
-        if self._unreached == self._estimator.concurrency:
-            self._display.note("The batch ends: the service has gone.")
-            self._broken = True
-            self._stop.set()
+        if self._unreached >= self._concurrency:
+            self._break("the service has gone.")
 
 
-async def _greeted(client: AsyncDepthClient) -> None:
-    """A wrong address or key is better known before there are a thousand failures."""
-    try:
-        await client.models()
-    except ServiceUnreachable as error:
-        raise ConfigurationError(f"{error} Is a service running there, and its model loaded?") from error
-    except Unauthorized as error:
-        raise ConfigurationError(
-            "The service takes no photos without its key: --api-key or DEPTHSVC_API_KEY."
-        ) from error
-
-
-@contextmanager
-def _pool(settings: Settings) -> Iterator[WorkerPool]:
-    try:
-        with WorkerPool(
-            worker_config(settings),
-            workers=settings.workers,
-            queue_size=settings.workers,
-            max_photos_per_worker=settings.max_photos_per_worker,
-        ) as pool:
-            pool.wait_until_warm()
-            yield pool
-    finally:
-        kill_children()
-
-
-def finish(ledger: Ledger, shown: Display, interrupted_by: int | None, seconds: float) -> int:
+def finish(ledger: Ledger, shown: Display, status_if_interrupted: int | None, seconds: float) -> int:
     """Say what has become of the photos, and give the exit status."""
     done, failed, skipped = (ledger.counts[status] for status in (Status.OK, Status.FAILED, Status.SKIPPED))
     rate = f" in {seconds:.1f} s ({done / seconds:.1f} photos/s)" if done else ""
     shown.note(f"{done} done{rate}, {skipped} skipped, {failed} failed{_reasons(ledger) if failed else ''}")
-    if interrupted_by:
+    if status_if_interrupted:
         shown.note("Interrupted. The same command goes on where this one ended.")
-        return 128 + interrupted_by
+        return status_if_interrupted
     return 1 if failed else 0
 
 

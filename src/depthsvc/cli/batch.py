@@ -111,8 +111,9 @@ def batch(
     try:
         options = options_of(format, palette=palette, **wanted)
         from depthsvc.batch import run
+        from depthsvc.batch.estimators import Remote
 
-        remote = run.Remote(url, api_key, concurrency) if url else None
+        remote = Remote(url, api_key, concurrency) if url else None
         plan = run.Plan(
             Path(output),
             extension(format, side_by_side=bool(side_by_side)),

@@ -97,10 +97,10 @@ class DepthClient(_Client):
         max_wait_s: float = 60.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """`timeout_s`: longest silence of the service within one try, in seconds. A 503, and a connection that fails
-        before anything was answered, are tried again up to `retries` times, after as long as `Retry-After` says, with
-        pauses of at most `max_wait_s` seconds in all. `transport` is httpx's. Raises ConfigurationError for a `url`
-        that is none.
+        """`timeout_s`: longest silence of the service within one try, in seconds. A 503, a 429 of its proxy, and a
+        connection that fails before anything was answered, are tried again up to `retries` times, after as long as
+        `Retry-After` says, with pauses of at most `max_wait_s` seconds in all. `transport` is httpx's. Raises
+        ConfigurationError for a `url` that is none.
         """
         super().__init__(url, api_key, timeout_s, retries, max_wait_s)
         self._http = httpx.Client(transport=transport, **self._connection)

@@ -12,6 +12,7 @@ from depthsvc.client.conversation import Call
 from depthsvc.client.queries import BokehQuery, DepthQuery, HeatmapQuery, PointCloudQuery
 from depthsvc.depth import DepthMap
 from depthsvc.errors import ServiceUnreachable
+from depthsvc.imaging.resize import Enlargement
 from depthsvc.options import BokehOptions, DepthFormat, DepthOptions, HeatmapOptions, Options, PointCloudOptions
 
 HEALTH = Call("GET", "health", "application/json")
@@ -33,9 +34,10 @@ def depth_map(response: httpx.Response) -> DepthMap:
     try:
         height, width = map(int, response.headers["X-Depth-Shape"].split(","))
         values = np.frombuffer(response.content, "<f2").reshape(height, width)
+        enlargement = Enlargement(response.headers.get("X-Depth-Enlargement", Enlargement.BICUBIC))
     except (KeyError, ValueError) as error:
         raise ServiceUnreachable(f"{response.url} answers something else than depth. Is it depthsvc?") from error
-    return DepthMap.of(values.astype(np.float32), response.headers.get("X-Depth-Model", ""))
+    return DepthMap.of(values.astype(np.float32), response.headers.get("X-Depth-Model", ""), enlargement)
 
 
 def call(photo: bytes, options: Options) -> Call:

@@ -23,6 +23,8 @@ _BACKOFF_S = (0.5, 10.0)
 _JITTER = 0.25
 """A pause is longer by up to this part, at random, so that many clients do not come back at the same moment."""
 
+_BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+"""Answers that say when to come back."""
 _RETRIED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 """Failures before any byte of an answer that may be chance. A photo's depth may be asked for twice without harm."""
 
@@ -101,7 +103,7 @@ def _pause_s(outcome: httpx.Response | httpx.TransportError, attempt: int) -> fl
     first, longest = _BACKOFF_S
     pause = min(first * 2.0**attempt, longest)
     if isinstance(outcome, httpx.Response):
-        if outcome.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+        if outcome.status_code not in _BUSY:
             return None
         pause = max(_retry_after_s(outcome.headers.get("Retry-After", "")), pause if attempt else 0.0)
     elif not isinstance(outcome, _RETRIED):

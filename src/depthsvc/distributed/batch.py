@@ -21,7 +21,7 @@ from depthsvc.batch.ledger import UNREADABLE, UNWRITABLE, Ledger, Task
 from depthsvc.batch.outputs import Outputs, write_whole
 from depthsvc.batch.progress import Display, harmless
 from depthsvc.batch.reading import read
-from depthsvc.batch.run import Plan, ended_by_signals, finish, prepared
+from depthsvc.batch.run import Interrupted, Plan, ended_by_signals, finish, prepared
 from depthsvc.batch.sources import Source
 from depthsvc.distributed.cluster import connected
 from depthsvc.distributed.recipe import Recipe, ended_after
@@ -196,13 +196,13 @@ class _Batch:
         self._seconds = 0.0
 
     def run(self, tasks: list[Task]) -> int:
-        interrupted_by: int | None = None
+        interrupted: int | None = None
         broken = False
         try:
             if tasks:
                 self._compute(dict(enumerate(tasks)))
-        except SystemExit as error:
-            interrupted_by = int(str(error.code)) - 128
+        except Interrupted as end:
+            interrupted = end.status
         except (RayError, OSError) as error:  # every other failure is a photo's
             reason = str(error).strip().rpartition("\n")[2]
             self._display.note(f"The batch ends: {harmless(reason)}")
@@ -210,7 +210,7 @@ class _Batch:
         finally:
             kill_children()
             self._display.end()
-        status = finish(self._ledger, self._display, interrupted_by, self._seconds)
+        status = finish(self._ledger, self._display, interrupted, self._seconds)
         return max(status, 1) if broken else status
 
     def _compute(self, tasks: dict[int, Task]) -> None:

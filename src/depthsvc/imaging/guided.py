@@ -22,7 +22,7 @@ _SIDE = 384
 _RADIUS = 0.02
 """Half a window, as a part of the longer side: about as far as the network's edges are from the photo's."""
 _NOISE = 1e-3
-"""Variance of colour, which is 0..1, below which it explains nothing."""
+"""Variance of colour below which it explains nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +38,7 @@ class GuidedMap:
         width, height = fitting(pixels.shape[1], pixels.shape[0], _SIDE)
         colour = _colour(resized(pixels, width, height))
         target = np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-        window = 2 * max(1, round(_RADIUS * max(width, height))) + 1
-        return cls(_mean(_slopes(colour, target, window), window))
+        return cls(linear_functions(colour, target, radius=_RADIUS, noise=_NOISE))
 
     def enlarged(self, width: int, height: int) -> Enlarged:
         """The functions on a larger grid."""
@@ -48,9 +47,7 @@ class GuidedMap:
 
 def evaluated(functions: Floats, pixels: NDArray[np.uint8]) -> Floats:
     """The map (h, w) that functions (h, w, 4) make of a photo's colours (h, w, 3)."""
-    result: Floats = np.einsum("hwc,hwc->hw", functions[..., :3], _colour(pixels))
-    result += functions[..., 3]
-    return result
+    return applied(functions, _colour(pixels))
 
 
 def _colour(pixels: NDArray[np.uint8]) -> Floats:
@@ -58,18 +55,43 @@ def _colour(pixels: NDArray[np.uint8]) -> Floats:
     return pixels.astype(np.float32) * np.float32(1 / 255)
 
 
+def applied(functions: Floats, colour: Floats) -> Floats:
+    """The map (h, w) that functions (h, w, 4) make of colours (h, w, 3), 0..1."""
+    result: Floats = np.einsum("hwc,hwc->hw", functions[..., :3], colour)
+    result += functions[..., 3]
+    return result
+
+
+def linear_functions(colour: Floats, target: Floats, *, radius: float, noise: float) -> Floats:
+    """How colours (h, w, 3), 0..1, explain a map (h, w) around each of its points: three slopes and the value of black.
+
+    `radius`: half a window, as a part of the longer side. `noise`: variance of colour below which it explains nothing.
+    """
+    window = 2 * max(1, round(radius * max(target.shape))) + 1
+    return _mean(_least_squares(colour, target, window, noise), window)
+
+
 def _mean(array: Floats, window: int) -> Floats:
     return np.asarray(cv2.blur(array, (window, window), borderType=cv2.BORDER_REFLECT), np.float32)
 
 
-def _slopes(colour: Floats, target: Floats, window: int) -> Floats:
-    """Least squares in every window: target = slopes * colour + offset, (h, w, 4)."""
-    colour_mean, target_mean = _mean(colour, window), _mean(target, window)
-    products = (colour[..., :, None] * colour[..., None, :]).reshape(*target.shape, 9)
-    moments = np.stack([_mean(np.ascontiguousarray(products[..., index]), window) for index in range(9)], axis=-1)
-    covariance = moments.reshape(*target.shape, 3, 3) - colour_mean[..., :, None] * colour_mean[..., None, :]
-    covariance += _NOISE * np.eye(3, dtype=np.float32)
-    shared = _mean(colour * target[..., None], window) - colour_mean * target_mean[..., None]
-    slopes = np.linalg.solve(covariance, shared[..., None])[..., 0]
-    offset = target_mean - np.einsum("hwc,hwc->hw", slopes, colour_mean)
-    return np.concatenate([slopes, offset[..., None]], axis=-1).astype(np.float32)
+def _least_squares(colour: Floats, target: Floats, window: int, noise: float) -> Floats:
+    """In every window target = slopes * colour + offset, (h, w, 4). The 3 x 3 equations are solved by cofactors."""
+    r, g, b = (np.ascontiguousarray(colour[..., channel]) for channel in range(3))
+    mean_r, mean_g, mean_b, mean_t = (_mean(plane, window) for plane in (r, g, b, target))
+    rr = _mean(r * r, window) - mean_r * mean_r + noise
+    gg = _mean(g * g, window) - mean_g * mean_g + noise
+    bb = _mean(b * b, window) - mean_b * mean_b + noise
+    rg = _mean(r * g, window) - mean_r * mean_g
+    rb = _mean(r * b, window) - mean_r * mean_b
+    gb = _mean(g * b, window) - mean_g * mean_b
+    rt = _mean(r * target, window) - mean_r * mean_t
+    gt = _mean(g * target, window) - mean_g * mean_t
+    bt = _mean(b * target, window) - mean_b * mean_t
+    of_r, of_g, of_b = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
+    scale = 1 / (rr * of_r + rg * of_g + rb * of_b)
+    slope_r = (of_r * rt + of_g * gt + of_b * bt) * scale
+    slope_g = (of_g * rt + (rr * bb - rb * rb) * gt + (rb * rg - rr * gb) * bt) * scale
+    slope_b = (of_b * rt + (rb * rg - rr * gb) * gt + (rr * gg - rg * rg) * bt) * scale
+    offset = mean_t - slope_r * mean_r - slope_g * mean_g - slope_b * mean_b
+    return np.stack([slope_r, slope_g, slope_b, offset], axis=-1).astype(np.float32, copy=False)

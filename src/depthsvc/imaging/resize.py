@@ -22,6 +22,15 @@ class ResizeRule(StrEnum):
     """T x T whatever the aspect ratio, for models with a fixed input."""
 
 
+class Enlargement(StrEnum):
+    """How a network's map is brought to a photo's size."""
+
+    BICUBIC = "bicubic"
+    """As MiDaS does it."""
+    BILINEAR = "bilinear"
+    """For a map whose edges are steps, beside which a cubic would ring."""
+
+
 class Interpolation(StrEnum):
     """How a photo is brought to the network's size."""
 
@@ -102,6 +111,12 @@ def to_network_input(pixels: NDArray[np.uint8], width: int, height: int, spec: I
     return planes
 
 
+def colours_of(planes: NDArray[np.float32], spec: InputSpec) -> NDArray[np.float32]:
+    """What the network sees, (1, 3, h, w), as RGB (h, w, 3) in 0..1."""
+    std, mean = np.array(spec.std, np.float32), np.array(spec.mean, np.float32)
+    return np.asarray(planes[0].transpose(1, 2, 0) * std + mean, np.float32)
+
+
 def fitting(width: int, height: int, side: int) -> tuple[int, int]:
     """Width and height of a photo reduced, if need be, until its longer side is at most `side`."""
     scale = min(1.0, side / max(width, height))
@@ -119,12 +134,15 @@ def resized(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.ui
     return result
 
 
-def upsample(inverse_depth: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
-    """Bicubic (h, w) -> (height, width), equal to torch's `interpolate(..., "bicubic", align_corners=False)`.
+def upsample(
+    inverse_depth: NDArray[np.float32], width: int, height: int, enlargement: Enlargement = Enlargement.BICUBIC
+) -> NDArray[np.float32]:
+    """(h, w) -> (height, width), equal to torch's `interpolate(..., align_corners=False)`.
 
     Bicubic interpolation overshoots at edges; what falls below 0, where no inverse depth can be, becomes 0.
     """
     if inverse_depth.shape == (height, width):
         return inverse_depth
-    resized = cv2.resize(inverse_depth, (width, height), interpolation=cv2.INTER_CUBIC)
+    interpolation = cv2.INTER_CUBIC if enlargement is Enlargement.BICUBIC else cv2.INTER_LINEAR
+    resized = cv2.resize(inverse_depth, (width, height), interpolation=interpolation)
     return np.maximum(resized, 0, out=resized).astype(np.float32, copy=False)

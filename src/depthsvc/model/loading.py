@@ -53,6 +53,8 @@ class ResolvedModel:
     file: VerifiedFile
     architecture: Architecture | None
     """None: the file is a network by itself, a user's own model. Otherwise it is a checkpoint of this."""
+    follows_edges: bool = False
+    """Whether its map is given the photo's edges."""
     degraded: bool = False
     """Whether it stands in for a better model that could not be had."""
 
@@ -68,6 +70,7 @@ class PreparedModel:
     engine: EngineName
     precision: Precision
     degraded: bool
+    follows_edges: bool = False
     measured: dict[EngineName, float] = field(default_factory=dict)
     """Seconds that each engine took for one photo, fastest first, where the engine was chosen by that."""
 
@@ -102,7 +105,9 @@ def _resolve_auto(locations: WeightsLocations) -> ResolvedModel:
 
 
 def _resolved(model: RegisteredModel, weights: VerifiedFile) -> ResolvedModel:
-    return ResolvedModel(model.name, model.input, model.output, weights, model.architecture)
+    return ResolvedModel(
+        model.name, model.input, model.output, weights, model.architecture, follows_edges=model.follows_edges
+    )
 
 
 def _resolve_custom(path: Path, locations: WeightsLocations) -> ResolvedModel:
@@ -135,7 +140,9 @@ def _prepared(model: ResolvedModel, kind: EngineKind, cache_dir: Path, wanted: P
         path = artefact(model.architecture, model.file, kind, precision, cache_dir)
     else:
         path = model.file.path.resolve()
-    prepared = PreparedModel(model.name, model.input, model.output, path, kind.name, precision, model.degraded)
+    prepared = PreparedModel(
+        model.name, model.input, model.output, path, kind.name, precision, model.degraded, model.follows_edges
+    )
     if model.architecture is None:
         open_model(prepared, threads=1).warm()
     return prepared
@@ -178,6 +185,7 @@ class Model:
     def __init__(self, prepared: PreparedModel, engine: Engine) -> None:
         self.name = prepared.name
         self.input = prepared.input
+        self.follows_edges = prepared.follows_edges
         self._path = prepared.path
         self._output = prepared.output
         self._engine = engine

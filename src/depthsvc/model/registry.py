@@ -45,6 +45,8 @@ class RegisteredModel:
     """None: the weights are part of this package."""
     licence: str
     source: str
+    follows_edges: bool = False
+    """Whether its map is given the photo's edges, by `depthsvc.imaging.edges`, as a part of the model."""
 
 
 _MIDAS = RegisteredModel(
@@ -81,6 +83,7 @@ _EMBEDDED = RegisteredModel(
     weights=None,
     licence="MIT",
     source="depthsvc",
+    follows_edges=True,
 )
 
 MODELS: dict[str, RegisteredModel] = {model.name: model for model in (_MIDAS, _EMBEDDED)}

@@ -37,7 +37,8 @@ export async function health() {
  * A photo's depth on the network's own small grid. It is sent once; everything else is made from the answer.
  * @param {Blob} photo
  * @param {{signal: AbortSignal, onProgress: (sent: number) => void}} options sent: 0..1
- * @returns {Promise<{values: Float32Array, width: number, height: number, model: string, timing: Object<string, number>}>}
+ * @returns {Promise<{values: Float32Array, width: number, height: number, enlargement: string,
+ *     model: string, timing: Object<string, number>}>}
  *     relative inverse depth row by row, larger is nearer; milliseconds by stage
  * @throws {Problem} also with code "unreachable"; AbortError when cancelled
  */
@@ -54,6 +55,7 @@ export async function depth(photo, { signal, onProgress }) {
     values: fromFloat16(request.response),
     width,
     height,
+    enlargement: request.getResponseHeader("X-Depth-Enlargement"),
     model: request.getResponseHeader("X-Depth-Model"),
     timing,
   };

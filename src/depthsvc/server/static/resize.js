@@ -1,4 +1,4 @@
-// Enlarging the network's depth grid, with the cubic interpolation that the service uses.
+// Enlarging the network's depth grid, with the interpolation that the service uses.
 
 const SHARPNESS = -0.75; // the constant of OpenCV's and PyTorch's bicubic interpolation
 
@@ -10,14 +10,19 @@ function cubicWeights(part) {
   return [...weights, 1 - weights[0] - weights[1] - weights[2]];
 }
 
+/** The four weights of a linear interpolation, for maps beside whose edges a cubic would ring. */
+function linearWeights(part) {
+  return [0, 1 - part, part, 0];
+}
+
 /** For each of `to` places, the four of `from` samples it is made of, clamped to the ends, and their weights. */
-function taps(from, to) {
+function taps(from, to, weightsOf) {
   const indices = new Int32Array(4 * to);
   const weights = new Float32Array(4 * to);
   for (let place = 0; place < to; place++) {
     const position = ((place + 0.5) * from) / to - 0.5;
     const first = Math.floor(position);
-    weights.set(cubicWeights(position - first), 4 * place);
+    weights.set(weightsOf(position - first), 4 * place);
     for (let tap = 0; tap < 4; tap++) {
       indices[4 * place + tap] = Math.min(Math.max(first + tap - 1, 0), from - 1);
     }
@@ -26,8 +31,8 @@ function taps(from, to) {
 }
 
 /** Rows of (height, width) enlarged to `columns`: Float32Array (height, columns). */
-function stretched(values, width, height, columns) {
-  const { indices, weights } = taps(width, columns);
+function stretched(values, width, height, columns, weightsOf) {
+  const { indices, weights } = taps(width, columns, weightsOf);
   const result = new Float32Array(height * columns);
   for (let y = 0, at = 0; y < height; y++) {
     const row = y * width;
@@ -45,8 +50,9 @@ function stretched(values, width, height, columns) {
 /**
  * A map that can be read at another size, some rows at a time.
  *
- * Half-pixel centres, bicubic, clamped at 0 because no inverse depth is below it: `depthsvc.imaging.resize.upsample`.
- * @param {{values: Float32Array, width: number, height: number}} map row by row
+ * Half-pixel centres, clamped at 0 because no inverse depth is below it: `depthsvc.imaging.resize.upsample`.
+ * @param {{values: Float32Array, width: number, height: number, enlargement: string}} map row by row, to be enlarged in
+ *     the way of "bilinear" or "bicubic"
  * @param {number} width columns of the result
  * @param {number} height rows of the result
  * @returns {(first: number, last: number) => Float32Array} gives rows first..last-1 as (last - first, width)
@@ -55,8 +61,9 @@ export function enlarged(map, width, height) {
   if (map.width === width && map.height === height) {
     return (first, last) => map.values.subarray(first * width, last * width);
   }
-  const wide = stretched(map.values, map.width, map.height, width);
-  const { indices, weights } = taps(map.height, height);
+  const weightsOf = map.enlargement === "bilinear" ? linearWeights : cubicWeights;
+  const wide = stretched(map.values, map.width, map.height, width, weightsOf);
+  const { indices, weights } = taps(map.height, height, weightsOf);
   return (first, last) => {
     const result = new Float32Array((last - first) * width);
     for (let y = first, at = 0; y < last; y++) {

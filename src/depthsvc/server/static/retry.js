@@ -1,6 +1,6 @@
 // A busy service is asked again, when it said.
 
-const BUSY = 503;
+const BUSY = [429, 503];
 const TRIES = 5;
 const LONGEST_S = 60;
 
@@ -35,7 +35,7 @@ export async function patiently(task, signal, onWait) {
     try {
       return await task();
     } catch (problem) {
-      if (problem.status !== BUSY || left === 0) throw problem;
+      if (!BUSY.includes(problem.status) || left === 0) throw problem;
       const seconds = Math.min(Math.max(Math.ceil(problem.retryAfter), 1), LONGEST_S);
       await countdown(seconds, signal, onWait);
     }

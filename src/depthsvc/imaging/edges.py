@@ -1,0 +1,79 @@
+"""A soft depth map on a small grid given the photo's edges.
+
+A compact network knows what is near and what is far better than where one ends and the other begins. The photo shows
+where: a guided filter moves the edges there, and what is still soft about them is made steeper.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from depthsvc.imaging.guided import applied, linear_functions
+
+Floats = NDArray[np.float32]
+
+_RADIUS = 0.03
+"""Half a window of the guided filter, as a part of the longer side."""
+_NOISE = 3e-4
+"""Variance of colour, 0..1, below which it explains nothing."""
+_REDUCTION = 2
+"""The filter's functions are found on a grid so many times smaller."""
+_FLAT = 0.06
+"""Depth that varies by less than this part of its range within a window keeps its values: there texture would show. At
+twice as much it has been replaced."""
+_REACH = 5
+"""Width in pixels of the neighbourhood whose extremes a soft edge is drawn to."""
+_STEEPER = 3.0
+"""By so much an edge becomes steeper, ..."""
+_SMALLEST_STEP = 0.1
+"""... fully from twice this part of the range on, within the neighbourhood; below it, a slope stays what it is."""
+_ROUNDS = 2
+
+
+def follow_edges(colour: Floats, inverse_depth: Floats) -> Floats:
+    """Inverse depth (h, w) with the edges of its photo on the same grid, (h, w, 3) in 0..1. Its range does not grow."""
+    low, high = np.percentile(inverse_depth, (2, 98))
+    if not low < high:  # constant, or not finite
+        return inverse_depth
+    span = float(high - low)
+    result = _fitted(colour, inverse_depth, span)
+    for _ in range(_ROUNDS):
+        result = _steeper(result, span)
+    return result
+
+
+def _fitted(colour: Floats, values: Floats, span: float) -> Floats:
+    height, width = values.shape
+    small = (max(1, width // _REDUCTION), max(1, height // _REDUCTION))
+    small_colour, small_values = (_resized(array, small, cv2.INTER_AREA) for array in (colour, values))
+    functions = linear_functions(small_colour, small_values, radius=_RADIUS, noise=_NOISE)
+    functions = _resized(functions, (width, height), cv2.INTER_LINEAR)
+    least, most = _extremes(values, 2 * max(1, round(_RADIUS * max(values.shape))) + 1)
+    wanted = applied(functions, colour).clip(least, most)
+    return np.asarray(values + _beyond(_FLAT, (most - least) / span) * (wanted - values), np.float32)
+
+
+def _steeper(values: Floats, span: float) -> Floats:
+    """Values drawn to the nearer one of their neighbourhood's extremes; the middle between both stays."""
+    least, most = _extremes(values, _REACH)
+    step = most - least
+    part = (values - least) / np.maximum(step, np.finfo(np.float32).tiny)
+    steep = least + step * ((part - 0.5) * np.float32(_STEEPER) + 0.5).clip(0, 1)
+    return np.asarray(values + _beyond(_SMALLEST_STEP, step / span) * (steep - values), np.float32)
+
+
+def _resized(array: Floats, size: tuple[int, int], interpolation: int) -> Floats:
+    return np.asarray(cv2.resize(array, size, interpolation=interpolation), np.float32)
+
+
+def _extremes(values: Floats, window: int) -> tuple[Floats, Floats]:
+    neighbourhood = np.ones((window, window), np.uint8)
+    least, most = cv2.erode(values, neighbourhood), cv2.dilate(values, neighbourhood)
+    return np.asarray(least, np.float32), np.asarray(most, np.float32)
+
+
+def _beyond(threshold: float, share: Floats) -> Floats:
+    """0 up to the threshold, 1 from its double on."""
+    return np.asarray((share / np.float32(threshold) - 1).clip(0, 1), np.float32)
