@@ -83,9 +83,9 @@ def encoded(pixels: np.ndarray | Image.Image, format: str = "PNG", **options: ob
     return buffer.getvalue()
 
 
-def until(condition: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool], longest_s: float = 30) -> None:
     """Wait for a condition, and fail if it does not come true."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + longest_s
     while not condition():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.01)

@@ -115,3 +115,21 @@ def test_weights_list_path_and_verify(checkpoint: Checkpoint, tmp_path: Path) ->
     assert wrong.exit_code == 1
     assert str(checkpoint.path) in wrong.output
     assert "expected 000" in wrong.output
+
+
+def test_ray_is_imported_only_where_it_is_wanted_and_its_absence_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    script = """
+import sys
+import depthsvc.cli, depthsvc.server.run, depthsvc.batch.run
+assert not {"ray", "pyarrow"} & set(sys.modules)
+sys.modules["ray"] = None
+depthsvc.cli.main()
+"""
+    for command in (["batch", "photos", "out", "--ray"], ["serve", "--ray", "--port", "0"]):
+        result = subprocess.run(
+            [sys.executable, "-c", script, *command], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        )
+        assert result.returncode == (2 if command[0] == "batch" else 1)
+        assert "pip install 'depthsvc[ray]'" in result.stderr
+        assert "Traceback" not in result.stderr

@@ -17,8 +17,9 @@ import pytest
 from depthsvc.errors import BrokenImage, DeadlineExceeded, ModelError, QueueFull, Unavailable, WorkerCrashed
 from depthsvc.model.loading import PreparedModel, prepare, resolve
 from depthsvc.options import DepthFormat, DepthOptions, HeatmapOptions
+from depthsvc.photopool import RestartCause
 from depthsvc.pipeline import Answer
-from depthsvc.pool import RestartCause, WorkerConfig, WorkerPool
+from depthsvc.pool import WorkerConfig, WorkerPool
 from depthsvc.settings import Settings
 from tests.conftest import Checkpoint, encoded, until
 

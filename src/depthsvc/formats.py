@@ -19,6 +19,11 @@ _EXTENSIONS = {"png16": "16.png"}
 """Of formats whose files other programs know by another name; yet no two formats share one."""
 
 
+def is_uri(word: str) -> bool:
+    """Whether a file or folder is named by a URI instead of a path."""
+    return "://" in word
+
+
 def format_of(name: str) -> str:
     """The format of a file by its name, as `extension` makes it; "" if it has none that is known."""
     suffixes = {f".{extension(format)}": format for format in FORMATS} | {f".{format}": format for format in FORMATS}

@@ -17,12 +17,18 @@ logger = logging.getLogger(__name__)
 def worker_config(settings: Settings) -> WorkerConfig:
     """How the workers of a pool set themselves up. Raises ConfigurationError, ModelError or WeightsError."""
     start_fork_server("depthsvc.worker", *_engine_modules(settings))
+    model = prepared_model(settings)
+    return WorkerConfig(model, settings.threads_per_worker, settings.max_pixels, settings.max_input_size)
+
+
+def prepared_model(settings: Settings) -> PreparedModel:
+    """The model that the settings ask for, ready on this machine. Raises as `worker_config` does."""
     resolved = resolve(settings.model, settings.weights_locations)
     logger.info("loading %s; its first start on a machine takes longer", resolved.name)
     model = _prepare_apart(resolved, settings)
     if model.measured:
         logger.info("engine auto is %s", engine_text(model))
-    return WorkerConfig(model, settings.threads_per_worker, settings.max_pixels, settings.max_input_size)
+    return model
 
 
 def engine_text(model: PreparedModel) -> str:

@@ -15,19 +15,16 @@ import socket
 import struct
 import threading
 import time
-from collections import Counter
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
-from depthsvc.errors import DeadlineExceeded, ModelError, QueueFull, Unavailable, WorkerCrashed
+from depthsvc.errors import DeadlineExceeded, ModelError
 from depthsvc.jobs import Job, JobQueue
 from depthsvc.model.loading import PreparedModel
-from depthsvc.options import Options
+from depthsvc.photopool import TRIES, PhotoPool, RestartCause, closing, given_up
 from depthsvc.processes import start_child
 
 if TYPE_CHECKING:
@@ -37,29 +34,12 @@ logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 120.0
 """Longest time for a worker to load and warm its model."""
-TRIES = 2
-"""Workers that may die on one photo before it is given up: inference is idempotent, crashes may be chance."""
 _IDLE_CHECK_S = 0.2
 """How often an idle worker is looked at, to replace it if it has died."""
 _END_S = 5.0
 """Longest wait for a feeder whose worker has been killed; one that cannot end is a daemon thread."""
 _BACKOFF_S = (0.1, 10.0)
 """First and longest pause before a worker is started again that keeps dying without having answered a photo."""
-_SMOOTHING = 0.1
-"""Weight of the latest photo in the mean service time."""
-
-
-class RestartCause(StrEnum):
-    """Why a worker was replaced."""
-
-    CRASHED = "crashed"
-    """It ended by itself, or by a signal of its own making such as SIGSEGV."""
-    KILLED = "killed"
-    """SIGKILL from outside this service: usually the system has run out of memory."""
-    DEADLINE = "deadline"
-    """This service killed it, because a photo was not ready at its deadline."""
-    RECYCLED = "recycled"
-    """It had answered as many photos as a worker may."""
 
 
 @dataclass(frozen=True)
@@ -151,28 +131,18 @@ def _serve(connection: Connection, config: WorkerConfig) -> None:
     serve(connection, config)
 
 
-class WorkerPool:
-    """A fixed number of workers and one queue for them, first come first served.
-
-    Use as a context manager. `submit` may be called from any thread.
-    """
+class WorkerPool(PhotoPool):
+    """A fixed number of worker processes and one queue for them, first come first served. A context manager."""
 
     def __init__(
         self, config: WorkerConfig, *, workers: int, queue_size: int, max_photos_per_worker: int | None = None
     ) -> None:
         """`max_photos_per_worker`: replace a worker that has answered so many."""
+        super().__init__(workers=workers, queue_size=queue_size)
         self.config = config
-        self.workers = workers
-        self.queue_size = queue_size
         self.max_photos_per_worker = max_photos_per_worker
-        self.restarts: Counter[RestartCause] = Counter()
-        """Workers replaced so far."""
         self.jobs = JobQueue()
-        self.closed = threading.Event()
         self.first_failure: Future[None] = Future()
-        self._lock = threading.Lock()
-        self._accepted = 0
-        self._mean_service_s = 0.0
         self._feeders = [_Feeder(self, index) for index in range(workers)]
 
     def __enter__(self) -> WorkerPool:
@@ -195,33 +165,11 @@ class WorkerPool:
 
     @property
     def warm(self) -> int:
-        """Workers that can take a photo, or are answering one."""
         return sum(feeder.warm for feeder in self._feeders)
 
     @property
     def busy(self) -> int:
-        """Workers that are answering a photo."""
         return sum(feeder.busy for feeder in self._feeders)
-
-    @property
-    def in_flight(self) -> int:
-        """Photos that have been accepted and not yet answered."""
-        return self._accepted
-
-    @property
-    def waiting(self) -> int:
-        """Photos that have been accepted and wait for a worker."""
-        return max(0, self._accepted - self.busy)
-
-    @property
-    def full(self) -> bool:
-        """Whether `submit` would raise QueueFull."""
-        return self._accepted >= self.workers + self.queue_size
-
-    @property
-    def expected_wait_s(self) -> float:
-        """Time until everything accepted so far will be answered, by the mean service time of late."""
-        return self._accepted * self._mean_service_s / self.workers
 
     def wait_until_warm(self, timeout: float = START_TIMEOUT_S) -> None:
         """Block until every worker is warm. Raises ModelError if one says why it cannot be, or on timeout."""
@@ -232,47 +180,14 @@ class WorkerPool:
             if time.monotonic() > end:
                 raise ModelError(f"Only {self.warm} of {self.workers} workers were ready after {timeout:g} s.")
 
-    def check_room(self) -> None:
-        """Raise what `submit` would raise now: QueueFull, or Unavailable when the pool is closing."""
-        if self.closed.is_set():
-            raise _closed()
-        if self.full:
-            raise QueueFull(f"{self._accepted} photos are ahead of this one. Try again later.")
-
-    def submit(self, data: bytes | bytearray, options: Options, *, deadline_s: float) -> Future[Answer]:
-        """Queue a photo. The future gives its Answer, or raises RequestError.
-
-        Cancelling the future takes the photo out of the queue, or does nothing if a worker has it. Raises
-        QueueFull at once if as many photos wait as may, and Unavailable when the pool is closing.
-        """
-        job = Job([data], options, time.monotonic() + deadline_s)
-        with self._lock:
-            self.check_room()
-            self._accepted += 1
-            job.future.add_done_callback(partial(self._forget, job.photo))
-            self.jobs.add(job)
-        return job.future
-
-    def _forget(self, photo: list[bytes | bytearray], _: Future[Answer]) -> None:
-        photo.clear()
-        with self._lock:
-            self._accepted -= 1
-
-    def note_service(self, seconds: float) -> None:
-        """Take the time that a worker spent on one photo into the mean."""
-        with self._lock:
-            self._mean_service_s += (_SMOOTHING if self._mean_service_s else 1.0) * (seconds - self._mean_service_s)
-
-    def note_restart(self, cause: RestartCause) -> None:
-        """Count a worker that is replaced."""
-        with self._lock:
-            self.restarts[cause] += 1
+    def _add(self, job: Job) -> None:
+        self.jobs.add(job)
 
     def close(self) -> None:
         """End the workers at once. What has been accepted and not yet answered fails with Unavailable."""
         with self._lock:
             self.closed.set()
-        self.jobs.fail_all(_closed())
+        self.jobs.fail_all(closing())
         for _ in self._feeders:
             self.jobs.end_one_feeder()
         for pid in self.started_pids:
@@ -282,7 +197,7 @@ class WorkerPool:
         for feeder in self._feeders:
             if feeder.is_alive():
                 feeder.join(max(0.0, end - time.monotonic()))
-        self.jobs.fail_all(_closed())
+        self.jobs.fail_all(closing())
 
 
 class _Feeder(threading.Thread):
@@ -405,10 +320,4 @@ class _Feeder(threading.Thread):
         if job.tries < TRIES:
             self._pool.jobs.add_first(job)
         else:
-            job.fail(
-                WorkerCrashed("Workers died on this photo twice, so it is not tried again. Send another version of it.")
-            )
-
-
-def _closed() -> Unavailable:
-    return Unavailable("The service is shutting down. Try again later.")
+            job.fail(given_up())

@@ -111,6 +111,19 @@ class Settings(BaseSettings):
     deadline_s: float = Field(30.0, gt=0, description="Longest time for a photo, waiting included; then it gets a 504.")
     drain_s: float = Field(30.0, ge=0, description="Longest time for accepted photos after SIGTERM.")
 
+    ray: bool = Field(
+        False, description="Whether Ray computes instead of worker processes: each worker is a replica of Ray Serve."
+    )
+    ray_address: str = Field(
+        "local",
+        min_length=1,
+        description="With Ray: `local` starts it on this machine, `auto` joins the cluster that this machine belongs "
+        "to, `HOST:PORT` names one.",
+    )
+    ray_max_workers: int | None = Field(
+        None, ge=1, description="With Ray: most replicas; those above `workers` come and go with the load."
+    )
+
     max_upload_mb: float = Field(10.0, gt=0, description="Largest request body, in 10^6 bytes.")
     max_megapixels: float = Field(
         50.0, gt=0, le=178.0, description="Largest photo, in 10^6 pixels, checked before decoding."
@@ -175,6 +188,8 @@ class Settings(BaseSettings):
 
     @property
     def threads_per_worker(self) -> int:
+        if self.worker_threads is None and self.ray:
+            return 1  # the processors are those of a cluster
         return self.worker_threads or max(1, available_cpus() // self.workers)
 
     @property

@@ -16,7 +16,7 @@ import cv2
 from depthsvc.errors import DepthServiceError, RequestError
 from depthsvc.memory import bound_heap
 from depthsvc.options import Options
-from depthsvc.pipeline import Pipeline
+from depthsvc.pipeline import Answer, Pipeline
 from depthsvc.pool import WorkerConfig
 
 _CACHED_PRIMITIVES = 256
@@ -30,10 +30,8 @@ def serve(connection: Connection, config: WorkerConfig) -> None:
     options, pickled, and the photo's bytes, and sends an Answer with an empty body followed by the body's bytes, or
     an Exception.
     """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_CACHED_PRIMITIVES))
-    bound_heap()
     try:
-        pipeline = _open(config)
+        pipeline = open_pipeline(config)
     except Exception as error:
         connection.send(error if isinstance(error, DepthServiceError) else RuntimeError(repr(error)))
         return
@@ -41,10 +39,13 @@ def serve(connection: Connection, config: WorkerConfig) -> None:
     with suppress(EOFError, OSError):  # the other side has closed it
         while True:
             options: Options = connection.recv()
-            _reply(connection, pipeline, connection.recv_bytes(), options)
+            _send(connection, reply(pipeline, connection.recv_bytes(), options))
 
 
-def _open(config: WorkerConfig) -> Pipeline:
+def open_pipeline(config: WorkerConfig) -> Pipeline:
+    """A warm pipeline that has this process for itself. Raises ModelError."""
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_CACHED_PRIMITIVES))
+    bound_heap()
     cv2.setNumThreads(config.threads)
     return Pipeline.open(
         config.model,
@@ -54,15 +55,21 @@ def _open(config: WorkerConfig) -> Pipeline:
     )
 
 
-def _reply(connection: Connection, pipeline: Pipeline, data: bytes, options: Options) -> None:
+def reply(pipeline: Pipeline, data: bytes, options: Options) -> Answer | Exception:
+    """A photo's answer, or why there is none: RequestError, or RuntimeError for what no one foresaw."""
     try:
-        answer = pipeline.answer(data, options)
+        return pipeline.answer(data, options)
     except RequestError as error:
-        connection.send(error)
+        return error
     except Exception as error:
         unforeseen = RuntimeError(repr(error))
         unforeseen.add_note(traceback.format_exc())
-        connection.send(unforeseen)
+        return unforeseen
+
+
+def _send(connection: Connection, reply: Answer | Exception) -> None:
+    if isinstance(reply, Exception):
+        connection.send(reply)
     else:
-        connection.send(replace(answer, body=b""))
-        connection.send_bytes(answer.body)
+        connection.send(replace(reply, body=b""))
+        connection.send_bytes(reply.body)

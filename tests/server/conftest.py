@@ -15,8 +15,8 @@ from depthsvc.model.engine import EngineName, Precision
 from depthsvc.model.loading import PreparedModel
 from depthsvc.model.registry import OutputKind, registered
 from depthsvc.options import Options
+from depthsvc.photopool import PhotoPool, RestartCause
 from depthsvc.pipeline import Answer
-from depthsvc.pool import RestartCause, WorkerPool
 from depthsvc.server.app import create_app
 from depthsvc.server.service import Service
 from depthsvc.settings import Settings
@@ -56,7 +56,7 @@ def ask(
     model = PreparedModel(
         "m", spec, OutputKind.INVERSE_DEPTH, Path("m"), EngineName.TORCHSCRIPT, Precision.FP32, degraded=False
     )
-    app = create_app(Service(Settings(**settings), model, cast(WorkerPool, pool)))
+    app = create_app(Service(Settings(**settings), model, cast(PhotoPool, pool)))
 
     async def request() -> httpx.Response:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)

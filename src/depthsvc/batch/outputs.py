@@ -11,7 +11,7 @@ from types import TracebackType
 
 from filelock import FileLock, Timeout
 
-from depthsvc.batch.sources import Source
+from depthsvc.batch.sources import Location, Source
 from depthsvc.errors import ConfigurationError
 
 _TEMPORARY = ".depthsvc-{}.part"
@@ -44,32 +44,50 @@ class Outputs:
         self._lock.release()
 
     def path(self, source: Source) -> Path:
-        """Where a photo's result goes. The photo's own extension stays, so that a.jpg and a.png are two results."""
-        return self.folder / source.name.parent / f"{source.name.name}.{self._extension}"
+        """Where a photo's result goes."""
+        return self.folder / result_name(source, self._extension)
 
-    def exists(self, path: Path) -> bool:
+    def exists(self, path: Location) -> bool:
         """Whether a result is there. An empty file is none: a system that lost its power may leave one."""
-        return path.is_file() and path.stat().st_size > 0
+        return (path := Path(path)).is_file() and path.stat().st_size > 0
 
-    def write(self, path: Path, data: bytes) -> None:
+    def write(self, path: Location, data: bytes) -> None:
         """Put a result in its place at once and whole. Raises OSError."""
-        self._prepare(path.parent)
-        temporary = path.with_name(_TEMPORARY.format(secrets.token_hex(8)))
-        try:
-            temporary.write_bytes(data)
-            os.replace(temporary, path)  # noqa: PTH105  # Path.replace says nothing more
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
+        self.prepare(Path(path).parent)
+        write_whole(Path(path), data)
 
-    def _prepare(self, folder: Path) -> None:
-        """Make a folder, and remove what a batch that was killed has left there half written."""
+    def prepare(self, folder: Path) -> None:
+        """Make a folder, and remove what a batch that was killed has left there half written. Raises OSError."""
         with self._preparing:
-            if folder in self._prepared:
-                return
-            folder.mkdir(parents=True, exist_ok=True)
-            for leftover in folder.glob(_TEMPORARY.format("*")):
-                with suppress(OSError):
-                    leftover.unlink()
-            self._prepared.add(folder)
+            if folder not in self._prepared:
+                folder.mkdir(parents=True, exist_ok=True)
+                _remove_leftovers(folder)
+                self._prepared.add(folder)
+
+    def tidy(self) -> None:
+        """Remove what processes that wrote here and were killed have left half written."""
+        for folder in self._prepared:
+            _remove_leftovers(folder)
+
+
+def result_name(source: Source, extension: str) -> Path:
+    """What a result is called. The photo's own extension stays, so that a.jpg and a.png are two results."""
+    return source.name.with_name(f"{source.name.name}.{extension}")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put a file in its place at once and whole. Raises OSError."""
+    temporary = path.with_name(_TEMPORARY.format(secrets.token_hex(8)))
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)  # noqa: PTH105  # Path.replace says nothing more
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _remove_leftovers(folder: Path) -> None:
+    for leftover in folder.glob(_TEMPORARY.format("*")):
+        with suppress(OSError):
+            leftover.unlink()

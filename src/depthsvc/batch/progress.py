@@ -40,8 +40,8 @@ def display() -> Display:
     return Bar(console) if console.is_terminal else Lines()
 
 
-def printable(path: Path) -> str:
-    """A path for people; a name that is no UTF-8 cannot be printed as it is."""
+def printable(path: Path | str) -> str:
+    """A path or URI for people; a name that is no UTF-8 cannot be printed as it is."""
     return harmless(os.fsencode(path).decode(errors="replace"))
 
 

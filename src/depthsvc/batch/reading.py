@@ -24,7 +24,12 @@ def read(path: Path, max_pixels: int) -> bytes:
         raise OSError("it is not a file")
     with path.open("rb", buffering=0) as file:
         sniff(file.read(_HEAD))
-        if about.st_size > _BYTES_PER_PIXEL * max_pixels + _OVERHEAD:
-            raise BodyTooLarge(f"The file is larger than any photo of {max_pixels / 1e6:g} megapixels. Is it one?")
+        check_size(about.st_size, max_pixels)
         file.seek(0)
         return file.readall()
+
+
+def check_size(size: int, max_pixels: int) -> None:
+    """Raises BodyTooLarge for a file of so many bytes that it can be no photo."""
+    if size > _BYTES_PER_PIXEL * max_pixels + _OVERHEAD:
+        raise BodyTooLarge(f"The file is larger than any photo of {max_pixels / 1e6:g} megapixels. Is it one?")

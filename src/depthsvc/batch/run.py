@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from depthsvc.batch.estimators import Estimator, Remote, local_estimator, remote_estimator
-from depthsvc.batch.ledger import Ledger, Task
+from depthsvc.batch.ledger import UNREADABLE, Ledger, Places, Task
 from depthsvc.batch.outputs import Outputs
 from depthsvc.batch.progress import Display, display, printable
 from depthsvc.batch.reading import read
@@ -42,7 +42,7 @@ class Plan:
     remote: Remote | None = None
 
 
-class _Interrupted(SystemExit):
+class Interrupted(SystemExit):
     """A signal has asked for the end."""
 
     def __init__(self, number: int) -> None:
@@ -56,10 +56,14 @@ def run(plan: Plan, sources: Iterable[Source]) -> int:
     0: every photo has its result. 1: some have none. 130 and 143: ended by SIGINT or SIGTERM. Raises what keeps it
     from beginning: DepthServiceError or OSError.
     """
-    with _prepared(plan) as (ledger, shown):
+    with (
+        ended_by_signals(),
+        Outputs(plan.output, plan.extension) as outputs,
+        prepared(plan, outputs) as (ledger, shown),
+    ):
         tasks = ledger.open_tasks(sources)
         if not tasks:
-            return _finish(ledger, shown, None, 0.0)
+            return finish(ledger, shown, None, 0.0)
         work = _Work(plan, ledger, shown)
         return work.run(lambda: work.all(tasks), most=len(tasks))
 
@@ -70,22 +74,27 @@ def watch(plan: Plan, folder: Path, settle_s: float) -> int:
     A photo is taken once its size and modification time have not changed for `settle_s` seconds. The first signal
     lets photos that have been begun be finished and gives 0 or 1, another gives 130 or 143 at once.
     """
-    with _prepared(plan) as (ledger, shown):
+    with (
+        ended_by_signals(),
+        Outputs(plan.output, plan.extension) as outputs,
+        prepared(plan, outputs) as (ledger, shown),
+    ):
         watched = WatchedFolder(folder, plan.output, settle_s)
         work = _Work(plan, ledger, shown, watched)
         return work.run(lambda: work.until_stopped(watched), most=plan.settings.workers)
 
 
 @contextmanager
-def _prepared(plan: Plan) -> Iterator[tuple[Ledger, Display]]:
-    with _ended_by_signals(), Outputs(plan.output, plan.extension) as outputs:
+def prepared(plan: Plan, outputs: Places) -> Iterator[tuple[Ledger, Display]]:
+    """What a batch is written down in, and what it is shown by."""
+    with closing(Report(plan.report or plan.output / "report.jsonl")) as report:
         shown = display()
-        with closing(Report(plan.report or plan.output / "report.jsonl")) as report:
-            yield Ledger(outputs, report, shown, overwrite=plan.overwrite), shown
+        yield Ledger(outputs, report, shown, overwrite=plan.overwrite), shown
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def ended_by_signals() -> Iterator[None]:
+    """Have SIGINT and SIGTERM raise SystemExit with the exit status that tells of them."""
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
     try:
         yield
@@ -96,7 +105,7 @@ def _ended_by_signals() -> Iterator[None]:
 
 def _interrupt(number: int, _: object) -> None:
     _ignore_signals()  # what is left to do is short
-    raise _Interrupted(number)
+    raise Interrupted(number)
 
 
 def _ignore_signals() -> None:
@@ -133,13 +142,13 @@ class _Work:
         try:
             with ThreadPoolExecutor(self._concurrency) as self._threads, self._open(workers) as self._estimator:
                 self._timed(do)
-        except _Interrupted as end:
+        except Interrupted as end:
             if not self._abandoned.is_set():  # nothing had begun
                 raise
             interrupted = end.status
         finally:
             self._display.end()
-        status = _finish(self._ledger, self._display, interrupted, self._seconds)
+        status = finish(self._ledger, self._display, interrupted, self._seconds)
         return max(status, 1) if self._broken else status
 
     def _open(self, workers: int) -> AbstractContextManager[Estimator]:
@@ -156,7 +165,7 @@ class _Work:
         try:
             do()
             _ignore_signals()
-        except _Interrupted:
+        except Interrupted:
             self._abandoned.set()
             raise
         finally:
@@ -203,14 +212,14 @@ class _Work:
 
     def _do(self, task: Task) -> None:
         try:
-            photo = read(task.photo, self._plan.settings.max_pixels)
+            photo = read(Path(task.photo), self._plan.settings.max_pixels)
         except RequestError as error:
             self._ledger.fail(task, error.code, error.detail)
             return
         except OSError as error:
-            self._ledger.fail(task, "unreadable", error.strerror or str(error))
+            self._ledger.fail(task, UNREADABLE, error.strerror or str(error))
             return
-        if self._watched and not self._watched.unchanged(task.photo):
+        if self._watched and not self._watched.unchanged(Path(task.photo)):
             return  # it was not whole after all; the folder will give it again
         try:
             result = self._estimator.estimate(photo)
@@ -240,7 +249,7 @@ class _Work:
             self._break("the service has gone.")
 
 
-def _finish(ledger: Ledger, shown: Display, status_if_interrupted: int | None, seconds: float) -> int:
+def finish(ledger: Ledger, shown: Display, status_if_interrupted: int | None, seconds: float) -> int:
     """Say what has become of the photos, and give the exit status."""
     done, failed, skipped = (ledger.counts[status] for status in (Status.OK, Status.FAILED, Status.SKIPPED))
     rate = f" in {seconds:.1f} s ({done / seconds:.1f} photos/s)" if done else ""

@@ -14,11 +14,15 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"})
 """Files of a folder or a glob with these extensions, in small or capital letters, are taken to be photos."""
 
 
+Location = Path | str
+"""A file of this machine, or the URI of one elsewhere."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A file that may be a photo."""
 
-    path: Path
+    path: Location
     name: Path
     """Relative path of its result in the output folder, but for the extension that is added to it."""
     problem: str = ""
@@ -64,7 +68,7 @@ def in_folder(folder: Path, base: Path, output: Path) -> Iterator[Source]:
         if os.path.realpath(parent) == own:
             folders.clear()
             continue
-        for name in sorted(filter(_is_photo_name, files)):
+        for name in sorted(filter(is_photo_name, files)):
             path = Path(parent, name)
             yield Source(path, path.relative_to(base))
     for error in unlistable:
@@ -72,7 +76,8 @@ def in_folder(folder: Path, base: Path, output: Path) -> Iterator[Source]:
         yield Source(path, path.relative_to(base), f"The folder cannot be listed: {error.strerror}.")
 
 
-def _is_photo_name(name: str) -> bool:
+def is_photo_name(name: str) -> bool:
+    """Whether a file of a folder is taken to be a photo."""
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
 
 
@@ -81,11 +86,11 @@ def _in_glob(pattern: str, output: Path) -> Iterator[Source]:
     if not matches:
         raise ConfigurationError(f"{pattern}: there is no such photo or folder, and nothing that matches.")
     base = _fixed_part(pattern)
-    done: set[Path] = set()
+    done: set[Location] = set()
     for match in map(Path, matches):
         if match.is_dir():
             found = in_folder(match, base, output)
-        elif _is_photo_name(match.name) and not _inside(match, output):
+        elif is_photo_name(match.name) and not _inside(match, output):
             found = iter([Source(match, match.relative_to(base))])
         else:
             continue

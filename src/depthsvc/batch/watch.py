@@ -51,12 +51,12 @@ class WatchedFolder:
         """The photos that are whole and have not been given yet. To be called again and again."""
         present = dict(self._present())
         self._seen = {path: seen for path, seen in self._seen.items() if path in present}
-        return [source for source in present.values() if self._take(source.path)]
+        return [source for source in present.values() if self._take(Path(source.path))]
 
     def _present(self) -> Iterator[tuple[Path, Source]]:
         for source in in_folder(self._folder, self._folder, self._output):
             if not source.problem:
-                yield source.path, source
+                yield Path(source.path), source
 
     def _take(self, path: Path) -> bool:
         now, current = self._clock(), fingerprint(path)

@@ -10,13 +10,22 @@ import click
 
 from depthsvc.cli.setting_options import MODEL_SETTINGS, CommandWithSettings, log_to_stderr
 from depthsvc.errors import DepthServiceError
-from depthsvc.formats import FORMATS, extension, options_of
+from depthsvc.formats import FORMATS, extension, is_uri, options_of
 
 if TYPE_CHECKING:
+    from depthsvc.batch.run import Plan
     from depthsvc.batch.sources import Source
     from depthsvc.settings import Settings
 
-_WORKER_SETTINGS = ("workers", "worker_threads", "max_input_size", "deadline_s", "max_photos_per_worker")
+_RAY_SETTINGS = ("ray", "ray_address", "ray_max_workers")
+_WORKER_SETTINGS = (
+    "workers",
+    "worker_threads",
+    "max_input_size",
+    "deadline_s",
+    "max_photos_per_worker",
+    *_RAY_SETTINGS,
+)
 
 
 class _CannotBegin(click.ClickException):
@@ -86,11 +95,17 @@ def batch(
     The result of IN/a/b.jpg is OUT/a/b.jpg.png, or b.jpg.pair.png with --side-by-side, b.jpg.npy, b.jpg.f16,
     b.jpg.16.png or b.jpg.ply. What exists is skipped, so the same command goes on after an interruption.
 
+    With --ray, IN and OUT may be URIs of folders, such as s3://bucket/photos; an OUT elsewhere needs --report.
+
     Exit status: 0 all photos have a result, 1 some have none, 2 nothing was begun.
     """
     log_to_stderr(settings)
     *given, output = _checked(paths, list_file, watch=watch)
     _check_no_worker_options(context, url)
+    with_ray = settings.ray and not url
+    if with_ray and watch:
+        raise click.UsageError("--watch does not go with --ray.")
+    _check_uris(given, output, report, with_ray=with_ray)
     palette = None if format != "png" else not side_by_side
     wanted = {"colormap": colormap, "input_size": input_size, "size": size, "fov": fov, "side_by_side": side_by_side}
     try:
@@ -108,7 +123,9 @@ def batch(
             overwrite,
             remote,
         )
-        if watch:
+        if with_ray:
+            status = _run_with_ray(plan, given, list_file, output)
+        elif watch:
             status = run.watch(plan, Path(given[0]), settle_s)
         else:
             status = run.run(plan, _sources(given, list_file, Path(output)))
@@ -138,6 +155,27 @@ def _check_no_worker_options(context: click.Context, url: str | None) -> None:
     for name in (*MODEL_SETTINGS, *_WORKER_SETTINGS):
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
             raise click.UsageError(f"--{name.replace('_', '-')} does not go with --url: the service decides that.")
+
+
+def _check_uris(given: list[str], output: str, report: Path | None, *, with_ray: bool) -> None:
+    uris = [word for word in (*given, output) if is_uri(word)]
+    if uris and not with_ray:
+        raise click.UsageError(f"{uris[0]}: URIs go with --ray only.")
+    if len(given) > 1 and any(map(is_uri, given)):
+        raise click.UsageError("With a URI for IN give no other IN.")
+    if is_uri(output) and report is None:
+        raise click.UsageError(f"{output} is not on this machine: name a file for the report with --report.")
+
+
+def _run_with_ray(plan: Plan, given: list[str], list_file: str | None, output: str) -> int:
+    from depthsvc.distributed.batch import run
+    from depthsvc.distributed.storage import Storage, find
+
+    results = Storage(output) if is_uri(output) else None
+    if given and is_uri(given[0]):
+        photos = Storage(given[0])
+        return run(plan, find(photos, output), photos=photos, results=results)
+    return run(plan, _sources(given, list_file, Path(output)), results=results)
 
 
 def _sources(given: list[str], list_file: str | None, output: Path) -> list[Source]:

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from depthsvc import __version__
 from depthsvc.model.loading import PreparedModel
-from depthsvc.pool import RestartCause, WorkerPool
+from depthsvc.photopool import PhotoPool, RestartCause
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -18,7 +18,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 class Metrics:
     """The counters and histograms of one service. Those of its pool are read when they are asked for."""
 
-    def __init__(self, pool: WorkerPool, model: PreparedModel) -> None:
+    def __init__(self, pool: PhotoPool, model: PreparedModel) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(_PoolCollector(pool, model))
         ProcessCollector(registry=self.registry)
@@ -63,7 +63,7 @@ class Metrics:
 class _PoolCollector(Collector):
     """Reads the pool's own state."""
 
-    def __init__(self, pool: WorkerPool, model: PreparedModel) -> None:
+    def __init__(self, pool: PhotoPool, model: PreparedModel) -> None:
         self._pool = pool
         self._model = model
 

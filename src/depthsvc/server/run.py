@@ -9,7 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import uvicorn
@@ -17,6 +17,8 @@ import uvicorn
 from depthsvc.errors import ConfigurationError
 from depthsvc.launch import engine_text, worker_config
 from depthsvc.memory import bound_heap
+from depthsvc.model.loading import PreparedModel
+from depthsvc.photopool import PhotoPool
 from depthsvc.pool import WorkerPool
 from depthsvc.processes import kill_children
 from depthsvc.server.app import create_app
@@ -45,6 +47,18 @@ def serve(settings: Settings) -> None:
 
 def _serve(settings: Settings) -> None:
     listening = _listen(settings.host, settings.port)
+    with (_replicas if settings.ray else _processes)(settings) as (model, pool):
+        service = Service(settings, model, pool)
+        server = _Server(service, listening, announce=lambda: _announce(service, listening))
+        server.run(sockets=[listening])
+        service.close()
+        logger.info("stopped")
+    if server.force_exit:
+        raise SystemExit(1)
+
+
+@contextmanager
+def _processes(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
     worker = worker_config(settings)
     with WorkerPool(
         worker,
@@ -52,14 +66,16 @@ def _serve(settings: Settings) -> None:
         queue_size=settings.queue_size,
         max_photos_per_worker=settings.max_photos_per_worker,
     ) as pool:
-        service = Service(settings, worker.model, pool)
         pool.wait_until_warm()
-        server = _Server(service, listening, announce=lambda: _announce(service, listening))
-        server.run(sockets=[listening])
-        service.close()
-        logger.info("stopped")
-    if server.force_exit:
-        raise SystemExit(1)
+        yield worker.model, pool
+
+
+@contextmanager
+def _replicas(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
+    from depthsvc.distributed.serving import replicas
+
+    with replicas(settings) as served:
+        yield served
 
 
 def _exit(*_: object) -> None:
@@ -165,8 +181,15 @@ def _announce(service: Service, listening: socket.socket) -> None:
         f"depthsvc is ready at {address}\n"
         f"  model    {model.name}{fallback}\n"
         f"  engine   {engine_text(model)}\n"
-        f"  workers  {settings.workers}, {settings.threads_per_worker} thread(s) each\n"
+        f"  workers  {_workers_text(settings)}, {settings.threads_per_worker} thread(s) each\n"
         f"  access   {access}",
         flush=True,
     )
     logger.info("ready at %s with %s and %d workers, %s", address, model.name, settings.workers, access)
+
+
+def _workers_text(settings: Settings) -> str:
+    if not settings.ray:
+        return str(settings.workers)
+    most = f" to {settings.ray_max_workers}" if settings.ray_max_workers else ""
+    return f"{settings.workers}{most} replicas of Ray Serve ({settings.ray_address})"

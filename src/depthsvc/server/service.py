@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 
 from depthsvc.errors import ConfigurationError, Unavailable
 from depthsvc.model.loading import PreparedModel
-from depthsvc.pool import WorkerPool
+from depthsvc.photopool import PhotoPool
 from depthsvc.server import buffers
 from depthsvc.server.keys import api_keys
 from depthsvc.server.metrics import Metrics
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Service:
     """One running service."""
 
-    def __init__(self, settings: Settings, model: PreparedModel, pool: WorkerPool) -> None:
+    def __init__(self, settings: Settings, model: PreparedModel, pool: PhotoPool) -> None:
         """Raises ConfigurationError if the file of API keys cannot be used, or a package for tracing is missing."""
         self.settings = settings
         self.model = model

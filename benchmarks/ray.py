@@ -1,0 +1,164 @@
+"""The service and the batch on Ray against those with worker processes, in turns within one run.
+
+    python -m benchmarks.ray [serve|batch] [--model NAME] [--rounds N] [--seconds S] [--photos N]
+
+serve: a service with two workers, then one with two replicas, and so on, each started anew, alone on the machine and
+under four busy clients; what they make of fifty photos is compared byte for byte. batch: `depthsvc batch` over the same
+photos with two workers, then with two actors, and so on; the clock runs from when a tenth of the photos is reported, so
+that it leaves out what starting costs, which is reported by itself. Figures are ratios within one round, because the
+speed of a machine drifts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+from PIL import Image
+
+from benchmarks.throughput import photo, throughput
+
+_CLIENTS = 4
+_COMPARED = 50
+
+
+@contextmanager
+def service(model: str, *options: str) -> Iterator[str]:
+    """The address of a running service with two single-threaded workers."""
+    command = [sys.executable, "-m", "depthsvc", "serve", "--log-level", "warning", "--model", model, "--port", "0"]
+    process = subprocess.Popen(
+        [*command, "--workers", "2", "--worker-threads", "1", *options], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        address = re.search(r"http://\S+", process.stdout.readline())
+        if address is None:
+            raise SystemExit("the service did not start")
+        yield address.group()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def small_photo(seed: int) -> bytes:
+    """A JPEG of 640 x 480 of coloured blobs."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(coarse).resize((640, 480), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def heatmaps(url: str) -> list[bytes]:
+    with httpx.Client(base_url=url, timeout=60) as client:
+        photos = ({"image": small_photo(seed)} for seed in range(_COMPARED))
+        return [client.post("/upload", files=files).raise_for_status().content for files in photos]
+
+
+def rate(seconds: float, model: str, *options: str) -> tuple[float, list[bytes]]:
+    """Photos a second of a service at saturation, and its heatmaps."""
+    with service(model, *options) as url:
+        made = heatmaps(url)  # which warms it
+        return throughput(url, photo(), _CLIENTS, seconds), made
+
+
+def compare_services(model: str, rounds: int, seconds: float) -> None:
+    differing = 0
+
+    def measured() -> tuple[float, float]:
+        nonlocal differing
+        plain, expected = rate(seconds, model)
+        on_ray, made = rate(seconds, model, "--ray")
+        differing += sum(a != b for a, b in zip(expected, made, strict=True))
+        return plain, on_ray
+
+    show("2 workers", "2 replicas", (measured() for _ in range(rounds)))
+    print(f"{differing} of {rounds * _COMPARED} heatmaps differ")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One batch."""
+
+    rate: float
+    """Photos a second once it is at work."""
+    start_s: float
+    """Seconds until the first photos are reported."""
+
+
+def batch(model: str, folder: Path, *options: str) -> Run:
+    with tempfile.TemporaryDirectory() as output:
+        command = [sys.executable, "-m", "depthsvc", "batch", str(folder), output, "--model", model]
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [*command, "--workers", "2", "--worker-threads", "1", "--log-level", "warning", *options],
+            stderr=subprocess.DEVNULL,
+        )
+        photos = len(list(folder.iterdir()))
+        seen: list[tuple[float, int]] = []
+        while not seen or seen[-1][1] < photos:
+            if process.poll() is not None:
+                raise SystemExit("the batch did not do all photos")
+            time.sleep(0.02)
+            report = Path(output, "report.jsonl")
+            seen.append((time.perf_counter(), report.read_bytes().count(b"\n") if report.exists() else 0))
+        process.wait()
+    first = next(when for when, done in seen if done)
+    since, before = next((when, done) for when, done in seen if done >= photos / 10)
+    return Run((photos - before) / (seen[-1][0] - since), first - began)
+
+
+def compare_batches(model: str, rounds: int, photos: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for number in range(photos):
+            (folder / f"{number:04}.jpg").write_bytes(small_photo(number))
+        starts: list[tuple[float, float]] = []
+
+        def measured() -> tuple[float, float]:
+            plain, on_ray = batch(model, folder), batch(model, folder, "--ray")
+            starts.append((plain.start_s, on_ray.start_s))
+            return plain.rate, on_ray.rate
+
+        show("2 workers", "2 actors", (measured() for _ in range(rounds)))
+    plain_s, ray_s = (statistics.median(start[index] for start in starts) for index in (0, 1))
+    print(f"seconds until the first photo: median {plain_s:.1f} with workers, {ray_s:.1f} with actors")
+
+
+def show(plain: str, on_ray: str, rounds: Iterator[tuple[float, float]]) -> None:
+    """Print photos a second of every round when it is over, and the ratio of all."""
+    print(f"| round | {plain} | {on_ray} | ratio |\n|---|---|---|---|", flush=True)
+    ratios = []
+    for number, (without, with_ray) in enumerate(rounds, 1):
+        ratios.append(with_ray / without)
+        print(f"| {number} | {without:.1f}/s | {with_ray:.1f}/s | {ratios[-1]:.2f} |", flush=True)
+    print(f"\nmedian ratio {statistics.median(ratios):.2f}, from {min(ratios):.2f} to {max(ratios):.2f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["serve", "batch"], nargs="?")
+    parser.add_argument("--model", default="embedded", help="DEPTHSVC_* variables say the rest")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--photos", type=int, default=500)
+    arguments = parser.parse_args()
+    if arguments.what != "batch":
+        compare_services(arguments.model, arguments.rounds, arguments.seconds)
+    if arguments.what != "serve":
+        compare_batches(arguments.model, arguments.rounds, arguments.photos)
+
+
+if __name__ == "__main__":
+    main()

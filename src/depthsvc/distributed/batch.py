@@ -1,0 +1,273 @@
+"""`depthsvc batch --ray`: photos by actors of Ray Data, which read and write where photos and results are.
+
+Photos and results do not pass through the object store or this process: it sends names, and gets what became of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from depthsvc.batch.ledger import UNREADABLE, UNWRITABLE, Ledger, Task
+from depthsvc.batch.outputs import Outputs, write_whole
+from depthsvc.batch.progress import Display, harmless
+from depthsvc.batch.reading import read
+from depthsvc.batch.run import Interrupted, Plan, ended_by_signals, finish, prepared
+from depthsvc.batch.sources import Source
+from depthsvc.distributed.cluster import connected
+from depthsvc.distributed.recipe import Recipe, ended_after
+from depthsvc.distributed.storage import Storage, StoredResults
+from depthsvc.distributed.tries import begun_before, counted, forget, new_prefix
+from depthsvc.errors import ConfigurationError, RequestError
+from depthsvc.launch import prepared_model
+from depthsvc.options import Options
+from depthsvc.pipeline import Answer
+from depthsvc.processes import kill_children, start_fork_server
+from depthsvc.worker import reply
+
+try:
+    import pyarrow
+    import ray.data
+    from ray.exceptions import RayError
+except ImportError as missing:
+    raise ConfigurationError("Ray Data is not installed: pip install 'depthsvc[ray]'.") from missing
+
+logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what becomes of photos is in the report
+
+_MOST_AT_A_TIME = 32
+"""Photos that an actor is given at once; they are done again if it dies."""
+_SHARE = 1 / 4
+"""Part of an equal share of what is left that an actor is given at once: all actors end at about the same time."""
+_IN_FLIGHT = 2
+"""Pieces of work that an actor has: one is done while the next one waits at hand."""
+_AHEAD = 2
+"""Photos that are read while others are computed, and results that are written."""
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of a photo. Nothing is None, since a column of Ray Data has one type."""
+
+    number: int
+    code: str = ""
+    """Empty if it has its result."""
+    reason: str = ""
+    model: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What every actor is to do, and where. Without a storage it is on the file system that all machines share."""
+
+    recipe: Recipe
+    options: Options
+    deadline_s: float
+    photos: Storage | None
+    results: Storage | None
+    prefix: str
+    """Of the names by which the cluster knows the photos."""
+
+    def read(self, photo: str) -> bytes:
+        """Raises RequestError or OSError."""
+        pixels = self.recipe.max_pixels
+        return self.photos.read(photo, pixels) if self.photos else read(Path(photo), pixels)
+
+    def write(self, output: str, data: bytes) -> None:
+        """Raises OSError."""
+        if self.results:
+            self.results.write(output, data)
+        else:
+            write_whole(Path(output), data)
+
+
+class Actor:
+    """A warm pipeline, and threads that read photos before it needs them and write what it has made."""
+
+    def __init__(self, work: _Work) -> None:
+        self._work = work
+        self._pipeline = work.recipe.make()
+        self._threads = ThreadPoolExecutor(2 * _AHEAD)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
+        """Do some photos: columns number, photo and output to those of _Outcome.
+
+        Only if an actor has died on some of them their tries are counted: it costs the cluster two calls a photo.
+        """
+        count_tries = begun_before(f"{self._work.prefix}from-{batch['number'][0]}")
+        written: list[Future[_Outcome]] = []
+        for number, photo, output in self._read_ahead(batch):
+            answer = self._answer(
+                photo, number, counted(f"{self._work.prefix}{number}") if count_tries else nullcontext()
+            )
+            written.append(self._threads.submit(self._written, number, output, answer))
+            if len(written) > _AHEAD:
+                written[-_AHEAD - 1].result()
+        outcomes = [asdict(outcome.result()) for outcome in written]
+        return {column: [outcome[column] for outcome in outcomes] for column in outcomes[0]}
+
+    def _read_ahead(self, batch: dict[str, Any]) -> Iterator[tuple[int, Future[bytes], str]]:
+        reading: deque[tuple[int, Future[bytes], str]] = deque()
+        for number, photo, output in zip(batch["number"], batch["photo"], batch["output"], strict=True):
+            data = self._threads.submit(self._work.read, os.fsdecode(photo))
+            reading.append((int(number), data, os.fsdecode(output)))
+            if len(reading) > _AHEAD:
+                yield reading.popleft()
+        yield from reading
+
+    def _answer(self, photo: Future[bytes], number: int, attempt: AbstractContextManager[None]) -> Answer | _Outcome:
+        """An answer, or why there is none. The system ends the process if it takes longer than it may."""
+        try:
+            data = photo.result()
+            with attempt, ended_after(self._work.deadline_s):
+                answer = reply(self._pipeline, data, self._work.options)
+        except RequestError as error:
+            answer = error
+        except OSError as error:
+            return _Outcome(number, UNREADABLE, error.strerror or str(error))
+        if isinstance(answer, Exception):
+            return _Outcome(number, getattr(answer, "code", RequestError.code), str(answer))
+        return answer
+
+    def _written(self, number: int, output: str, answer: Answer | _Outcome) -> _Outcome:
+        if isinstance(answer, _Outcome):
+            return answer
+        try:
+            self._work.write(output, answer.body)
+        except OSError as error:
+            return _Outcome(number, UNWRITABLE, error.strerror or str(error))
+        return _Outcome(number, model=answer.model, seconds=sum(answer.seconds.values()))
+
+
+def run(plan: Plan, sources: Iterable[Source], *, photos: Storage | None = None, results: Storage | None = None) -> int:
+    """Do all photos that have no result yet, as `depthsvc.batch.run.run` does, and give the same exit status.
+
+    `photos`: where the sources are, if not on the file system. `results`: where results go instead of the plan's
+    output folder. Raises what keeps it from beginning: DepthServiceError or OSError.
+    """
+    if plan.settings.max_photos_per_worker:
+        raise ConfigurationError("--max-photos-per-worker does not go with --ray.")
+    with ended_by_signals():
+        if results:
+            with prepared(plan, StoredResults(results, plan.extension)) as (ledger, shown):
+                tasks = ledger.open_tasks(sources)
+                return _Batch(plan, ledger, shown, photos, results).run(tasks)
+        with Outputs(plan.output, plan.extension) as outputs, prepared(plan, outputs) as (ledger, shown):
+            tasks = _with_folders(outputs, ledger, ledger.open_tasks(sources))
+            try:
+                return _Batch(plan, ledger, shown, photos, None).run(tasks)
+            finally:
+                outputs.tidy()
+
+
+def _with_folders(outputs: Outputs, ledger: Ledger, tasks: list[Task]) -> list[Task]:
+    """The tasks whose folder could be made. Actors do not make them: one would remove what another is writing."""
+    possible = []
+    for task in tasks:
+        try:
+            outputs.prepare(Path(task.output).parent)
+        except OSError as error:
+            ledger.fail_to_write(task, error.strerror or str(error))
+        else:
+            possible.append(task)
+    return possible
+
+
+class _Batch:
+    """The photos that are being computed."""
+
+    def __init__(
+        self, plan: Plan, ledger: Ledger, shown: Display, photos: Storage | None, results: Storage | None
+    ) -> None:
+        self._plan = plan
+        self._ledger = ledger
+        self._display = shown
+        self._photos = photos
+        self._results = results
+        self._seconds = 0.0
+
+    def run(self, tasks: list[Task]) -> int:
+        interrupted: int | None = None
+        broken = False
+        try:
+            if tasks:
+                self._compute(dict(enumerate(tasks)))
+        except Interrupted as end:
+            interrupted = end.status
+        except (RayError, OSError) as error:  # every other failure is a photo's
+            reason = str(error).strip().rpartition("\n")[2]
+            self._display.note(f"The batch ends: {harmless(reason)}")
+            broken = True
+        finally:
+            kill_children()
+            self._display.end()
+        status = finish(self._ledger, self._display, interrupted, self._seconds)
+        return max(status, 1) if broken else status
+
+    def _compute(self, tasks: dict[int, Task]) -> None:
+        settings = self._plan.settings
+        start_fork_server()
+        recipe = Recipe.of(settings, prepared_model(settings))
+        prefix = new_prefix()
+        work = _Work(recipe, self._plan.options, settings.deadline_s, self._photos, self._results, prefix)
+        least = min(settings.workers, len(tasks))
+        most = max(least, min(settings.ray_max_workers or 0, len(tasks)))
+        self._display.begin(len(tasks))
+        with connected(settings, most * settings.threads_per_worker):
+            began = time.monotonic()
+            try:
+                for outcome in self._outcomes(tasks, work, least, most):
+                    self._record(tasks[outcome.number], outcome)
+                    self._display.advance()
+            finally:
+                self._seconds = time.monotonic() - began
+                forget(prefix)
+
+    def _outcomes(self, tasks: dict[int, Task], work: _Work, least: int, most: int) -> Iterator[_Outcome]:
+        """What actors make of the photos, as they do it. Ray starts an actor that dies again and repeats its work."""
+        rows = [self._row(number, task) for number, task in tasks.items()]
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = context.print_on_execution_start = False
+        dataset = ray.data.from_arrow(_pieces(rows, most)).map_batches(
+            Actor,
+            batch_size=None,
+            fn_constructor_args=(work,),
+            num_cpus=work.recipe.choice.threads,
+            compute=ray.data.ActorPoolStrategy(
+                min_size=least, max_size=most, initial_size=least, max_tasks_in_flight_per_actor=_IN_FLIGHT
+            ),
+        )
+        for row in dataset.iter_rows():
+            yield _Outcome(**row)
+
+    def _row(self, number: int, task: Task) -> dict[str, Any]:
+        photo = self._photos.name(str(task.photo)) if self._photos else os.path.abspath(task.photo)  # noqa: PTH100
+        output = self._results.name(str(task.output)) if self._results else os.path.abspath(task.output)  # noqa: PTH100
+        return {"number": number, "photo": os.fsencode(photo), "output": os.fsencode(output)}
+
+    def _record(self, task: Task, outcome: _Outcome) -> None:
+        if not outcome.code:
+            self._ledger.done(task, outcome.model, outcome.seconds)
+        elif outcome.code == UNWRITABLE:
+            self._ledger.fail_to_write(task, outcome.reason)
+        else:
+            self._ledger.fail(task, outcome.code, outcome.reason)
+
+
+def _pieces(rows: list[dict[str, Any]], actors: int) -> list[Any]:
+    """Tables of what actors are given at once: large ones first, single photos last."""
+    tables = []
+    while rows:
+        count = min(_MOST_AT_A_TIME, math.ceil(len(rows) / actors * _SHARE))
+        tables.append(pyarrow.Table.from_pylist(rows[:count]))
+        rows = rows[count:]
+    return tables

@@ -1,0 +1,68 @@
+"""The Ray cluster: one on this machine that lives as long as it is needed, or one that somebody runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from depthsvc.errors import ConfigurationError
+from depthsvc.settings import Settings
+
+_log_records = logging.getLogRecordFactory()
+try:
+    import ray
+except ImportError as missing:
+    raise ConfigurationError("Ray is not installed: pip install 'depthsvc[ray]'.") from missing
+logging.setLogRecordFactory(_log_records)  # Ray's adds a field to every line of this process's log
+
+LOCAL = "local"
+_OBJECT_STORE_BYTES = 256_000_000
+"""What photos and answers on their way share on this machine; Ray takes the disk for what does not fit."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def connected(settings: Settings, cpus: int) -> Iterator[None]:
+    """Belong to the cluster of the settings; a local one is started with so many CPUs and ends with this.
+
+    Raises ConfigurationError if there is none.
+    """
+    try:
+        with _own_signals():
+            _connect(settings.ray_address, cpus)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ConfigurationError(f"There is no Ray cluster at {settings.ray_address}: {error}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep Ray from changing what signals do in this process."""
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _connect(address: str, cpus: int) -> None:
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as later versions of Ray do, without a warning
+    if address != LOCAL:
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing of this service calls home
+    ray.init(
+        LOCAL,
+        num_cpus=cpus,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )

@@ -1,0 +1,62 @@
+"""The same pipeline on any machine of a cluster."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from depthsvc.model.custom import is_model_path
+from depthsvc.model.engine import EngineChoice
+from depthsvc.model.loading import PreparedModel, prepare, resolve
+from depthsvc.model.locations import WeightsLocations
+from depthsvc.pipeline import Pipeline
+from depthsvc.pool import WorkerConfig
+from depthsvc.settings import Settings
+from depthsvc.worker import open_pipeline
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a machine needs to make a pipeline: nothing is left to its own choice."""
+
+    model: str
+    """A registered name, never `auto`, or the path of a user's own model, which every machine must have."""
+    locations: WeightsLocations
+    choice: EngineChoice
+    max_pixels: int
+    max_input_size: int
+
+    @classmethod
+    def of(cls, settings: Settings, model: PreparedModel) -> Recipe:
+        """`model` is what the settings have become on this machine."""
+        own, locations = is_model_path(settings.model), settings.weights_locations
+        return cls(
+            str(Path(settings.model).absolute()) if own else model.name,
+            replace(
+                locations,
+                explicit=locations.explicit and locations.explicit.absolute(),
+                weights_dir=locations.weights_dir and locations.weights_dir.absolute(),
+                sha256=None if model.degraded else locations.sha256,
+            ),
+            EngineChoice(model.engine, model.precision, settings.threads_per_worker),
+            settings.max_pixels,
+            settings.max_input_size,
+        )
+
+    def make(self) -> Pipeline:
+        """A warm pipeline that has this process for itself. Raises ModelError, WeightsError or ConfigurationError."""
+        model = prepare(resolve(self.model, self.locations), self.locations.cache_dir, self.choice)
+        return open_pipeline(WorkerConfig(model, self.choice.threads, self.max_pixels, self.max_input_size))
+
+
+@contextmanager
+def ended_after(seconds: float) -> Iterator[None]:
+    """Have the system end this process if it is at this for so long, even where no Python runs any more."""
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
