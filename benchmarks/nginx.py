@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.servers import free_port
+
 ROOT = Path(__file__).parents[1]
 PROGRAM = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 """None where there is no nginx."""
@@ -96,11 +98,3 @@ def configured(
     for name, content in (included or {}).items():
         (folder / "depthsvc.d" / name).write_text(content)
     return Nginx(folder, port)
-
-
-def free_port() -> int:
-    """A port of the loopback on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -23,8 +23,9 @@ from pathlib import Path
 import httpx
 import psutil
 
+from benchmarks.material import photo
 from benchmarks.nginx import configured
-from benchmarks.throughput import photo, service
+from benchmarks.servers import service
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--clients", type=int, default=16)
     arguments = parser.parse_args()
-    data = photo()
+    data = photo(1280, 960)
+    options = ["--model", arguments.model, "--workers", "1", "--worker-threads", "1"]
     with ExitStack() as stack:
-        urls = [stack.enter_context(service(1, arguments.model)) for _ in range(2)]
+        urls = [stack.enter_context(service(*options)) for _ in range(2)]
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         edge = configured(folder, [url.removeprefix("http://") for url in urls])
         nginx = psutil.Process(stack.enter_context(edge.running()))

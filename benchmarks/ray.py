@@ -12,44 +12,29 @@ speed of a machine drifts.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import io
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
 import numpy as np
 from PIL import Image
 
-from benchmarks.throughput import photo, throughput
+from benchmarks.load import closed_load, form_request_bytes, send
+from benchmarks.material import photo
+from benchmarks.servers import service
 
 _CLIENTS = 4
+_TWO = ("--workers", "2", "--worker-threads", "1")
 _COMPARED = 50
-
-
-@contextmanager
-def service(model: str, *options: str) -> Iterator[str]:
-    """The address of a running service with two single-threaded workers."""
-    command = [sys.executable, "-m", "depthsvc", "serve", "--log-level", "warning", "--model", model, "--port", "0"]
-    process = subprocess.Popen(
-        [*command, "--workers", "2", "--worker-threads", "1", *options], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    try:
-        address = re.search(r"http://\S+", process.stdout.readline())
-        if address is None:
-            raise SystemExit("the service did not start")
-        yield address.group()
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def small_photo(seed: int) -> bytes:
@@ -68,9 +53,10 @@ def heatmaps(url: str) -> list[bytes]:
 
 def rate(seconds: float, model: str, *options: str) -> tuple[float, list[bytes]]:
     """Photos a second of a service at saturation, and its heatmaps."""
-    with service(model, *options) as url:
+    with service("--model", model, *_TWO, *options) as url:
         made = heatmaps(url)  # which warms it
-        return throughput(url, photo(), _CLIENTS, seconds), made
+        ask = partial(send, url, form_request_bytes(photo(1280, 960), "/upload?palette=true"))
+        return asyncio.run(closed_load(ask, clients=_CLIENTS, seconds=seconds)).goodput, made
 
 
 def compare_services(model: str, rounds: int, seconds: float) -> None:
@@ -102,7 +88,7 @@ def batch(model: str, folder: Path, *options: str) -> Run:
         command = [sys.executable, "-m", "depthsvc", "batch", str(folder), output, "--model", model]
         began = time.perf_counter()
         process = subprocess.Popen(
-            [*command, "--workers", "2", "--worker-threads", "1", "--log-level", "warning", *options],
+            [*command, *_TWO, "--log-level", "warning", *options],
             stderr=subprocess.DEVNULL,
         )
         photos = len(list(folder.iterdir()))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
-from benchmarks.material import Material
+if TYPE_CHECKING:
+    from benchmarks.material import Material
 
 START_S = 180.0
 """Longest wait for a program to answer its first photo."""
@@ -97,6 +101,22 @@ def running_service(command: Sequence[str], material: Material) -> Iterator[Serv
     with started(command, material.environment, log) as server:
         _wait_until_printed(_READY, server, log)
         yield server
+
+
+@contextmanager
+def service(*options: str) -> Iterator[str]:
+    """The address of depthsvc with these options and the environment's, once it is ready. Raises ServerFailed."""
+    command = [sys.executable, "-m", "depthsvc", "serve", "--log-level", "warning", "--port", "0", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        address = re.search(r"http://\S+", process.stdout.readline())
+        if address is None:
+            raise ServerFailed(f"depthsvc ended with status {process.wait()}")
+        yield address.group()
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def seconds_until_ready(command: Sequence[str], material: Material) -> float:

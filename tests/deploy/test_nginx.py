@@ -25,6 +25,7 @@ import uvicorn
 
 from benchmarks import nginx
 from benchmarks.nginx import ROOT, Nginx, configured
+from benchmarks.servers import free_port
 from depthsvc import errors
 from depthsvc.server.problems import Problem
 from depthsvc.settings import Settings
@@ -78,7 +79,7 @@ def edge(instance: Instance, start_nginx: StartNginx) -> Nginx:
 
 def unreachable() -> str:
     """An address at which nobody listens."""
-    return f"127.0.0.1:{nginx.free_port()}"
+    return f"127.0.0.1:{free_port()}"
 
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -541,7 +542,7 @@ def secure(start_nginx: StartNginx, instance: Instance, tmp_path: Path) -> tuple
     make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=x"
     names = "-addext subjectAltName=IP:127.0.0.1 -keyout privkey.pem -out fullchain.pem"
     subprocess.run(f"{make} {names}".split(), cwd=tmp_path, check=True, capture_output=True)
-    port = nginx.free_port()
+    port = free_port()
     text = (ROOT / "deploy/nginx/tls.conf").read_text()
     for old, new in {"listen 443": f"listen 127.0.0.1:{port}", "/etc/nginx/tls": str(tmp_path)}.items():
         assert old in text
