@@ -109,15 +109,14 @@ def test_a_forbidden_camera_is_explained(start_visit: StartVisit) -> None:
 def test_everything_after_the_upload_happens_in_the_browser(visit: Visit, scene: Path) -> None:
     visit.upload(scene)
     visit.requests.clear()
-    bright = {}
+    mean = {}
     for colormap in ("inferno", "magma", "viridis", "jet", "hot", "gray"):
         visit.page.select_option("#colormap", colormap)
         table = {tuple(colour) for colour in color_table(Colormap(colormap)).tolist()}
         shown = heatmap(visit)
-        colours, counts = np.unique(shown.reshape(-1, 3), axis=0, return_counts=True)
-        assert {tuple(colour) for colour in colours.tolist()} <= table, "the colours are the service's"
-        bright[colormap] = tuple(colours[counts.argmax()])
-    assert len(set(bright.values())) == len(bright)
+        assert set(map(tuple, shown.reshape(-1, 3).tolist())) <= table, "the colours are the service's"
+        mean[colormap] = tuple(shown.mean((0, 1)).round())
+    assert len(set(mean.values())) == len(mean)
     slide(visit, "far", 20)
     visit.view("space").view("refocus").view("compare").view("heatmap")
     assert [request.url for request in visit.requests if not request.url.startswith("blob:")] == []

@@ -24,6 +24,7 @@ import pytest
 import uvicorn
 
 from benchmarks import nginx
+from benchmarks.load import request_bytes, send
 from benchmarks.nginx import ROOT, Nginx, configured
 from benchmarks.servers import free_port
 from depthsvc import errors
@@ -31,7 +32,6 @@ from depthsvc.server.problems import Problem
 from depthsvc.settings import Settings
 from tests.conftest import until
 from tests.deploy.instance import Behaviour, Instance, Request, answer, hang_up, refuse
-from tests.security.load import request_bytes, send
 
 pytestmark = pytest.mark.skipif(not (nginx.PROGRAM and which("openssl")), reason="there is no nginx, or no openssl")
 

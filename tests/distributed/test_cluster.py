@@ -46,7 +46,14 @@ class Cluster:
     def processes(self, kind: str) -> list[psutil.Process]:
         """Its processes of a kind, as Ray calls them."""
         family = psutil.Process(self.process.pid).children(recursive=True)
-        return [process for process in family if kind in " ".join(process.cmdline())]
+        return [process for process in family if kind in command_line(process)]
+
+
+def command_line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it ends just now
+        return ""
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,14 @@ from depthsvc.distributed import tries
 from depthsvc.distributed.serving import ReplicaPool
 from depthsvc.distributed.tries import counted
 from depthsvc.errors import BrokenImage, DeadlineExceeded, QueueFull, Unavailable, WorkerCrashed
+from depthsvc.imaging.resize import Enlargement
 from depthsvc.options import HeatmapOptions, Options
 from depthsvc.photopool import RestartCause
 from depthsvc.pipeline import Answer
 from tests.conftest import until
 
-ANSWER = Answer(b"heatmap", "image/png", "uint8", (3, 4), 0.5, 9.0, "m", {"decode": 0.1, "infer": 0.2, "render": 0.3})
+SECONDS = {"decode": 0.1, "infer": 0.2, "render": 0.3}
+ANSWER = Answer(b"heatmap", "image/png", "uint8", (3, 4), 0.5, 9.0, "m", Enlargement.BICUBIC, SECONDS)
 OPTIONS = HeatmapOptions()
 
 

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import io
 
+import cv2
 import numpy as np
+import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from depthsvc.imaging import encode
-from depthsvc.imaging.colormaps import Colormap, levels
+from depthsvc.imaging.colormaps import Colormap, color_table, levels, quantized
 
 RAMP = np.linspace(2, 10, 60 * 80, dtype=np.float32).reshape(60, 80)
 
@@ -42,3 +45,27 @@ def test_raw_npy_and_png16_hold_the_same_depth() -> None:
 
 def test_big_endian_float16_is_written_little_endian() -> None:
     assert encode.float16_bytes(np.array([[1.0]], ">f2")) == b"\x00\x3c"
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 70), (31, 3), (33, 5), (200, 1)])
+def test_every_shape_of_png_comes_back_as_it_was(shape: tuple[int, int]) -> None:
+    numbers = np.random.default_rng(0)
+    heat = numbers.integers(0, 256, shape, dtype=np.uint8)
+    values = numbers.random(shape, np.float32)
+    photo = numbers.integers(0, 256, (*shape, 3), dtype=np.uint8)
+    colors = color_table(Colormap.INFERNO)[heat]
+    assert np.array_equal(np.asarray(opened(encode.heatmap_png(heat))), colors)
+    assert np.array_equal(np.asarray(opened(encode.heatmap_png(heat, palette=True)).convert("RGB")), colors)
+    assert np.array_equal(np.asarray(opened(encode.png16(values))), quantized(values, np.uint16))
+    assert np.array_equal(np.asarray(opened(encode.photo_file(photo))), photo)
+    assert np.array_equal(np.asarray(opened(encode.side_by_side_png(photo, heat))), np.hstack([photo, colors]))
+
+
+def test_other_libraries_read_the_same_pixels() -> None:
+    assert np.array_equal(cv2.imdecode(buffer(encode.png16(RAMP)), cv2.IMREAD_UNCHANGED), quantized(RAMP, np.uint16))
+    colors = cv2.imdecode(buffer(encode.heatmap_png(levels(RAMP))), cv2.IMREAD_COLOR_RGB)
+    assert np.array_equal(colors, encode.heatmap(RAMP))
+
+
+def buffer(data: bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(data, np.uint8)

@@ -46,8 +46,8 @@ def test_exported_openvino_model_is_whole(tmp_path: Path, embedded: DepthEstimat
     photo = parity.photo(240, 320)
     planes = to_network_input(photo, *network_size(320, 240, spec), spec)
     values = OPENVINO.open(path, 1, Precision.FP32).infer(planes)[0]
-    expected = embedded.predict(photo, size="model")
-    assert np.abs(values - expected.values).max() <= 1e-3 * (expected.max - expected.min)
+    expected = embedded.pipeline.model.inverse_depth(planes)
+    assert np.abs(values - expected).max() <= 1e-3 * (expected.max() - expected.min())
 
 
 def test_description_is_that_of_the_registry(tmp_path: Path) -> None:
@@ -55,6 +55,7 @@ def test_description_is_that_of_the_registry(tmp_path: Path) -> None:
     spec = registered("embedded").input
     description = json.loads((tmp_path / "own.json").read_text())
     assert (description["name"], description["output"]) == ("embedded", "inverse_depth")
+    assert description["follows_edges"] is True
     assert description["input"] == {
         "size": spec.size,
         "rule": "lower_bound",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import StrEnum
 from functools import cache
 from typing import TypeVar
@@ -10,6 +9,8 @@ from typing import TypeVar
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from depthsvc.imaging.blocks import ROWS, row_blocks
 
 
 class Colormap(StrEnum):
@@ -57,14 +58,13 @@ def colored(levels: NDArray[np.uint8], table: NDArray[np.uint8]) -> NDArray[np.u
     """Levels (h, w) as the colours (h, w, 3) of a table (256, 3)."""
     table = np.ascontiguousarray(table)[:, None]
     result = np.empty((*levels.shape, 3), np.uint8)
-    for rows in _blocks(len(levels)):
-        result[rows] = cv2.applyColorMap(levels[rows], table)
+    for source, target in zip(row_blocks(levels), row_blocks(result), strict=True):
+        target[:] = cv2.applyColorMap(source, table)
     return result
 
 
 _ROUNDING = 1e-6
 """A map whose range is below this part of its maximum is constant: the rest is float32 rounding of the resize."""
-_BLOCK_ROWS = 256
 
 
 def normalized(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -72,7 +72,10 @@ def normalized(values: NDArray[np.float32]) -> NDArray[np.float32]:
     low, high = float(values.min()), float(values.max())
     if high - low <= _ROUNDING * high:
         return np.zeros_like(values)
-    return _scaled(values, low, high)
+    scaled = values - np.float32(low)
+    scaled /= np.float32(high - low)
+    np.minimum(scaled, 1, out=scaled)
+    return scaled
 
 
 def levels(values: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -84,25 +87,15 @@ Levels = TypeVar("Levels", np.uint8, np.uint16)
 
 
 def quantized(values: NDArray[np.float32], dtype: type[Levels]) -> NDArray[Levels]:
-    """Finite values >= 0 to the whole range of an integer type, the minimum to 0; a constant map becomes 0.
-
-    It takes some rows at a time: scaled copies of a large map would be its largest arrays.
-    """
+    """Finite values >= 0 to the whole range of an integer type, the minimum to 0; a constant map becomes 0."""
     low, high = float(values.min()), float(values.max())
     result = np.zeros(values.shape, dtype)
     if high - low <= _ROUNDING * high:
         return result
-    for rows in _blocks(len(values)):
-        result[rows] = np.rint(_scaled(values[rows], low, high) * np.float32(np.iinfo(dtype).max))
+    scale = np.float32(np.iinfo(dtype).max / (high - low))
+    buffer = np.empty((ROWS, values.shape[1]), np.float32)
+    for source, target in zip(row_blocks(values), row_blocks(result), strict=True):
+        block = np.subtract(source, np.float32(low), out=buffer[: len(source)])
+        block *= scale
+        target[:] = np.rint(block, out=block)
     return result
-
-
-def _blocks(rows: int) -> Iterator[slice]:
-    return (slice(top, top + _BLOCK_ROWS) for top in range(0, rows, _BLOCK_ROWS))
-
-
-def _scaled(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
-    scaled = values - np.float32(low)
-    scaled /= np.float32(high - low)
-    np.minimum(scaled, 1, out=scaled)
-    return scaled

@@ -33,12 +33,13 @@ _ROUNDS = 2
 
 
 def follow_edges(colour: Floats, inverse_depth: Floats) -> Floats:
-    """Inverse depth (h, w) with the edges of its photo on the same grid, (h, w, 3) in 0..1. Its range does not grow."""
+    """Inverse depth (h, w) with the edges of its photo, of any size, (H, W, 3) in 0..1. Its range does not grow."""
     low, high = np.percentile(inverse_depth, (2, 98))
     if not low < high:  # constant, or not finite
         return inverse_depth
     span = float(high - low)
-    result = _fitted(colour, inverse_depth, span)
+    height, width = inverse_depth.shape
+    result = _fitted(_resized(colour, (width, height), cv2.INTER_AREA), inverse_depth, span)
     for _ in range(_ROUNDS):
         result = _steeper(result, span)
     return result

@@ -40,6 +40,7 @@ class ModelDescription(BaseModel):
     name: str | None = Field(None, min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.+-]+$")
     input: _InputDescription
     output: OutputKind
+    follows_edges: bool = Field(False, description="Whether its map is given the photo's edges.")
 
     @property
     def input_spec(self) -> InputSpec:

@@ -27,7 +27,7 @@ def export(model: ResolvedModel, kind: EngineKind, path: Path, precision: Precis
 
     kind.write(load_network(model.architecture, model.file), path, precision)
     description = ModelDescription.model_validate(
-        {"name": model.name, "input": asdict(model.input), "output": model.output}
+        {"name": model.name, "input": asdict(model.input), "output": model.output, "follows_edges": model.follows_edges}
     )
     beside = path.with_suffix(".json")
     beside.write_text(description.model_dump_json(indent=2) + "\n")

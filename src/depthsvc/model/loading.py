@@ -105,9 +105,7 @@ def _resolve_auto(locations: WeightsLocations) -> ResolvedModel:
 
 
 def _resolved(model: RegisteredModel, weights: VerifiedFile) -> ResolvedModel:
-    return ResolvedModel(
-        model.name, model.input, model.output, weights, model.architecture, follows_edges=model.follows_edges
-    )
+    return ResolvedModel(model.name, model.input, model.output, weights, model.architecture, model.follows_edges)
 
 
 def _resolve_custom(path: Path, locations: WeightsLocations) -> ResolvedModel:
@@ -116,7 +114,7 @@ def _resolve_custom(path: Path, locations: WeightsLocations) -> ResolvedModel:
     description = read_description(path)
     file = verify(path, locations.sha256) if locations.sha256 else VerifiedFile(path, sha256_of(path))
     name = description.name or default_name(path)
-    return ResolvedModel(name, description.input_spec, description.output, file, architecture=None)
+    return ResolvedModel(name, description.input_spec, description.output, file, None, description.follows_edges)
 
 
 def prepare(model: ResolvedModel, cache_dir: Path, choice: EngineChoice = DEFAULT_CHOICE) -> PreparedModel:

@@ -1,0 +1,74 @@
+"""PNG files, compressed by ISA-L: of maps and photos in a fifth of the time that zlib takes, at about the same size."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from enum import Enum
+
+import numpy as np
+from isal import isal_zlib
+from numpy.typing import NDArray
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_COMPRESSION_LEVEL = 1  # of 0 to 3; 2 takes as long and gains 1 %, 3 takes six times as long
+
+
+class PixelFormat(Enum):
+    """What a pixel is in the file: bits of a sample, PNG's colour type, and bytes."""
+
+    RGB = 8, 2, 3
+    PALETTE = 8, 3, 1
+    GREY16 = 16, 0, 2
+
+
+class Filter(Enum):
+    """What a row is given as before it is compressed, by PNG's number for it."""
+
+    NONE = 0
+    """As it is: best for rows of few values, such as colours of a table."""
+    SUB = 1
+    """Each pixel less the one on its left: best for photos and for fine gradients."""
+
+
+def png(
+    blocks: Iterable[NDArray[np.uint8]],
+    width: int,
+    height: int,
+    pixels: PixelFormat,
+    *,
+    row_filter: Filter = Filter.NONE,
+    palette: bytes = b"",
+) -> bytes:
+    """A PNG file of `height` rows, given as blocks (rows, bytes of a row) from top to bottom.
+
+    Samples of 16 bits are big-endian. `palette`: red, green and blue of each entry.
+    """
+    bits, color_type, size = pixels.value
+    header = struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, 0)
+    data = _compressed(_filtered(block, row_filter, size) for block in blocks)
+    colors = [_chunk(b"PLTE", palette)] if palette else []
+    return b"".join([_SIGNATURE, _chunk(b"IHDR", header), *colors, _chunk(b"IDAT", data), _chunk(b"IEND", b"")])
+
+
+def _filtered(block: NDArray[np.uint8], row_filter: Filter, pixel_size: int) -> NDArray[np.uint8]:
+    rows, width = block.shape
+    result = np.empty((rows, 1 + width), np.uint8)
+    result[:, 0] = row_filter.value
+    if row_filter is Filter.NONE:
+        result[:, 1:] = block
+    else:
+        result[:, 1 : 1 + pixel_size] = block[:, :pixel_size]
+        np.subtract(block[:, pixel_size:], block[:, :-pixel_size], out=result[:, 1 + pixel_size :])
+    return result
+
+
+def _compressed(blocks: Iterable[NDArray[np.uint8]]) -> bytes:
+    compressor = isal_zlib.compressobj(_COMPRESSION_LEVEL)
+    parts = [compressor.compress(block.data) for block in blocks]
+    return b"".join([*parts, compressor.flush()])
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    checksum = isal_zlib.crc32(body, isal_zlib.crc32(kind))
+    return b"".join([struct.pack(">I", len(body)), kind, body, struct.pack(">I", checksum)])
