@@ -18,7 +18,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from rich.table import Table
+from rich.table import Column, Table
 
 from depthsvc.batch.sources import SUFFIXES
 from depthsvc.depth import DepthMap
@@ -37,7 +37,7 @@ from depthsvc.settings import available_cpus
 Planes = NDArray[np.float32]
 
 PHOTO_SIZES = ((640, 480), (1920, 1080), (3840, 2160))
-_LIBRARIES = ("torch", "openvino", "onnxruntime", "opencv-python-headless", "pillow")
+_LIBRARIES = ("torch", "openvino", "onnxruntime", "opencv-python-headless", "pillow", "isal")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Report:
         return "\n".join([f"**{self.title}**", "", *(f"| {' | '.join(line)} |" for line in lines)])
 
     def table(self) -> Table:
-        table = Table(*self.heads, title=self.title, title_justify="left")
+        columns = (Column(head, overflow="fold") for head in self.heads)
+        table = Table(*columns, title=self.title, title_justify="left")
         for row in self.rows:
             table.add_row(*row)
         return table

@@ -279,8 +279,9 @@ def test_a_watched_folder_is_served_until_ctrl_c(tmp_path: Path, embedded_servic
 class FakeService(ThreadingHTTPServer):
     """Answers /models, and photos as it is told."""
 
-    def __init__(self, refusals: int, media_type: str) -> None:
+    def __init__(self, refusals: int, media_type: str, key: str | None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.key = key
         self.media_type = media_type
         self.refusals = refusals
         self.arrivals: list[float] = []
@@ -291,6 +292,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: FakeService
 
     def do_GET(self) -> None:
+        if self.server.key not in (None, self.headers["Authorization"]):
+            self.reply(401, b'{"code": "unauthorized", "detail": "no key"}', {})
+            return
         body = b'{"in_use": "fake", "degraded": false, "engine": "none", "precision": "fp32", "models": []}'
         self.reply(200, body, {"Content-Type": "application/json"})
 
@@ -315,8 +319,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def fake_service(refusals: int = 0, media_type: str = "image/png") -> Iterator[FakeService]:
-    with FakeService(refusals, media_type) as server:
+def fake_service(refusals: int = 0, media_type: str = "image/png", key: str | None = None) -> Iterator[FakeService]:
+    with FakeService(refusals, media_type, key) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
@@ -337,6 +341,27 @@ def test_a_busy_service_is_asked_again_when_it_says(folder: Path, tmp_path: Path
         assert server.keys == {"Bearer secret"}
     assert (out / "a.jpg.png").read_bytes() == b"a heatmap"
     assert report(out)[0]["model"] == "fake"
+
+
+@pytest.mark.parametrize("given", [(), ("--api-key", "another")])
+def test_without_the_services_key_nothing_begins(folder: Path, tmp_path: Path, given: tuple[str, ...]) -> None:
+    with fake_service(key="Bearer secret") as server:
+        result = in_process(folder, tmp_path / "out", "--url", f"http://127.0.0.1:{server.server_address[1]}", *given)
+        assert result.exit_code == 2, result.output
+        assert "takes no photos without its key: --api-key or DEPTHSVC_API_KEY." in result.output
+        assert server.arrivals == []
+
+
+def test_a_name_cannot_command_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/\x1b[2Jgone\r.jpg").write_bytes(b"no photo")
+    with fake_service() as server:
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        result = in_process(tmp_path / "photos", tmp_path / "out", "--url", url)
+    assert result.exit_code == 1
+    assert "\N{REPLACEMENT CHARACTER}[2Jgone\N{REPLACEMENT CHARACTER}.jpg" in result.output
+    assert "\x1b" not in result.output
+    assert report(tmp_path / "out")[0]["path"].endswith("/\x1b[2Jgone\r.jpg")
 
 
 def test_what_is_no_heatmap_is_no_result(folder: Path, tmp_path: Path) -> None:

@@ -51,19 +51,23 @@ def bench(
     from depthsvc.model.engine import EngineName, Precision
     from depthsvc.model.loading import resolve
 
+    status = Console(stderr=True).status
     model = resolve(settings.model, settings.weights_locations)
-    network = forward(
-        model,
-        settings.cache_dir,
-        engines=tuple(map(EngineName, engine)),
-        precisions=tuple(map(Precision, precision)),
-        threads=threads,
-        sizes=input_size,
-        rounds=rounds,
-        photos=photos_in(photos) if photos else (),
-    )
+    with status(f"Measuring {model.name} in {rounds} rounds ..."):
+        network = forward(
+            model,
+            settings.cache_dir,
+            engines=tuple(map(EngineName, engine)),
+            precisions=tuple(map(Precision, precision)),
+            threads=threads,
+            sizes=input_size,
+            rounds=rounds,
+            photos=photos_in(photos) if photos else (),
+        )
+    with status("Measuring decoding and encoding ..."):
+        stages = pixels(model.input, max(1, rounds // 3))
     click.echo(f"{machine()}\n")
-    for report in (network, pixels(model.input, max(1, rounds // 3))):
+    for report in (network, stages):
         if markdown or not sys.stdout.isatty():
             click.echo(f"{report.markdown()}\n")
         else:
