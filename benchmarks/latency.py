@@ -2,7 +2,9 @@
 
     python -m benchmarks.latency [--width PIXELS] [--height PIXELS] [--rounds N]
 
-The weights are random: they do not change the time, and none need to be at hand.
+"network" is the forward pass alone, "depth" all between a decoded photo and its depth on the network's grid: resizing
+before it and, where it is a part of the model, the photo's edges after it. The weights are random: they do not change
+the time, and none need to be at hand.
 """
 
 from __future__ import annotations
@@ -10,53 +12,80 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+import cv2
 import numpy as np
 
+from depthsvc.imaging.decode import Photo
 from depthsvc.imaging.resize import network_size, to_network_input
-from depthsvc.model.engine import Engine, Precision
+from depthsvc.memory import bound_heap
+from depthsvc.model.engine import EngineName, Precision
 from depthsvc.model.engines import TORCHSCRIPT
+from depthsvc.model.loading import PreparedModel, open_model
 from depthsvc.model.network import DepthNetwork
 from depthsvc.model.registry import MODELS, RegisteredModel
+from depthsvc.options import OutputSize
+from depthsvc.pipeline import Pipeline
 
 
-def _engine(model: RegisteredModel, folder: Path) -> Engine:
+def _pipeline(model: RegisteredModel, folder: Path) -> Pipeline:
     path = folder / f"{model.name}.ts"
     TORCHSCRIPT.write(DepthNetwork(model.architecture).eval(), path, Precision.FP32)
-    return TORCHSCRIPT.open(path, 1, Precision.FP32)
+    prepared = PreparedModel(
+        model.name,
+        model.input,
+        model.output,
+        path,
+        EngineName.TORCHSCRIPT,
+        Precision.FP32,
+        degraded=False,
+        follows_edges=model.follows_edges,
+    )
+    return Pipeline(open_model(prepared, 1), max_pixels=100_000_000, max_input_size=1024)
 
 
-def measure(width: int, height: int, rounds: int) -> dict[str, float]:
-    """Median seconds of each model for a photo of this size at the model's own input size, measured in turns."""
-    photo = np.zeros((height, width, 3), np.uint8)
-    seconds: dict[str, list[float]] = {name: [] for name in MODELS}
+def _ways(model: RegisteredModel, photo: Photo, folder: Path) -> dict[str, Callable[[], object]]:
+    pipeline = _pipeline(model, folder)
+    planes = to_network_input(photo.pixels, *network_size(photo.width, photo.height, model.input), model.input)
+    return {
+        "network": lambda: pipeline.model.inverse_depth(planes),
+        "depth": lambda: pipeline.depth(photo, size=OutputSize.MODEL),
+    }
+
+
+def measure(width: int, height: int, rounds: int) -> dict[str, dict[str, float]]:
+    """Median seconds of each model's network and depth, for a photo of this size at the model's own input size."""
+    pixels = cv2.resize(np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8), (width, height))
+    photo = Photo(np.asarray(pixels, np.uint8), width, height)
+    seconds: dict[str, dict[str, list[float]]] = {name: {"network": [], "depth": []} for name in MODELS}
     with tempfile.TemporaryDirectory() as folder:
-        engines = {name: _engine(model, Path(folder)) for name, model in MODELS.items()}
-        planes = {
-            name: to_network_input(photo, *network_size(width, height, model.input), model.input)
-            for name, model in MODELS.items()
-        }
+        ways = {name: _ways(model, photo, Path(folder)) for name, model in MODELS.items()}
         for turn in range(-3, rounds):
-            for name, engine in engines.items():
-                start = time.perf_counter()
-                engine.infer(planes[name])
-                if turn >= 0:
-                    seconds[name].append(time.perf_counter() - start)
-    return {name: median(values) for name, values in seconds.items()}
+            for name, calls in ways.items():
+                for way, call in calls.items():
+                    start = time.perf_counter()
+                    call()
+                    if turn >= 0:
+                        seconds[name][way].append(time.perf_counter() - start)
+    return {name: {way: median(values) for way, values in taken.items()} for name, taken in seconds.items()}
 
 
 def main() -> None:
-    """Print the median time of each model and its ratio to that of MiDaS_small."""
+    """Print the median times of each model and their ratios to those of MiDaS_small."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--width", type=int, default=1280, help="pixels of the photo")
     parser.add_argument("--height", type=int, default=960)
     parser.add_argument("--rounds", type=int, default=40)
     arguments = parser.parse_args()
+    bound_heap()  # as in a worker
+    cv2.setNumThreads(1)
     seconds = measure(arguments.width, arguments.height, arguments.rounds)
-    for name, value in seconds.items():
-        print(f"{name}: {1000 * value:.1f} ms, {value / seconds['midas_small']:.3f} of midas_small")
+    for name, taken in seconds.items():
+        for way, value in taken.items():
+            print(f"{name}, {way}: {1000 * value:.1f} ms, {value / seconds['midas_small'][way]:.3f} of midas_small")
 
 
 if __name__ == "__main__":

@@ -34,12 +34,14 @@ _ROUNDS = 2
 
 def follow_edges(colour: Floats, inverse_depth: Floats) -> Floats:
     """Inverse depth (h, w) with the edges of its photo, of any size, (H, W, 3) in 0..1. Its range does not grow."""
-    low, high = np.percentile(inverse_depth, (2, 98))
+    low, high = np.percentile(inverse_depth[::2, ::2], (2, 98))  # of a quarter of the pixels: it is quicker
     if not low < high:  # constant, or not finite
         return inverse_depth
     span = float(high - low)
     height, width = inverse_depth.shape
-    result = _fitted(_resized(colour, (width, height), cv2.INTER_AREA), inverse_depth, span)
+    if colour.shape[:2] != (height, width):
+        colour = _resized(colour, (width, height), cv2.INTER_AREA)
+    result = _fitted(colour, inverse_depth, span)
     for _ in range(_ROUNDS):
         result = _steeper(result, span)
     return result
@@ -52,7 +54,7 @@ def _fitted(colour: Floats, values: Floats, span: float) -> Floats:
     functions = linear_functions(small_colour, small_values, radius=_RADIUS, noise=_NOISE)
     functions = _resized(functions, (width, height), cv2.INTER_LINEAR)
     least, most = _extremes(values, 2 * max(1, round(_RADIUS * max(values.shape))) + 1)
-    wanted = applied(functions, colour).clip(least, most)
+    wanted = np.minimum(np.maximum(applied(functions, colour), least), most)
     return np.asarray(values + _beyond(_FLAT, (most - least) / span) * (wanted - values), np.float32)
 
 

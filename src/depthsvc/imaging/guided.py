@@ -57,9 +57,10 @@ def _colour(pixels: NDArray[np.uint8]) -> Floats:
 
 def applied(functions: Floats, colour: Floats) -> Floats:
     """The map (h, w) that functions (h, w, 4) make of colours (h, w, 3), 0..1."""
-    result: Floats = np.einsum("hwc,hwc->hw", functions[..., :3], colour)
-    result += functions[..., 3]
-    return result
+    *slopes, result = cv2.split(functions)
+    for slope, plane in zip(slopes, cv2.split(colour), strict=True):
+        result += slope * plane
+    return np.asarray(result, np.float32)
 
 
 def linear_functions(colour: Floats, target: Floats, *, radius: float, noise: float) -> Floats:

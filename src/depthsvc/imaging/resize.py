@@ -37,7 +37,7 @@ class Interpolation(StrEnum):
     BICUBIC = "bicubic"
     """OpenCV's bicubic, which does not antialias: what MiDaS was trained with."""
     AREA = "area"
-    """Area averages to shrink, bilinear to enlarge."""
+    """Area averages to shrink, bilinear to enlarge, and colours rounded to 8 bits."""
 
 
 LOWER_BOUND_MAX_ASPECT = 4
@@ -93,22 +93,22 @@ def _round_side(side: float, multiple: int, shortest: int, longest: int) -> int:
 
 
 def to_network_input(pixels: NDArray[np.uint8], width: int, height: int, spec: InputSpec) -> NDArray[np.float32]:
-    """RGB (h, w, 3) -> float32 (1, 3, height, width): scaled to 0..1, resized, normalised.
-
-    It takes one channel at a time, so a large photo costs 4 bytes a pixel and not 12.
-    """
+    """RGB (h, w, 3) -> float32 (1, 3, height, width): scaled to 0..1, resized, normalised."""
     planes = np.empty((1, 3, height, width), np.float32)
-    interpolation = cv2.INTER_CUBIC
-    if spec.interpolation is Interpolation.AREA:
-        shrinks = height * width < pixels.shape[0] * pixels.shape[1]
-        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    averages = spec.interpolation is Interpolation.AREA
+    if averages:
+        pixels = resized(pixels, width, height)
     for channel in range(3):
-        plane = pixels[..., channel].astype(np.float32, order="C")  # OpenCV would copy another order once more
-        resized = cv2.resize(plane, (width, height), interpolation=interpolation)
-        del plane  # before the next one is made
-        scale = np.float32(1 / (255 * spec.std[channel]))
-        planes[0, channel] = resized * scale - np.float32(spec.mean[channel] / spec.std[channel])
+        plane = pixels[..., channel] if averages else _bicubic(pixels[..., channel], width, height)
+        np.multiply(plane, np.float32(1 / (255 * spec.std[channel])), out=planes[0, channel])
+        planes[0, channel] -= np.float32(spec.mean[channel] / spec.std[channel])
     return planes
+
+
+def _bicubic(channel: NDArray[np.uint8], width: int, height: int) -> NDArray[np.float32]:
+    """One channel at a time becomes floats: a large photo costs 4 bytes a pixel and not 12."""
+    plane = channel.astype(np.float32, order="C")  # OpenCV would copy another order once more
+    return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def colours_of(planes: NDArray[np.float32], spec: InputSpec) -> NDArray[np.float32]:
@@ -128,6 +128,8 @@ def resized(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.ui
     if pixels.shape[:2] == (height, width):
         return pixels
     interpolation = cv2.INTER_AREA if height < len(pixels) else cv2.INTER_LINEAR
+    if pixels.flags.c_contiguous:
+        return np.asarray(cv2.resize(pixels, (width, height), interpolation=interpolation), np.uint8)
     result = np.empty((height, width, 3), np.uint8)
     for channel in range(3):  # of a photo that was turned upright OpenCV makes a copy first: better of a third of it
         result[..., channel] = cv2.resize(pixels[..., channel], (width, height), interpolation=interpolation)
