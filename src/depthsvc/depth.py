@@ -12,6 +12,7 @@ from depthsvc.errors import ConfigurationError
 from depthsvc.formats import format_of
 from depthsvc.imaging import encode
 from depthsvc.imaging.colormaps import Colormap, levels, normalized
+from depthsvc.imaging.guided import refined
 from depthsvc.imaging.resize import Enlargement, upsample
 
 FLOAT16_MAX = 65504.0
@@ -64,6 +65,10 @@ class DepthMap:
         """The same map, (height, width)."""
         values = upsample(self.values, width, height, self.enlargement)
         return DepthMap.of(values, self.model, self.enlargement)
+
+    def refined(self, pixels: NDArray[np.uint8]) -> DepthMap:
+        """The same map on the grid of its photo, RGB (height, width, 3), with its edges where the photo's are."""
+        return replace(self, values=refined(pixels, self.values))
 
     def float16(self) -> NDArray[np.float16]:
         """The values rounded to float16, (height, width)."""

@@ -81,15 +81,18 @@ class DepthEstimator:
         *,
         input_size: int | None = None,
         size: OutputSize | str = OutputSize.SOURCE,
+        refine: bool = False,
     ) -> DepthMap:
         """Depth of a photo: a path, the bytes of a JPEG, PNG or WebP file, a Pillow image, or an array.
 
         An array is uint8, RGB (h, w, 3) or grey (h, w), and is taken as upright. `size` is "source" for the photo's
-        upright width and height, or "model" for the network's own grid. Raises RequestError and OSError.
+        upright width and height, or "model" for the network's own grid; `refine` draws the edges of the former to
+        those of the whole photo, which costs time. Raises RequestError and OSError.
         """
         if size not in list(OutputSize):
             raise InvalidParameter(f"size: {size!r} is not one of {', '.join(OutputSize)}.")
-        return self.pipeline.depth(self._decoded(photo, input_size), input_size=input_size, size=OutputSize(size))
+        decoded = self._decoded(photo, input_size, None if refine else 0)
+        return self.pipeline.depth(decoded, input_size=input_size, size=OutputSize(size), refine=refine)
 
     def pointcloud(self, photo: PhotoLike, **options: Any) -> PointCloud:
         """The photo, as `predict` takes it, as a cloud of coloured points.

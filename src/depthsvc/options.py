@@ -45,6 +45,16 @@ class _MapOptions(_Options):
         OutputSize.SOURCE,
         description="`source`: the photo's upright width and height. `model`: the network's own, smaller grid.",
     )
+    refine: bool = Field(
+        False,
+        description="Draw the edges of depth to those of the whole photo. Costs time, and strong texture may show. "
+        "With `size=model` it does nothing.",
+    )
+
+    @property
+    def refines(self) -> bool:
+        """Whether depth is to follow the photo's own pixels."""
+        return self.refine and self.size is OutputSize.SOURCE
 
 
 class HeatmapOptions(_MapOptions):

@@ -53,6 +53,8 @@ class Pipeline:
         depth = self._infer(photo, options.input_size)
         inferred = time.perf_counter()
         if isinstance(options, DepthOptions) or (isinstance(options, HeatmapOptions) and not options.side_by_side):
+            if options.refines:
+                depth = depth.refined(photo.pixels)
             width, height = photo.width, photo.height
             del photo  # its pixels are not needed any more, and the result may be as large
             rendered = render_map(sized(depth, width, height, options.size), options)
@@ -70,9 +72,19 @@ class Pipeline:
         enough = None if enough is None else max(enough, _DECODE_MARGIN * size)
         return decode(data, max_pixels=self.max_pixels, enough=enough)
 
-    def depth(self, photo: Photo, *, input_size: int | None = None, size: OutputSize = OutputSize.SOURCE) -> DepthMap:
+    def depth(
+        self,
+        photo: Photo,
+        *,
+        input_size: int | None = None,
+        size: OutputSize = OutputSize.SOURCE,
+        refine: bool = False,
+    ) -> DepthMap:
         """Estimate the depth of a decoded photo. Raises InvalidParameter."""
-        return sized(self._infer(photo, input_size), photo.width, photo.height, size)
+        depth = self._infer(photo, input_size)
+        if refine and size is OutputSize.SOURCE:
+            depth = depth.refined(photo.pixels)
+        return sized(depth, photo.width, photo.height, size)
 
     def _infer(self, photo: Photo, input_size: int | None) -> DepthMap:
         """Depth on the network's own grid."""

@@ -53,6 +53,8 @@ def pixels_needed(options: Options) -> int | None:
             return None
         case HeatmapOptions(side_by_side=True):
             return SIDE_BY_SIDE_MAX_SIDE
+        case HeatmapOptions() | DepthOptions() if options.refines:
+            return None
     return 0
 
 
@@ -104,6 +106,8 @@ def render_photo(photo: Photo, depth: DepthMap, options: HeatmapOptions | PointC
 def _side_by_side(photo: Photo, depth: DepthMap, options: HeatmapOptions) -> Rendered:
     """A photo beside its heatmap. Both are shrunk before anything is made of them: memory follows their bound."""
     width, height = fitting(photo.width, photo.height, SIDE_BY_SIDE_MAX_SIDE)
+    if options.refines:
+        depth = depth.refined(resized(photo.pixels, width, height))
     depth = sized(depth, width, height, options.size)
     pixels = resized(photo.pixels, depth.width, depth.height)
     body = encode.side_by_side_png(pixels, levels(depth.values), options.colormap, invert=options.invert)

@@ -149,6 +149,19 @@ def test_normalized_depth_spans_zero_to_one(client: httpx.Client, photo_png: byt
     assert (response.headers["X-Depth-Min"], response.headers["X-Depth-Max"]) == ("0", "1")
 
 
+def test_refine_draws_depth_to_the_whole_photo(client: httpx.Client, midas: DepthEstimator, photo_png: bytes) -> None:
+    plain = half(client.post("/depth", files={"image": photo_png}))
+    fine = half(client.post("/depth?refine=true", files={"image": photo_png}))
+    assert np.array_equal(fine, midas.predict(photo_png, refine=True).float16())
+    assert fine.shape == plain.shape
+    assert not np.array_equal(fine, plain)
+    pair = png(client.post("/upload?refine=true&side_by_side=true", files={"image": photo_png}))
+    image = png(client.post("/upload?refine=true", files={"image": photo_png}))
+    assert np.array_equal(np.asarray(pair)[:, 320:], image)
+    model = {"size": "model", "refine": True}
+    assert half(client.post("/depth", files={"image": photo_png}, params=model)).shape == (192, 256)
+
+
 def test_size_model_gives_the_networks_grid(client: httpx.Client, photo_png: bytes) -> None:
     assert half(client.post("/depth", files={"image": photo_png}, params={"size": "model"})).shape == (192, 256)
     image = png(client.post("/upload", files={"image": photo_png}, params={"size": "model", "input_size": 128}))

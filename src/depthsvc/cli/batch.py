@@ -48,6 +48,7 @@ class _CannotBegin(click.ClickException):
 @click.option("--side-by-side", is_flag=True, default=None, help="The photo on the left of its heatmap.")
 @click.option("--input-size", type=int, help="Size at which the network sees the photos.  [the model's own]")
 @click.option("--size", type=click.Choice(["source", "model"]), help="Grid of a result.  [source]")
+@click.option("--refine", is_flag=True, default=None, help="Draw the edges of depth to those of the whole photo.")
 @click.option("--fov", type=float, help="Of a point cloud: degrees that the photo's longer side spans.  [60]")
 @click.option("--overwrite", is_flag=True, help="Make anew what exists.")
 @click.option(
@@ -80,6 +81,7 @@ def batch(
     side_by_side: bool | None,
     input_size: int | None,
     size: str | None,
+    refine: bool | None,
     fov: float | None,
     overwrite: bool,
     report: Path | None,
@@ -107,9 +109,9 @@ def batch(
         raise click.UsageError("--watch does not go with --ray.")
     _check_uris(given, output, report, with_ray=with_ray)
     palette = None if format != "png" else not side_by_side
-    wanted = {"colormap": colormap, "input_size": input_size, "size": size, "fov": fov, "side_by_side": side_by_side}
+    wanted = {"side_by_side": side_by_side, "input_size": input_size, "size": size, "refine": refine, "fov": fov}
     try:
-        options = options_of(format, palette=palette, **wanted)
+        options = options_of(format, colormap=colormap, palette=palette, **wanted)
         from depthsvc.batch import run
         from depthsvc.batch.estimators import Remote
 

@@ -52,6 +52,7 @@ def _target(photo: str, output: str | None, format: str | None) -> _Target:
 @click.option("--colormap", help="Colours of a heatmap, as in the HTTP interface.  [inferno]")
 @click.option("--input-size", type=int, help="Size at which the network sees the photo.  [the model's own]")
 @click.option("--size", type=click.Choice(["source", "model"]), help="Grid of the result.  [source]")
+@click.option("--refine", is_flag=True, default=None, help="Draw the edges of depth to those of the whole photo.")
 @click.option("--fov", type=float, help="Of a point cloud: degrees that the photo's longer side spans.  [60]")
 def predict(
     settings: Settings,
@@ -61,12 +62,14 @@ def predict(
     colormap: str | None,
     input_size: int | None,
     size: str | None,
+    refine: bool | None,
     fov: float | None,
 ) -> None:
     """Estimate the depth of one PHOTO, a file or - for standard input, without a service."""
     log_to_stderr(settings)
     target = _target(photo, output, format)
-    options = options_of(target.format, colormap=colormap, input_size=input_size, size=size, fov=fov)
+    wanted = {"colormap": colormap, "input_size": input_size, "size": size, "refine": refine, "fov": fov}
+    options = options_of(target.format, **wanted)
     data = sys.stdin.buffer.read() if photo == "-" else Path(photo).read_bytes()
     from depthsvc.estimator import DepthEstimator
 

@@ -10,6 +10,8 @@ class _DepthQuery(TypedDict, total=False):
     """Size in pixels at which the network sees the photo, a multiple of 32; by default the model's own."""
     size: Literal["source", "model"]
     """"source" (default): the photo's upright width and height. "model": the network's own, smaller grid."""
+    refine: bool
+    """Draw the edges of depth to those of the whole photo, which costs time."""
 
 
 class HeatmapQuery(_DepthQuery, total=False):

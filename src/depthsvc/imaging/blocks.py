@@ -11,8 +11,16 @@ from numpy.typing import NDArray
 Number = TypeVar("Number", bound=np.generic)
 
 ROWS = 32
+_PIXELS = 2**17
+"""With several floats for each, so many stay in the processor's cache as well."""
 
 
 def row_blocks(array: NDArray[Number]) -> Iterator[NDArray[Number]]:
     """Views of at most ROWS rows, from top to bottom."""
     return (array[top : top + ROWS] for top in range(0, len(array), ROWS))
+
+
+def row_ranges(height: int, width: int) -> Iterator[tuple[int, int]]:
+    """First row, and the one after the last, of blocks whose pixels need several floats each."""
+    rows = max(1, _PIXELS // width)
+    return ((top, min(top + rows, height)) for top in range(0, height, rows))

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from depthsvc.imaging.blocks import row_ranges
 from depthsvc.imaging.colormaps import normalized
 from depthsvc.imaging.enlarge import Enlarged
 from depthsvc.imaging.guided import GuidedMap, evaluated
@@ -32,8 +33,6 @@ _SIDE = 1024
 """Longer side of the grid on which blurred layers are made."""
 _KERNEL_RADIUS = 6
 """A layer with a larger blur is reduced until its blur has this radius in pixels."""
-_BLOCK_PIXELS = 2**17
-"""The full-size photo is composed in blocks of about so many pixels, which stay in the processor's cache."""
 _SALIENT = 0.9
 """The automatic focus is nearer than this part of what stands out."""
 
@@ -159,9 +158,7 @@ def _composed(
     functions = guided.enlarged(width, height)
     back, front = Enlarged(behind, width, height), Enlarged(before, width, height)
     result = np.empty(pixels.shape, np.uint8)  # in the order of rows, also where the photo was turned upright
-    rows = max(1, _BLOCK_PIXELS // width)
-    for top in range(0, height, rows):
-        bottom = min(top + rows, height)
+    for top, bottom in row_ranges(height, width):
         block = pixels[top:bottom]
         blur = lens.blur(evaluated(functions.rows(top, bottom), block))
         sharp = np.maximum(1 - np.abs(blur), 0)[..., None]

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from depthsvc.imaging.blocks import row_ranges
 from depthsvc.imaging.enlarge import Enlarged
 from depthsvc.imaging.resize import fitting, resized
 
@@ -43,6 +44,16 @@ class GuidedMap:
     def enlarged(self, width: int, height: int) -> Enlarged:
         """The functions on a larger grid."""
         return Enlarged(self._functions, width, height)
+
+
+def refined(pixels: NDArray[np.uint8], values: Floats) -> Floats:
+    """A map (h, w) on the grid of its photo, RGB (H, W, 3), with the photo's edges, (H, W). Its range does not grow."""
+    height, width = pixels.shape[:2]
+    functions = GuidedMap.fit(pixels, values).enlarged(width, height)
+    result = np.empty((height, width), np.float32)
+    for top, bottom in row_ranges(height, width):
+        result[top:bottom] = evaluated(functions.rows(top, bottom), pixels[top:bottom])
+    return result.clip(values.min(), values.max(), out=result)
 
 
 def evaluated(functions: Floats, pixels: NDArray[np.uint8]) -> Floats:
