@@ -1,14 +1,15 @@
 # The service on a slim image, as an unprivileged user, with the MiDaS_small weights baked in and verified.
 #
 #   docker build --build-arg PIP_EXTRA_INDEX_URL=... -t depthsvc .
-#   docker run -p 7860:7860 depthsvc
+#   docker run -e DEPTHSVC_WORKERS=2 -e DEPTHSVC_WORKER_THREADS=1 -p 127.0.0.1:7860:7860 depthsvc
 #
+# A container sees all CPUs of its machine, so give the number of workers. Publish the port to others only with API keys.
 # PIP_EXTRA_INDEX_URL is PyTorch's own index of CPU builds; its address is on pytorch.org under "Get started". Without it
 # pip takes the default build, whose CUDA makes the image several gigabytes larger.
 #
 # Nothing but /tmp is written to:
-#   docker run --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges -m 2g -e DEPTHSVC_WORKERS=2 \
-#     -p 7860:7860 depthsvc
+#   docker run --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges -m 2g \
+#     -e DEPTHSVC_WORKERS=2 -e DEPTHSVC_WORKER_THREADS=1 -p 127.0.0.1:7860:7860 depthsvc
 #
 # deploy/README.md tells of the other build arguments.
 

@@ -152,6 +152,7 @@ def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSer
                 stderr=stderr,
                 text=True,
                 env={**os.environ, **(environment or {})},
+                start_new_session=True,
             )
         started.append(process)
         assert process.stdout is not None

@@ -31,7 +31,7 @@ def start_fork_server(*modules: str) -> None:
 
 
 def _ensure_fork_server() -> None:
-    with _uninterrupted(signal.SIGINT):  # which the server inherits: Ctrl-C would interrupt its imports
+    with _uninterrupted(*_ENDING):  # which the server inherits: sent to the whole group, they would end it
         forkserver.ensure_running()
 
 

@@ -42,7 +42,9 @@ def test_only_nginx_is_open_to_the_network() -> None:
 
 def test_the_settings_are_real_and_valid() -> None:
     names = {variable(name): name for name in Settings.model_fields}
-    environment = DEPTHSVC["environment"]
+    environment = dict(DEPTHSVC["environment"])
+    assert "ports" not in DEPTHSVC, "or anybody could say whose a request is"
+    assert environment.pop("FORWARDED_ALLOW_IPS") == "*"
     assert set(environment) <= set(names)
     settings = Settings(**{names[name]: value for name, value in environment.items()})
     assert int(DEPTHSVC["stop_grace_period"].removesuffix("s")) >= settings.drain_s + 5

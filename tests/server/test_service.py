@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -60,6 +61,7 @@ def test_openapi_documents_routes_parameters_and_errors(client: httpx.Client) ->
     upload = document["paths"]["/upload"]["post"]
     assert {parameter["name"] for parameter in upload["parameters"]} == {
         "size",
+        "refine",
         "input_size",
         "colormap",
         "invert",
@@ -172,6 +174,25 @@ def test_a_signal_ends_the_service_with_status_0(
     service = start_service("--model", "embedded", "--workers", "1", "--worker-threads", "1")
     service.process.send_signal(number)
     assert service.process.wait(timeout=30) == 0
+
+
+def test_a_signal_to_all_processes_is_one_to_the_service(
+    start_service: Callable[..., RunningService], photo_png: bytes
+) -> None:
+    """As `timeout` and some service managers send it."""
+    service = start_service("--model", "embedded", "--workers", "2", "--worker-threads", "1")
+
+    def upload(_: int) -> int:
+        with service.client() as client:
+            return client.post("/upload", files={"image": photo_png}, params={"input_size": 1024}).status_code
+
+    with ThreadPoolExecutor(4) as threads, service.client() as client:
+        answers = threads.map(upload, range(4))
+        until(lambda: client.get("/health").json()["queue"]["in_flight"] == 4)
+        os.killpg(service.process.pid, signal.SIGTERM)
+        assert list(answers) == [200] * 4
+    assert service.process.wait(timeout=30) == 0
+    assert "is replaced" not in service.log.read_text()
 
 
 def test_accepted_photos_are_answered_after_sigterm(

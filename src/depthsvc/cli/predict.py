@@ -67,6 +67,10 @@ def predict(
 ) -> None:
     """Estimate the depth of one PHOTO, a file or - for standard input, without a service."""
     log_to_stderr(settings)
+    if Path(photo).is_dir():
+        raise ConfigurationError(f"{photo} is a folder. Use depthsvc batch for all photos in it.")
+    # One photo gains less by more threads than they lose, waiting for each other, where other programs run as well.
+    settings = settings.model_copy(update={"worker_threads": settings.worker_threads or 1})
     target = _target(photo, output, format)
     wanted = {"colormap": colormap, "input_size": input_size, "size": size, "refine": refine, "fov": fov}
     options = options_of(target.format, **wanted)

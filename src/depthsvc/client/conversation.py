@@ -129,7 +129,7 @@ def _failure(outcome: httpx.Response | httpx.TransportError) -> RequestError | S
 
 
 def unreachable(error: httpx.RequestError) -> ServiceUnreachable:
-    failure = ServiceUnreachable(f"{error.request.url}: {str(error) or type(error).__name__}")
+    failure = ServiceUnreachable(f"{error.request.url}: {str(error).rstrip('.') or type(error).__name__}.")
     failure.__cause__ = error
     return failure
 
