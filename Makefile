@@ -26,7 +26,7 @@ run: $(VENV)/.run
 	@$(BIN)/depthsvc serve $(ARGS)
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 chaos: $(VENV)/.dev
 	@$(BIN)/python -m pytest tests/security -s -m long -k "not piles_up" $(ARGS)
