@@ -58,7 +58,7 @@ USER 10001
 EXPOSE 7860
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
-    CMD ["/opt/depthsvc/bin/python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('DEPTHSVC_PORT', '7860') + '/health/ready', timeout=2)"]
+    CMD ["/opt/depthsvc/bin/python", "-c", "import os, urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:' + os.environ.get('DEPTHSVC_PORT', '7860') + '/health/ready', timeout=2)"]
 ENTRYPOINT ["/usr/bin/tini", "--", "/opt/depthsvc/bin/depthsvc"]
 CMD ["serve"]
 LABEL org.opencontainers.image.title="depthsvc" \

@@ -43,6 +43,7 @@ ROUTES = (
     "/depth?format=f16",
     "/depth?format=npy&normalize=true",
     "/depth?format=png16",
+    "/depth?refine=true",
     "/pointcloud?stride=1",
     "/bokeh?strength=1",
 )

@@ -31,15 +31,34 @@ class FixedEngine:
         return self.output
 
 
-def pipeline_of(engine: FixedEngine, rule: ResizeRule = ResizeRule.UPPER_BOUND) -> Pipeline:
+def pipeline_of(
+    engine: FixedEngine, rule: ResizeRule = ResizeRule.UPPER_BOUND, *, follows_edges: bool = False
+) -> Pipeline:
     spec = InputSpec(64, rule, 32, (0, 0, 0), (1, 1, 1))
     prepared = PreparedModel(
-        "fixed", spec, OutputKind.INVERSE_DEPTH, Path("m"), EngineName.TORCHSCRIPT, Precision.FP32, degraded=False
+        "fixed",
+        spec,
+        OutputKind.INVERSE_DEPTH,
+        Path("m"),
+        EngineName.TORCHSCRIPT,
+        Precision.FP32,
+        degraded=False,
+        follows_edges=follows_edges,
     )
     return Pipeline(Model(prepared, engine), max_pixels=10_000_000, max_input_size=128)
 
 
 PHOTO = encoded(photo(30, 40))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_one_pixel_that_is_no_number_spoils_no_other(value: float) -> None:
+    values = np.tile(np.linspace(1, 9, 64, dtype=np.float32), (64, 1))
+    values[3, 3] = value
+    pipeline = pipeline_of(FixedEngine(values[None]), follows_edges=True)
+    depth = pipeline.depth(pipeline.decode(PHOTO), size=OutputSize.MODEL).values
+    assert np.isfinite(depth).all()
+    assert np.abs(depth[32:] - values[32:]).max() < 1
 
 
 @pytest.mark.parametrize("value", [0.0, 5.0, np.nan, np.inf, -np.inf, -4.0, 1e30])

@@ -127,7 +127,9 @@ class PhotoPool(ABC):
 
 def given_up() -> WorkerCrashed:
     """What a photo gets on which as many workers have died as may."""
-    return WorkerCrashed("Workers died on this photo twice, so it is not tried again. Send another version of it.")
+    return WorkerCrashed(
+        "Workers died on this photo again and again, so it is given up. Send another version of it."
+    )
 
 
 def closing() -> Unavailable:

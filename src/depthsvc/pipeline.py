@@ -90,10 +90,10 @@ class Pipeline:
         """Depth on the network's own grid."""
         width, height = self._network_size(photo, self._checked_input_size(input_size))
         planes = to_network_input(photo.pixels, width, height, self.model.input)
-        values = self.model.inverse_depth(planes)
+        depth = DepthMap.of(self.model.inverse_depth(planes), self.model.name)
         if not self.model.follows_edges:
-            return DepthMap.of(values, self.model.name)
-        values = follow_edges(colours_of(planes, self.model.input), values)
+            return depth
+        values = follow_edges(colours_of(planes, self.model.input), depth.values)
         return DepthMap.of(values, self.model.name, Enlargement.BILINEAR)
 
     def _network_size(self, photo: Photo, size: int) -> tuple[int, int]:

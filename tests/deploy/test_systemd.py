@@ -47,3 +47,5 @@ def test_it_may_drain_before_it_is_killed() -> None:
     assert service["KillMode"] == "mixed"  # SIGTERM for the first process only, which tells its workers
     assert service["Restart"] == "on-failure"
     assert service["MemoryMax"] == "2G"
+    assert service["OOMPolicy"] == "continue"  # or a worker that is killed would end the others
+    assert "DEPTHSVC_WORKERS=2 DEPTHSVC_WORKER_THREADS=1" in TEXT

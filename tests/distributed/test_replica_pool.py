@@ -11,7 +11,7 @@ from concurrent.futures import wait
 from contextlib import contextmanager
 
 import pytest
-from ray.exceptions import ActorDiedError
+from ray.exceptions import ActorDiedError, OutOfMemoryError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from depthsvc.distributed import tries
@@ -93,6 +93,15 @@ def test_a_photo_whose_replica_dies_goes_to_another_under_its_name() -> None:
         assert len(replicas.names) == 2
         assert len(set(replicas.names)) == 1
         assert pool.restarts == {RestartCause.CRASHED: 1}
+
+
+def test_a_photo_on_which_replicas_die_is_given_up() -> None:
+    replicas = Replicas(OutOfMemoryError("killed by the memory monitor"), ActorDiedError())
+    with pool_of(replicas) as pool:
+        with pytest.raises(WorkerCrashed):
+            pool.submit(b"photo", OPTIONS, deadline_s=30).result(10)
+        assert len(replicas.names) == 2
+        assert pool.restarts == {RestartCause.KILLED: 1, RestartCause.CRASHED: 1}
 
 
 def test_a_replica_that_dies_at_the_deadline_has_been_too_slow() -> None:

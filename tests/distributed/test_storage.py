@@ -72,3 +72,9 @@ def test_a_result_is_there_unless_it_is_empty(storage: Storage) -> None:
 def test_what_is_no_store_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="nowhere://bucket cannot be used"):
         Storage("nowhere://bucket")
+
+
+def test_a_key_in_a_uri_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigurationError, match="set the key's variables") as refusal:
+        Storage("s3://AKIA:SECRET@bucket/photos")
+    assert "SECRET" not in str(refusal.value)

@@ -33,7 +33,7 @@ def connected(settings: Settings, cpus: int) -> Iterator[None]:
     try:
         with _own_signals():
             _connect(settings.ray_address, cpus)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise ConfigurationError(f"There is no Ray cluster at {settings.ray_address}: {error}") from error
     try:
         yield

@@ -25,7 +25,7 @@ from depthsvc.jobs import Job
 from depthsvc.launch import prepared_model
 from depthsvc.model.loading import PreparedModel
 from depthsvc.options import Options
-from depthsvc.photopool import PhotoPool, RestartCause, closing
+from depthsvc.photopool import TRIES, PhotoPool, RestartCause, closing, given_up
 from depthsvc.pipeline import Answer
 from depthsvc.processes import start_fork_server
 from depthsvc.settings import Settings
@@ -33,7 +33,7 @@ from depthsvc.worker import reply
 
 try:
     from ray import serve
-    from ray.exceptions import ActorDiedError, RayActorError
+    from ray.exceptions import ActorDiedError, OutOfMemoryError, RayActorError
     from ray.serve.exceptions import BackPressureError, RayServeException
 except ImportError as missing:
     raise ConfigurationError("Ray Serve is not installed: pip install 'depthsvc[ray]'.") from missing
@@ -240,10 +240,12 @@ class ReplicaPool(PhotoPool):
                 answer = await self._send(name, bytes(job.photo[0]), job.options, job.remaining)
         except TimeoutError as error:
             raise _too_late() from error
-        except RayActorError as error:
+        except (RayActorError, OutOfMemoryError) as error:
             self._note_death(error, late=job.remaining <= 0)
             if job.remaining <= 0:
                 raise _too_late() from error
+            if job.tries >= TRIES:
+                raise given_up() from error
             self._jobs.appendleft((name, job))
         except BackPressureError as error:
             raise QueueFull("Ray Serve has as many photos as it may. Try again later.") from error
@@ -260,9 +262,11 @@ class ReplicaPool(PhotoPool):
         queue_s = time.monotonic() - job.submitted - worked_s
         job.future.set_result(replace(answer, seconds={"queue": queue_s, **answer.seconds}))
 
-    def _note_death(self, error: RayActorError, *, late: bool) -> None:
+    def _note_death(self, error: RayActorError | OutOfMemoryError, *, late: bool) -> None:
         logger.warning("a replica is replaced: %s", str(error).partition("\n")[0])
-        if isinstance(error, ActorDiedError):  # not only out of reach
+        if isinstance(error, OutOfMemoryError):
+            self.note_restart(RestartCause.KILLED)
+        elif isinstance(error, ActorDiedError):  # not only out of reach
             self.note_restart(RestartCause.DEADLINE if late else RestartCause.CRASHED)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from depthsvc.batch.outputs import result_name
 from depthsvc.batch.reading import check_size
@@ -29,6 +30,8 @@ class Storage:
 
     def __init__(self, uri: str) -> None:
         """Raises ConfigurationError for what is no URI of a store that can be reached."""
+        if urlsplit(uri).password is not None:
+            raise ConfigurationError("A URI with a key in it would be printed and reported: set the key's variables.")
         try:
             self._files, root = FileSystem.from_uri(uri)
         except (ArrowException, OSError) as error:
@@ -57,7 +60,7 @@ class Storage:
 
     def read(self, name: str, max_pixels: int) -> bytes:
         """The bytes of a file, as `depthsvc.batch.reading.read` gives those of a local one. Raises as it does."""
-        with self._files.open_input_file(self._path(name)) as file:
+        with _failing_as_files_do(), self._files.open_input_file(self._path(name)) as file:
             check_size(file.size(), max_pixels)
             data: bytes = file.read()
         sniff(data)
@@ -66,14 +69,15 @@ class Storage:
     def write(self, name: str, data: bytes) -> None:
         """Put a file in its place at once and whole. Raises OSError."""
         path = self._path(name)
-        if self._files.type_name in _WHOLE_AT_ONCE:
-            self._put(path, data)
-            return
-        folder = posixpath.dirname(path)
-        temporary = f"{folder}/.depthsvc-{secrets.token_hex(8)}.part"
-        self._files.create_dir(folder, recursive=True)
-        self._put(temporary, data)
-        self._files.move(temporary, path)
+        with _failing_as_files_do():
+            if self._files.type_name in _WHOLE_AT_ONCE:
+                self._put(path, data)
+                return
+            folder = posixpath.dirname(path)
+            temporary = f"{folder}/.depthsvc-{secrets.token_hex(8)}.part"
+            self._files.create_dir(folder, recursive=True)
+            self._put(temporary, data)
+            self._files.move(temporary, path)
 
     def _put(self, path: str, data: bytes) -> None:
         with self._files.open_output_stream(path) as stream:
@@ -81,6 +85,15 @@ class Storage:
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
+
+
+@contextmanager
+def _failing_as_files_do() -> Iterator[None]:
+    """Have what pyarrow finds wrong be an OSError as well."""
+    try:
+        yield
+    except ArrowException as error:
+        raise OSError(str(error)) from error
 
 
 class StoredResults:

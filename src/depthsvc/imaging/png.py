@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COMPRESSION_LEVEL = 1  # of 0 to 3; 2 takes as long and gains 1 %, 3 takes six times as long
+_BEGINNING = 16
+"""Bytes that are compressed by themselves. Otherwise ISA-L would hash one place of the picture by the address of the
+compressor instead of by what is there, and one file of some thousands would come out a few bytes longer."""
 
 
 class PixelFormat(Enum):
@@ -47,8 +50,8 @@ def png(
     bits, color_type, size = pixels.value
     header = struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, 0)
     data = _compressed(_filtered(block, row_filter, size) for block in blocks)
-    colors = [_chunk(b"PLTE", palette)] if palette else []
-    return b"".join([_SIGNATURE, _chunk(b"IHDR", header), *colors, _chunk(b"IDAT", data), _chunk(b"IEND", b"")])
+    colors = _chunk(b"PLTE", [palette]) if palette else []
+    return b"".join([_SIGNATURE, *_chunk(b"IHDR", [header]), *colors, *_chunk(b"IDAT", data), *_chunk(b"IEND", [])])
 
 
 def _filtered(block: NDArray[np.uint8], row_filter: Filter, pixel_size: int) -> NDArray[np.uint8]:
@@ -63,12 +66,20 @@ def _filtered(block: NDArray[np.uint8], row_filter: Filter, pixel_size: int) -> 
     return result
 
 
-def _compressed(blocks: Iterable[NDArray[np.uint8]]) -> bytes:
+def _compressed(blocks: Iterable[NDArray[np.uint8]]) -> list[bytes]:
     compressor = isal_zlib.compressobj(_COMPRESSION_LEVEL)
-    parts = [compressor.compress(block.data) for block in blocks]
-    return b"".join([*parts, compressor.flush()])
+    parts: list[bytes] = []
+    for block in blocks:
+        data = block.reshape(-1).data
+        if not parts:
+            parts += [compressor.compress(data[:_BEGINNING]), compressor.flush(isal_zlib.Z_SYNC_FLUSH)]
+            data = data[_BEGINNING:]
+        parts.append(compressor.compress(data))
+    return [*parts, compressor.flush()]
 
 
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    checksum = isal_zlib.crc32(body, isal_zlib.crc32(kind))
-    return b"".join([struct.pack(">I", len(body)), kind, body, struct.pack(">I", checksum)])
+def _chunk(kind: bytes, parts: list[bytes]) -> list[bytes]:
+    checksum = isal_zlib.crc32(kind)
+    for part in parts:
+        checksum = isal_zlib.crc32(part, checksum)
+    return [struct.pack(">I", sum(map(len, parts))), kind, *parts, struct.pack(">I", checksum)]
