@@ -127,9 +127,7 @@ class PhotoPool(ABC):
 
 def given_up() -> WorkerCrashed:
     """What a photo gets on which as many workers have died as may."""
-    return WorkerCrashed(
-        "Workers died on this photo again and again, so it is given up. Send another version of it."
-    )
+    return WorkerCrashed("Workers died on this photo again and again, so it is given up. Send another version of it.")
 
 
 def closing() -> Unavailable:
