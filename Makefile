@@ -11,11 +11,12 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c co
 SOURCES := src tests training benchmarks examples
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos soak lint format bench clean
+.PHONY: help run test cluster chaos soak lint format bench clean
 
 help:
 	@echo "make run     start the service and print its address (options: make run ARGS='--port 8000')"
 	@echo "make test    run the test suite"
+	@echo "make cluster test the service and the batch on a Ray cluster of this machine (3 minutes)"
 	@echo "make chaos   kill, flood, drain and fuzz the service for about 15 minutes"
 	@echo "make soak    send it 6,000 photos and see whether anything piles up"
 	@echo "make lint    check style and types"
@@ -26,7 +27,10 @@ run: $(VENV)/.run
 	@$(BIN)/depthsvc serve $(ARGS)
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+cluster: $(VENV)/.dev
+	@$(BIN)/python -m pytest tests/distributed -m ray $(ARGS)
 
 chaos: $(VENV)/.dev
 	@$(BIN)/python -m pytest tests/security -s -m long -k "not piles_up" $(ARGS)
