@@ -106,7 +106,8 @@ def test_a_folder_becomes_heatmaps_and_reasons(folder: Path, tmp_path: Path, emb
 
 
 def wait_for_lines(process: subprocess.Popen[str], out: Path, count: int) -> None:
-    until(lambda: process.poll() is not None or ((out / "report.jsonl").exists() and len(report(out)) >= count))
+    written = out / "report.jsonl"
+    until(lambda: process.poll() is not None or (written.exists() and len(report(out)) >= count), longest_s=90)
 
 
 def family(process: subprocess.Popen[str]) -> list[psutil.Process]:

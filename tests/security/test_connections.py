@@ -225,7 +225,8 @@ def test_two_gigabytes_cost_neither_memory_nor_disk(target: RunningService, fram
                 if sent % (50 << 20) == 0:
                     most = max(most, process.memory_info().rss)
                     assert open_files(process) == files
-        connected.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):  # the service may have hung up already
+            connected.shutdown(socket.SHUT_WR)
         assert b"HTTP/1.1 413 " in everything(connected)
     assert most - before < 12_000_000
 
