@@ -119,11 +119,13 @@ def test_a_killed_replica_costs_nobody_a_photo(cluster: Cluster, ray_service: Ru
     with ThreadPoolExecutor(4) as clients:
         coming = [clients.submit(answer, ray_service.url, "/upload?input_size=512", data) for _ in range(12)]
         until(lambda: coming[0].done())
-        cluster.processes("ServeReplica")[0].kill()
+        killed = cluster.processes("ServeReplica")[0]
+        killed.kill()
         answers = [each.result() for each in coming]
     assert [each["status"] for each in answers] == [200] * 12
     assert len({each["body"] for each in answers}) == 1
-    until(lambda: len(cluster.processes("ServeReplica")) == 2)
+    until(lambda: len([each for each in cluster.processes("ServeReplica") if each.pid != killed.pid]) == 2)
+    until(lambda: httpx.get(f"{ray_service.url}/health").json()["workers"]["restarts"] == 1)
 
 
 def test_the_service_ends_and_its_replicas_with_it(cluster: Cluster, ray_service: RunningService) -> None:

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import wait
 from contextlib import contextmanager
+from dataclasses import replace
 
+import numpy as np
 import pytest
-from ray.exceptions import ActorDiedError, OutOfMemoryError
+from ray.exceptions import ActorDiedError, OutOfMemoryError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from depthsvc.distributed import tries
-from depthsvc.distributed.serving import ReplicaPool
+from depthsvc.distributed.lease import TOKEN_BYTES, Address, serve_lease
+from depthsvc.distributed.replicapool import ReplicaPool
 from depthsvc.distributed.tries import counted
-from depthsvc.errors import BrokenImage, DeadlineExceeded, QueueFull, Unavailable, WorkerCrashed
+from depthsvc.errors import (
+    BrokenImage,
+    ConfigurationError,
+    DeadlineExceeded,
+    QueueFull,
+    RequestError,
+    Unavailable,
+    WorkerCrashed,
+)
 from depthsvc.imaging.resize import Enlargement
 from depthsvc.options import HeatmapOptions, Options
-from depthsvc.photopool import RestartCause
+from depthsvc.photopool import TRIES, RestartCause
 from depthsvc.pipeline import Answer
 from tests.conftest import until
 
@@ -30,34 +43,53 @@ OPTIONS = HeatmapOptions()
 
 
 class Replicas:
-    """Answer when they are let, with what they have been given to answer."""
+    """Replicas that answer when they are let, with what they have been given to answer."""
 
     def __init__(self, *outcomes: Answer | Exception, blocked: bool = False) -> None:
         self.outcomes = list(outcomes)
-        self.names: list[str] = []
+        self.leases = 0
+        self.at_work = 0
+        self.photos = 0
+        self.unhireable: Exception | None = None
+        """What asking for one raises."""
         self.go = threading.Event()
         if not blocked:
             self.go.set()
 
-    async def __call__(self, name: str, photo: bytes, options: Options, remaining_s: float) -> Answer | Exception:
-        self.names.append(name)
-        while not self.go.is_set():
-            await asyncio.sleep(0.005)
+    async def hire(self, service: Address, token: bytes) -> None:
+        if self.unhireable:
+            raise self.unhireable
+        self.leases += 1
+        await asyncio.to_thread(self.work, service, token)
+
+    def work(self, service: Address, token: bytes) -> None:
+        self.at_work += 1
+        try:
+            serve_lease(service, token, self.reply)
+        finally:
+            self.at_work -= 1
+
+    def reply(self, photo: bytes, options: Options, remaining_s: float) -> Answer | Exception:
+        """An answer; the replica dies of an exception that is not for the client."""
+        assert photo == b"photo"
+        assert options == OPTIONS
+        self.photos += 1
+        self.go.wait(10)
         outcome = self.outcomes.pop(0) if self.outcomes else ANSWER
-        if isinstance(outcome, Exception) and not isinstance(outcome, BrokenImage):
+        if isinstance(outcome, Exception) and not isinstance(outcome, RequestError):
             raise outcome
         return outcome
 
 
 @contextmanager
 def pool_of(
-    send: Callable[[str, bytes, Options, float], Awaitable[Answer | Exception]],
-    *,
-    running: Callable[[], int] = lambda: 2,
-    queue_size: int = 8,
+    replicas: Replicas, *, running: Callable[[], int] = lambda: 2, queue_size: int = 8
 ) -> Iterator[ReplicaPool]:
-    with ReplicaPool(send, running, prefix="depthsvc-", workers=2, queue_size=queue_size) as pool:
-        yield pool
+    try:
+        with ReplicaPool(replicas.hire, running, host="127.0.0.1", workers=2, queue_size=queue_size) as pool:
+            yield pool
+    finally:
+        replicas.go.set()
 
 
 def test_an_answer_says_how_long_it_waited() -> None:
@@ -82,17 +114,32 @@ def test_a_replica_has_one_photo_at_a_time_and_what_does_not_fit_is_refused() ->
         assert not accepted[0].cancel()  # a replica has it
         replicas.go.set()
         wait(accepted[:4], 10)
-        assert len(replicas.names) == 4
-        assert len(set(replicas.names)) == 4
+        assert replicas.photos == 4
 
 
-def test_a_photo_whose_replica_dies_goes_to_another_under_its_name() -> None:
+def test_a_lease_is_for_many_photos_but_not_for_ever() -> None:
+    replicas = Replicas()
+    with pool_of(replicas) as pool:
+        for _ in range(20):
+            pool.submit(b"photo", OPTIONS, deadline_s=30).result(10)
+        assert replicas.leases <= 3  # it is kept for a second or two
+        until(lambda: replicas.at_work == 0)  # so that Serve can end replicas
+        pool.submit(b"photo", OPTIONS, deadline_s=30).result(10)
+    assert pool.restarts == {}
+
+
+def test_an_answer_of_many_megabytes_arrives_whole() -> None:
+    body = np.random.default_rng(0).bytes(20_000_000)
+    with pool_of(Replicas(replace(ANSWER, body=body))) as pool:
+        assert pool.submit(b"photo", OPTIONS, deadline_s=30).result(10).body == body
+
+
+def test_a_photo_whose_replica_dies_goes_to_another() -> None:
     replicas = Replicas(ActorDiedError())
     with pool_of(replicas) as pool:
         assert pool.submit(b"photo", OPTIONS, deadline_s=30).result(10).body == b"heatmap"
-        assert len(replicas.names) == 2
-        assert len(set(replicas.names)) == 1
-        assert pool.restarts == {RestartCause.CRASHED: 1}
+        assert replicas.photos == 2
+        until(lambda: pool.restarts == {RestartCause.CRASHED: 1})
 
 
 def test_a_photo_on_which_replicas_die_is_given_up() -> None:
@@ -100,19 +147,33 @@ def test_a_photo_on_which_replicas_die_is_given_up() -> None:
     with pool_of(replicas) as pool:
         with pytest.raises(WorkerCrashed):
             pool.submit(b"photo", OPTIONS, deadline_s=30).result(10)
-        assert len(replicas.names) == 2
-        assert pool.restarts == {RestartCause.KILLED: 1, RestartCause.CRASHED: 1}
+        assert replicas.photos == 2
+        until(lambda: pool.restarts == {RestartCause.KILLED: 1, RestartCause.CRASHED: 1})
+
+
+def test_a_replica_that_is_dead_before_it_has_a_photo_costs_the_photo_no_try() -> None:
+    replicas = Replicas()
+    with pool_of(replicas) as pool:
+        until(lambda: replicas.at_work == 0)
+        replicas.unhireable = ActorDiedError()
+        photo = pool.submit(b"photo", OPTIONS, deadline_s=30)
+        until(lambda: pool.restarts[RestartCause.CRASHED] > TRIES)
+        replicas.unhireable = None
+        assert photo.result(10).body == b"heatmap"
 
 
 def test_a_replica_that_dies_at_the_deadline_has_been_too_slow() -> None:
-    async def late(name: str, photo: bytes, options: Options, remaining_s: float) -> Answer:
-        await asyncio.sleep(remaining_s + 0.05)
+    replicas = Replicas()
+
+    def late(photo: bytes, options: Options, remaining_s: float) -> Answer:
+        time.sleep(remaining_s + 0.05)
         raise ActorDiedError
 
-    with pool_of(late) as pool:
-        with pytest.raises(DeadlineExceeded):
+    replicas.reply = late  # type: ignore[method-assign]
+    with pool_of(replicas) as pool:
+        with pytest.raises(DeadlineExceeded, match="smaller"):
             pool.submit(b"photo", OPTIONS, deadline_s=0.1).result(10)
-        assert pool.restarts == {RestartCause.DEADLINE: 1}
+        until(lambda: pool.restarts == {RestartCause.DEADLINE: 1})
 
 
 def test_a_replica_out_of_reach_is_not_waited_for() -> None:
@@ -120,23 +181,76 @@ def test_a_replica_out_of_reach_is_not_waited_for() -> None:
         pool.submit(b"photo", OPTIONS, deadline_s=0.1).result(10)
 
 
-@pytest.mark.parametrize(
-    ("outcome", "error"),
-    [
-        (BrokenImage("cut off"), BrokenImage),
-        (BackPressureError(num_queued_requests=9, max_queued_requests=9), QueueFull),
-        (DeploymentUnavailableError("Estimator"), Unavailable),
-    ],
-)
-def test_what_goes_wrong_is_said_in_the_services_words(outcome: Exception, error: type[Exception]) -> None:
-    with pool_of(Replicas(outcome)) as pool:
-        with pytest.raises(error):
+def test_a_photo_that_no_replica_takes_is_told_so_at_its_deadline() -> None:
+    replicas = Replicas()
+    with pool_of(replicas) as pool:
+        until(lambda: replicas.at_work == 0)
+        replicas.unhireable = ActorDiedError()
+        with pytest.raises(DeadlineExceeded, match="No replica was free"):
+            pool.submit(b"photo", OPTIONS, deadline_s=0.1).result(10)
+
+
+def test_what_is_wrong_with_a_photo_is_said_in_the_services_words() -> None:
+    with pool_of(Replicas(BrokenImage("cut off"))) as pool:
+        with pytest.raises(BrokenImage, match="cut off"):
             pool.submit(b"photo", OPTIONS, deadline_s=30).result(10)
         assert pool.submit(b"photo", OPTIONS, deadline_s=30).result(10).body == b"heatmap"
 
 
+@pytest.mark.parametrize(
+    ("trouble", "error"),
+    [
+        (BackPressureError(num_queued_requests=9, max_queued_requests=9), QueueFull),
+        (DeploymentUnavailableError("Estimator"), Unavailable),
+        (RayTaskError("Replica", "Traceback", ConnectionRefusedError("refused")), Unavailable),
+    ],
+)
+def test_what_is_wrong_with_serve_is_said_in_the_services_words(trouble: Exception, error: type[Exception]) -> None:
+    replicas = Replicas()
+    with pool_of(replicas) as pool:
+        until(lambda: replicas.at_work == 0)
+        replicas.unhireable = trouble
+        with pytest.raises(error):
+            pool.submit(b"photo", OPTIONS, deadline_s=30).result(10)
+        replicas.unhireable = None
+        assert pool.submit(b"photo", OPTIONS, deadline_s=30).result(10).body == b"heatmap"
+
+
+def test_a_service_that_replicas_cannot_connect_to_does_not_start() -> None:
+    replicas = Replicas()
+    replicas.unhireable = RayTaskError("Replica", "Traceback", ConnectionRefusedError("refused"))
+    with pytest.raises(ConfigurationError, match=r"127\.0\.0\.1: refused"), pool_of(replicas):
+        raise AssertionError
+
+
+def test_a_service_whose_address_is_not_its_own_does_not_start() -> None:
+    pool = ReplicaPool(Replicas().hire, lambda: 2, host="192.0.2.1", workers=2, queue_size=8)
+    with pytest.raises(ConfigurationError, match=r"192\.0\.2\.1"), pool:
+        raise AssertionError
+
+
+def test_strangers_do_not_get_a_photo() -> None:
+    replicas = Replicas()
+    addresses: list[Address] = []
+
+    async def hire(service: Address, token: bytes) -> None:
+        addresses.append(service)
+        await replicas.hire(service, token)
+
+    with ReplicaPool(hire, lambda: 2, host="127.0.0.1", workers=2, queue_size=8) as pool:
+        with socket.create_connection(addresses[0], timeout=10) as stranger:
+            stranger.sendall(bytes(TOKEN_BYTES))
+            assert stranger.recv(1) == b""
+        with socket.create_connection(addresses[0], timeout=10) as silent:
+            assert pool.submit(b"photo", OPTIONS, deadline_s=30).result(10).body == b"heatmap"
+            silent.sendall(b"half a token")
+            silent.shutdown(socket.SHUT_WR)
+            assert silent.recv(1) == b""
+
+
 def test_what_is_not_finished_when_the_pool_ends_is_told_so() -> None:
-    with pool_of(Replicas(blocked=True)) as pool:
+    replicas = Replicas(blocked=True)
+    with pool_of(replicas) as pool:
         unfinished = [pool.submit(b"photo", OPTIONS, deadline_s=30) for _ in range(4)]
         until(lambda: pool.busy == 2)
     for future in unfinished:
@@ -144,6 +258,8 @@ def test_what_is_not_finished_when_the_pool_ends_is_told_so() -> None:
             future.result(1)
     with pytest.raises(Unavailable):
         pool.check_room()
+    replicas.go.set()
+    until(lambda: replicas.at_work == 0)
 
 
 def test_replicas_that_come_and_go_are_counted() -> None:

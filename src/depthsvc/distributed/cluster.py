@@ -58,6 +58,7 @@ def _connect(address: str, cpus: int) -> None:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing of this service calls home
+    os.environ.setdefault("RAY_worker_niceness", "0")  # replicas are no less than the service before them
     ray.init(
         LOCAL,
         num_cpus=cpus,
