@@ -23,7 +23,7 @@ from depthsvc.pipeline import Answer
 
 logger = logging.getLogger(__name__)
 
-_LOOK_EVERY_S = 1.0
+_LOOK_EVERY_S = 2.0
 """How often the replicas are counted, and leases ended that are not needed."""
 _DEADLINE_MARGIN_S = 0.5
 """A replica ends itself at a photo's deadline; only later is it taken to be out of reach."""
