@@ -32,6 +32,13 @@ def test_a_file_is_found_under_its_uri_and_read_as_it_was_written(storage: Stora
     assert sent.read("é/50% #1.png", PIXELS) == data + b"x"
 
 
+def test_what_cannot_be_put_in_its_place_leaves_nothing(storage: Storage, tmp_path: Path) -> None:
+    (tmp_path / "my photos/a.png/b").mkdir(parents=True)  # a folder where the file belongs
+    with pytest.raises(OSError, match=r"a\.png"):
+        storage.write("a.png", b"x")
+    assert storage.sizes() == {}
+
+
 def test_parameters_of_a_store_stay_in_the_uris_of_its_files() -> None:
     store = Storage("s3://bucket/photos/?region=eu-west-1&endpoint_override=localhost:9")
     assert store.uri("a b.jpg") == "s3://bucket/photos/a%20b.jpg?region=eu-west-1&endpoint_override=localhost:9"

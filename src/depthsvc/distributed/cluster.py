@@ -18,6 +18,8 @@ except ImportError as missing:
     raise ConfigurationError("Ray is not installed: pip install 'depthsvc[ray]'.") from missing
 logging.setLogRecordFactory(_log_records)  # Ray's adds a field to every line of this process's log
 
+logger = logging.getLogger(__name__)
+
 LOCAL = "local"
 _OBJECT_STORE_BYTES = 256_000_000
 """What photos and answers on their way share on this machine; Ray takes the disk for what does not fit."""
@@ -43,9 +45,17 @@ def connected(settings: Settings, cpus: int) -> Iterator[None]:
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigurationError(f"There is no Ray cluster at {settings.ray_address}: {error}") from error
     try:
+        _tell_if_too_small(settings.workers * settings.threads_per_worker)
         yield
     finally:
         ray.shutdown()
+
+
+def _tell_if_too_small(cpus: int) -> None:
+    """Say why nothing happens if the cluster has fewer CPUs than are needed at least: Ray waits, since it may grow."""
+    there = ray.cluster_resources().get("CPU", 0)
+    if there < cpus:
+        logger.warning("waiting for CPUs: %d are needed, and the cluster has %d now", cpus, there)
 
 
 @contextmanager

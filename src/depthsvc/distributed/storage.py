@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote, urlsplit
 
@@ -76,8 +76,13 @@ class Storage:
             folder = posixpath.dirname(path)
             temporary = f"{folder}/.depthsvc-{secrets.token_hex(8)}.part"
             self._files.create_dir(folder, recursive=True)
-            self._put(temporary, data)
-            self._files.move(temporary, path)
+            try:
+                self._put(temporary, data)
+                self._files.move(temporary, path)
+            except BaseException:
+                with suppress(ArrowException, OSError):  # there may be none yet
+                    self._files.delete_file(temporary)
+                raise
 
     def _put(self, path: str, data: bytes) -> None:
         with self._files.open_output_stream(path) as stream:
