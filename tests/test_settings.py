@@ -40,7 +40,8 @@ def test_the_cpus_are_shared_out_among_the_workers() -> None:
 
 def test_a_misspelt_variable_or_argument_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEPTHSVC_WROKERS", "4")
-    assert unknown_variables() == ["DEPTHSVC_WROKERS"]
+    monkeypatch.setenv("DEPTHSVC_MAGIC", "4")
+    assert unknown_variables() == {"DEPTHSVC_MAGIC": [], "DEPTHSVC_WROKERS": ["DEPTHSVC_WORKERS"]}
     with pytest.raises(ValidationError, match="wrokers"):
         Settings(wrokers=4)
 

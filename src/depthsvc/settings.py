@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -205,10 +206,11 @@ class Settings(BaseSettings):
         return round(self.max_megapixels * 1e6)
 
 
-def unknown_variables() -> list[str]:
-    """Variables that look like settings and are none, perhaps misspelt."""
-    known = {variable(name) for name in Settings.model_fields}
-    return sorted(name for name in os.environ if name.startswith("DEPTHSVC_") and name not in known)
+def unknown_variables() -> dict[str, list[str]]:
+    """Variables that look like settings and are none, perhaps misspelt, and the settings that look like them."""
+    known = [variable(name) for name in Settings.model_fields]
+    unknown = sorted(name for name in os.environ if name.startswith("DEPTHSVC_") and name not in known)
+    return {name: get_close_matches(name, known, n=1, cutoff=0.85) for name in unknown}
 
 
 def variable(name: str) -> str:

@@ -51,8 +51,9 @@ def serve(settings: Settings) -> None:
     from depthsvc.settings import unknown_variables
 
     configure(settings.log_level, settings.log_format)
-    for name in unknown_variables():
-        logger.warning("%s is not a setting of depthsvc and has no effect", name)
+    for name, similar in unknown_variables().items():
+        hint = f"; there is {similar[0]}" if similar else ""
+        logger.warning("%s is not a setting of depthsvc and has no effect%s", name, hint)
     from depthsvc.server.run import serve as run
 
     run(settings)
