@@ -125,7 +125,7 @@ def test_a_killed_replica_costs_nobody_a_photo(cluster: Cluster, ray_service: Ru
     assert [each["status"] for each in answers] == [200] * 12
     assert len({each["body"] for each in answers}) == 1
     until(lambda: len([each for each in cluster.processes("ServeReplica") if each.pid != killed.pid]) == 2)
-    until(lambda: httpx.get(f"{ray_service.url}/health").json()["workers"]["restarts"] == 1)
+    until(lambda: httpx.get(f"{ray_service.url}/health").json()["workers"]["warm"] == 2)
 
 
 def test_the_service_ends_and_its_replicas_with_it(cluster: Cluster, ray_service: RunningService) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -122,8 +124,9 @@ def test_a_lease_is_for_many_photos_but_not_for_ever() -> None:
     with pool_of(replicas) as pool:
         for _ in range(20):
             pool.submit(b"photo", OPTIONS, deadline_s=30).result(10)
-        assert replicas.leases <= 3  # it is kept for a second or two
+        assert replicas.leases <= 3  # of two seconds at most
         until(lambda: replicas.at_work == 0)  # so that Serve can end replicas
+        assert pool.warm == 2
         pool.submit(b"photo", OPTIONS, deadline_s=30).result(10)
     assert pool.restarts == {}
 
@@ -140,6 +143,64 @@ def test_a_photo_whose_replica_dies_goes_to_another() -> None:
         assert pool.submit(b"photo", OPTIONS, deadline_s=30).result(10).body == b"heatmap"
         assert replicas.photos == 2
         until(lambda: pool.restarts == {RestartCause.CRASHED: 1})
+
+
+def test_a_photo_whose_replica_is_lost_with_its_machine_goes_to_another() -> None:
+    replicas = Replicas(blocked=True)
+    lost = asyncio.Event()
+
+    async def hire(service: Address, token: bytes) -> None:
+        work = asyncio.ensure_future(replicas.hire(service, token))
+        await asyncio.wait([work, asyncio.ensure_future(lost.wait())], return_when=asyncio.FIRST_COMPLETED)
+        if lost.is_set() and not work.done():
+            lost.clear()
+            replicas.go.set()
+            raise ActorDiedError  # and the connection stays as it is
+
+    with ReplicaPool(hire, lambda: 2, host="127.0.0.1", workers=2, queue_size=8) as pool:
+        photo = pool.submit(b"photo", OPTIONS, deadline_s=30)
+        until(lambda: replicas.photos == 1)
+        pool._loop.call_soon_threadsafe(lost.set)
+        assert photo.result(10).body == b"heatmap"
+        assert replicas.photos == 2
+        until(lambda: pool.restarts == {RestartCause.CRASHED: 1})
+
+
+def test_a_photo_that_waits_for_a_replica_is_not_passed_over() -> None:
+    replicas = Replicas()
+    alone = asyncio.Semaphore(1)  # where two are thought to be
+
+    async def hire(service: Address, token: bytes) -> None:
+        async with alone:
+            await replicas.hire(service, token)
+
+    order: list[int] = []
+    with ReplicaPool(hire, lambda: 2, host="127.0.0.1", workers=2, queue_size=40) as pool:
+        futures = [pool.submit(b"photo", OPTIONS, deadline_s=30) for _ in range(20)]
+        for number, future in enumerate(futures):
+            future.add_done_callback(lambda _, number=number: order.append(number))
+        wait(futures, 20)
+    assert order.index(1) <= 2
+
+
+def test_a_large_answer_may_take_long_if_it_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("depthsvc.distributed.lease.PATIENCE_S", 0.5)
+    body = bytes(24 << 20)
+    received = 0
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        replica = threading.Thread(
+            target=serve_lease, args=(server.getsockname(), bytes(TOKEN_BYTES), lambda *_: replace(ANSWER, body=body))
+        )
+        replica.start()
+        service, _ = server.accept()
+        with service:
+            head = pickle.dumps((OPTIONS, 5.0))
+            service.sendall(struct.pack("!QQ", len(head), 5) + head + b"photo")
+            while received < len(body):
+                received += len(service.recv(1 << 20, socket.MSG_WAITALL))
+                time.sleep(0.05)
+    replica.join(10)
+    assert received >= len(body)
 
 
 def test_a_photo_on_which_replicas_die_is_given_up() -> None:
@@ -202,7 +263,6 @@ def test_what_is_wrong_with_a_photo_is_said_in_the_services_words() -> None:
     [
         (BackPressureError(num_queued_requests=9, max_queued_requests=9), QueueFull),
         (DeploymentUnavailableError("Estimator"), Unavailable),
-        (RayTaskError("Replica", "Traceback", ConnectionRefusedError("refused")), Unavailable),
     ],
 )
 def test_what_is_wrong_with_serve_is_said_in_the_services_words(trouble: Exception, error: type[Exception]) -> None:
@@ -216,11 +276,27 @@ def test_what_is_wrong_with_serve_is_said_in_the_services_words(trouble: Excepti
         assert pool.submit(b"photo", OPTIONS, deadline_s=30).result(10).body == b"heatmap"
 
 
-def test_a_service_that_replicas_cannot_connect_to_does_not_start() -> None:
+@pytest.mark.parametrize("reason", [ConnectionRefusedError("refused"), TimeoutError("timed out")])
+def test_a_service_that_replicas_cannot_connect_to_does_not_start(
+    reason: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("depthsvc.distributed.replicapool._OPEN_S", 0.1)
     replicas = Replicas()
-    replicas.unhireable = RayTaskError("Replica", "Traceback", ConnectionRefusedError("refused"))
-    with pytest.raises(ConfigurationError, match=r"127\.0\.0\.1: refused"), pool_of(replicas):
+    replicas.unhireable = RayTaskError("Replica", "Traceback", reason).as_instanceof_cause()
+    with pytest.raises(ConfigurationError, match=r"cannot connect to 127\.0\.0\.1: none did"), pool_of(replicas):
         raise AssertionError
+    assert f"a replica cannot connect to this service: {reason}" in caplog.text
+
+
+def test_a_photo_waits_for_a_replica_that_can_connect() -> None:
+    replicas = Replicas()
+    with pool_of(replicas) as pool:
+        until(lambda: replicas.at_work == 0)
+        replicas.unhireable = RayTaskError("Replica", "Traceback", TimeoutError("timed out")).as_instanceof_cause()
+        photo = pool.submit(b"photo", OPTIONS, deadline_s=30)
+        until(lambda: pool.busy == 1)
+        replicas.unhireable = None
+        assert photo.result(10).body == b"heatmap"
 
 
 def test_a_service_whose_address_is_not_its_own_does_not_start() -> None:

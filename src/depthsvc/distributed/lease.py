@@ -28,7 +28,7 @@ PATIENCE_S = 5.0
 """Longest wait of a replica for a connection or the next photo, and of the service for a token."""
 _LENGTHS = struct.Struct("!QQ")
 """Before each message: the bytes of its pickled head and of its body, which is a photo or an answer's."""
-_READ_AHEAD_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 20
 
 
 def serve_lease(service: Address, token: bytes, reply: Reply) -> None:
@@ -39,11 +39,14 @@ def serve_lease(service: Address, token: bytes, reply: Reply) -> None:
         with suppress(OSError):  # the service is gone
             while request := _read(stream):
                 (options, remaining_s), photo = request
-                answer = reply(photo, options, remaining_s)
-                body = b"" if isinstance(answer, Exception) else answer.body
-                head = answer if isinstance(answer, Exception) else replace(answer, body=b"")
-                connection.sendall(_head(head, body))
-                connection.sendall(body)
+                _send(connection, reply(photo, options, remaining_s))
+
+
+def _send(connection: socket.socket, answer: Answer | Exception) -> None:
+    body = b"" if isinstance(answer, Exception) else answer.body
+    connection.sendall(_head(answer if isinstance(answer, Exception) else replace(answer, body=b""), body))
+    for start in range(0, len(body), _PIECE_BYTES):  # the socket's timeout is for each call, not for each packet
+        connection.sendall(memoryview(body)[start : start + _PIECE_BYTES])
 
 
 def _read(stream: BinaryIO) -> tuple[Any, bytes] | None:
@@ -60,7 +63,7 @@ def _head(head: object, body: bytes | bytearray) -> bytes:
     return _LENGTHS.pack(len(pickled), len(body)) + pickled
 
 
-class Line:
+class Connection:
     """The service's end of a lease's connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -69,7 +72,7 @@ class Line:
 
     @property
     def broken(self) -> bool:
-        return self._reader.at_eof()
+        return self._reader.at_eof() or self._reader.exception() is not None or self._writer.is_closing()
 
     async def ask(self, photo: bytes | bytearray, options: Options, remaining_s: float) -> Answer | Exception:
         """What the replica makes of a photo. Raises EOFError or OSError if it is gone."""
@@ -82,19 +85,20 @@ class Line:
         return answer if isinstance(answer, Exception) else replace(answer, body=body)
 
     def close(self) -> None:
-        self._writer.close()
+        """End it at once, whatever is on its way."""
+        self._writer.transport.abort()
 
 
 class Listener:
     """Where leased replicas connect to."""
 
     def __init__(self) -> None:
-        self._expected: dict[bytes, asyncio.Future[Line]] = {}
+        self._expected: dict[bytes, asyncio.Future[Connection]] = {}
         self._server: asyncio.Server | None = None
 
     async def open(self, host: str) -> None:
         """Listen at a free port. Raises OSError."""
-        self._server = await asyncio.start_server(self._connected, host, 0, limit=_READ_AHEAD_BYTES)
+        self._server = await asyncio.start_server(self._connected, host, 0, limit=_PIECE_BYTES)
 
     @property
     def address(self) -> Address:
@@ -102,20 +106,21 @@ class Listener:
         host, port = self._server.sockets[0].getsockname()[:2]
         return host, port
 
-    def expect(self, token: bytes) -> asyncio.Future[Line]:
+    def expect(self, token: bytes) -> asyncio.Future[Connection]:
         """The connection of who will send this token, once; cancel it to expect it no longer."""
-        line = asyncio.get_running_loop().create_future()
-        self._expected[token] = line
-        line.add_done_callback(lambda _: self._expected.pop(token, None))
-        return line
+        connection = asyncio.get_running_loop().create_future()
+        self._expected[token] = connection
+        connection.add_done_callback(lambda _: self._expected.pop(token, None))
+        return connection
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         token = b""
         with suppress(TimeoutError, EOFError, OSError):
             async with asyncio.timeout(PATIENCE_S):
                 token = await reader.readexactly(TOKEN_BYTES)
-        if line := self._expected.pop(token, None):
-            line.set_result(Line(reader, writer))
+        expected = self._expected.pop(token, None)
+        if expected and not expected.done():
+            expected.set_result(Connection(reader, writer))
         else:
             writer.close()
 

@@ -15,7 +15,7 @@ from typing import Any
 from ray.exceptions import ActorDiedError, OutOfMemoryError, RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, RayServeException
 
-from depthsvc.distributed.lease import TOKEN_BYTES, Address, Line, Listener
+from depthsvc.distributed.lease import TOKEN_BYTES, Address, Connection, Listener
 from depthsvc.errors import ConfigurationError, DeadlineExceeded, QueueFull, Unavailable
 from depthsvc.jobs import Job
 from depthsvc.photopool import TRIES, PhotoPool, RestartCause, closing, given_up
@@ -24,13 +24,19 @@ from depthsvc.pipeline import Answer
 logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 2.0
-"""How often the replicas are counted, and leases ended that are not needed."""
+"""How often the replicas are counted."""
 _DEADLINE_MARGIN_S = 0.5
 """A replica ends itself at a photo's deadline; only later is it taken to be out of reach."""
 _LEASE_S = 2.0
 """How long a replica works for the service before Serve has a say again: it ends none while it does."""
-_PAUSE_S = 0.05
-"""Between attempts to find a replica that is not dead."""
+_IDLE_S = 0.2
+"""How long a replica is kept for the next photo. Serve takes it to be busy, and may start another one."""
+_PAUSE_S = 0.2
+"""Between attempts to find a replica that is alive and can connect."""
+_HANG_UP_S = 1.0
+"""Longest wait for Serve to know that a replica is free again."""
+_OPEN_S = 20.0
+"""Longest wait for the first replica to connect."""
 _END_S = 5.0
 
 
@@ -38,17 +44,19 @@ _END_S = 5.0
 class _Lease:
     """A replica that works for this service."""
 
-    line: Line
+    connection: Connection
     call: asyncio.Task[None]
-    """Serve's answer, which comes when the replica's end of the line is closed."""
+    """Serve's answer, which comes when the replica's end of the connection is closed, or when it is dead."""
     ends: float
     """On time.monotonic()'s clock."""
+    idle: asyncio.TimerHandle | None = None
+    """What ends it if there is no photo for it."""
 
 
 class ReplicaPool(PhotoPool):
     """Gives every replica one photo at a time, and lets the others wait here. A context manager.
 
-    Serve's own queue is left empty, since it looks for a free replica only now and then.
+    Serve is asked for no more replicas than seem to be free, since what waits there is looked at only now and then.
     """
 
     def __init__(
@@ -71,20 +79,22 @@ class ReplicaPool(PhotoPool):
         self._jobs: deque[Job] = deque()
         self._listener = Listener()
         self._idle: list[_Lease] = []
-        self._busy = 0
+        self._busy = self._hiring = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="replicas", daemon=True)
 
     def __enter__(self) -> ReplicaPool:
-        """Raises ConfigurationError if a replica cannot connect to this service."""
+        """Raises ConfigurationError if no replica connects to this service."""
         self._thread.start()
         try:
             asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
-        except (OSError, RayTaskError) as error:
+        except BaseException as error:
             self.close()
-            reason = error.cause if isinstance(error, RayTaskError) else error
-            raise ConfigurationError(f"Replicas cannot connect to this service on {self._host}: {reason}") from error
+            if isinstance(error, OSError):  # TimeoutError too
+                reason = error.strerror or "none did; the log says why"
+                raise ConfigurationError(f"Replicas cannot connect to {self._host}: {reason}.") from error
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -114,18 +124,19 @@ class ReplicaPool(PhotoPool):
 
     async def _open(self) -> None:
         await self._listener.open(self._host)
-        self._idle.append(await self._lease())
+        async with asyncio.timeout(_OPEN_S):
+            self._release(await self._lease())
         self._start(self._look_after())
 
     async def _end(self) -> None:
         while self._jobs:  # first of all, or they would be sent when those are over that are being answered
             self._jobs.popleft().fail(closing())
+        await asyncio.sleep(0)  # what has not begun could not say that it is cancelled
         self._listener.close()
-        for task in self._tasks:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for lease in self._idle:
-            lease.line.close()
+        await asyncio.gather(*others, return_exceptions=True)
 
     def _enqueue(self, job: Job) -> None:
         self._jobs.append(job)
@@ -134,16 +145,18 @@ class ReplicaPool(PhotoPool):
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits for it has dealt with it
 
     async def _look_after(self) -> None:
         """Count the replicas again and again: they die, and autoscaling makes and ends them."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            for lease in self._idle:
-                self._start(self._end_lease(lease))
-            self._idle.clear()
             try:
                 self._warm = await asyncio.to_thread(self._running)
             except Exception as error:  # Serve's own process may be away for a while; photos may get through meanwhile
@@ -172,24 +185,11 @@ class ReplicaPool(PhotoPool):
             self._send_some()
 
     async def _answer(self, job: Job) -> None:
-        try:
-            async with asyncio.timeout(job.remaining):
-                lease = self._idle_lease() or await self._lease()
-        except TimeoutError as error:
-            raise DeadlineExceeded("No replica was free until the photo's deadline. Try again later.") from error
-        except BackPressureError as error:
-            raise QueueFull("Ray Serve has as many photos as it may. Try again later.") from error
-        except RayServeException as error:
-            raise Unavailable(f"Ray Serve has no replica: {error}") from error
-        except RayTaskError as error:
-            raise Unavailable(f"A replica cannot connect to the service: {error.cause}") from error
+        lease = await self._replica_for(job)
         try:
             async with asyncio.timeout(job.remaining + _DEADLINE_MARGIN_S):
-                answer = await lease.line.ask(job.photo[0], job.options, job.remaining)
-        except TimeoutError as error:
-            self._start(self._end_lease(lease, late=True))
-            raise _too_late() from error
-        except (EOFError, OSError) as error:
+                answer = await lease.connection.ask(job.photo[0], job.options, job.remaining)
+        except (EOFError, OSError) as error:  # TimeoutError too
             late = job.remaining <= 0
             self._start(self._end_lease(lease, late=late))
             if late:
@@ -199,49 +199,81 @@ class ReplicaPool(PhotoPool):
             self._jobs.appendleft(job)
             return
         except BaseException:
-            lease.line.close()
+            lease.connection.close()
             raise
         self._finish(job, answer)
-        if time.monotonic() < lease.ends:
-            self._idle.append(lease)
-        else:
-            await self._end_lease(lease)
+        del job, answer
+        if time.monotonic() < lease.ends and not self._hiring:
+            self._release(lease)
+        else:  # Serve may have to give it to another photo
+            await asyncio.wait([self._start(self._end_lease(lease))], timeout=_HANG_UP_S)
+
+    async def _replica_for(self, job: Job) -> _Lease:
+        """Raises what becomes of the photo if there is none."""
+        self._hiring += 1
+        try:
+            async with asyncio.timeout(job.remaining):
+                return self._idle_lease() or await self._lease()
+        except BackPressureError as error:
+            raise QueueFull("Ray Serve has as many photos as it may. Try again later.") from error
+        except RayServeException as error:
+            raise Unavailable(f"Ray Serve has no replica: {error}") from error
+        except TimeoutError as error:
+            raise DeadlineExceeded("No replica was free until the photo's deadline. Try again later.") from error
+        finally:
+            self._hiring -= 1
+
+    def _release(self, lease: _Lease) -> None:
+        """Keep a lease for the next photo, if it comes soon."""
+        self._idle.append(lease)
+        lease.idle = self._loop.call_later(_IDLE_S, self._dismiss, lease)
+
+    def _dismiss(self, lease: _Lease) -> None:
+        self._idle.remove(lease)
+        self._start(self._end_lease(lease))
 
     def _idle_lease(self) -> _Lease | None:
         """The lease that has been idle for the shortest time."""
         while self._idle:
             lease = self._idle.pop()
-            if not lease.line.broken:
+            assert lease.idle
+            lease.idle.cancel()
+            if not lease.connection.broken:
                 return lease
             self._start(self._end_lease(lease))
         return None
 
     async def _lease(self) -> _Lease:
-        """A replica, once one is free. Raises RayServeException, or RayTaskError if it cannot connect."""
+        """A replica, once one is free, alive and connected. Raises RayServeException."""
         while True:
             token = secrets.token_bytes(TOKEN_BYTES)
-            line: asyncio.Future[Any] = self._listener.expect(token)
+            expected = self._listener.expect(token)
             call = self._start(self._call(token))
+            waiting: list[asyncio.Future[Any]] = [expected, call]
             try:
-                await asyncio.wait([line, call], return_when=asyncio.FIRST_COMPLETED)
-                if line.done():
-                    return _Lease(line.result(), call, time.monotonic() + _LEASE_S)
-                await call
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if not expected.done():
+                    await call
             except (RayActorError, OutOfMemoryError) as error:  # before it had a photo
                 self._note_death(error)
-            except asyncio.CancelledError:
+            except RayTaskError as error:
+                logger.warning("a replica cannot connect to this service: %s", error.cause)
+            except BaseException:
                 call.cancel()
+                if not expected.cancel() and not expected.cancelled():
+                    expected.result().close()
                 raise
-            finally:
-                line.cancel()
+            if not expected.cancel():
+                return _leased(expected.result(), call)
             await asyncio.sleep(_PAUSE_S)
 
     async def _call(self, token: bytes) -> None:
+        """Have Serve choose a replica, and wait until it is free again; a coroutine, which `hire` need not be."""
         await self._hire(self._listener.address, token)
 
     async def _end_lease(self, lease: _Lease, *, late: bool = False) -> None:
         """Hang up, and learn from Serve what became of the replica."""
-        lease.line.close()
+        lease.connection.close()
         try:
             await lease.call
         except (RayActorError, OutOfMemoryError) as error:
@@ -264,6 +296,11 @@ class ReplicaPool(PhotoPool):
             self.note_restart(RestartCause.KILLED)
         elif isinstance(error, ActorDiedError):  # not only out of reach
             self.note_restart(RestartCause.DEADLINE if late else RestartCause.CRASHED)
+
+
+def _leased(connection: Connection, call: asyncio.Task[None]) -> _Lease:
+    call.add_done_callback(lambda _: connection.close())  # a machine that is lost says nothing by itself
+    return _Lease(connection, call, time.monotonic() + _LEASE_S)
 
 
 def _too_late() -> DeadlineExceeded:

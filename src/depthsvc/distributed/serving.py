@@ -39,7 +39,8 @@ _BUSY_REPLICAS = 0.8
 """Share of the replicas at work that autoscaling aims at."""
 _CHECK_EVERY_S = 1.0
 """How often Serve looks after the replicas."""
-_END_S = 5.0
+_END_S = 10.0
+"""How long Serve lets a replica finish that it ends: its lease, and the photo that it is at."""
 
 
 class Replica:
@@ -49,7 +50,10 @@ class Replica:
         self._pipeline = recipe.make()
 
     async def __call__(self, service: Address, token: bytes) -> None:
-        """Work for the service until it hangs up. Serve sees a busy replica for so long."""
+        """Work for the service until it hangs up. Serve sees a busy replica for so long.
+
+        It blocks the replica's own event loop, as a photo does: Serve looks after its replicas by another one.
+        """
         serve_lease(service, token, self._reply)
 
     def _reply(self, photo: bytes, options: Options, remaining_s: float) -> Answer | Exception:
