@@ -27,6 +27,7 @@ from depthsvc.imaging import encode
 from depthsvc.imaging.colormaps import levels
 from depthsvc.imaging.decode import decode
 from depthsvc.imaging.resize import InputSpec, network_size, to_network_input, upsample
+from depthsvc.memory import bound_heap
 from depthsvc.model.artefacts import artefact
 from depthsvc.model.engine import Engine, EngineName, Precision
 from depthsvc.model.engines import KINDS, TORCHSCRIPT, EngineKind
@@ -116,6 +117,7 @@ def forward(
     architecture = model.architecture
     if architecture is None:
         raise ConfigurationError("Only models of the registry can be measured.")
+    bound_heap()  # as in a worker: else the system clears pages for each of PyTorch's arrays
     engines = engines or [name for name, kind in KINDS.items() if kind.can_write()]
     precisions = precisions or [Precision.FP32, *([Precision.BF16] if has_bf16() else [])]
     threads = threads or sorted({1, available_cpus()})

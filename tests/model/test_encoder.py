@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from depthsvc.model.encoder import SamePaddedConv2d, _missing_torchvision_operators_tolerated, import_timm
+from depthsvc.model.engines.torchscript import trace
 
 
 def _function() -> None:
@@ -77,3 +79,14 @@ def test_padding_is_that_of_tensorflow_for_even_sides(kernel: int, size: tuple[i
     x = torch.randn(2, 4, *size)
     with torch.inference_mode():
         assert torch.equal(convolution(x), reference(x))
+        torch.testing.assert_close(convolution.padding_both_sides_alike()(x), reference(x))
+
+
+def test_a_trace_pads_nowhere_but_in_convolutions_and_leaves_its_network_as_it_was() -> None:
+    network = nn.Sequential(nn.Sequential(SamePaddedConv2d(3, 6, 3, stride=2, bias=False)), nn.ReLU()).eval()
+    traced = trace(network)
+    assert "aten::pad" not in str(traced.graph)
+    assert isinstance(network[0][0], SamePaddedConv2d)
+    x = torch.randn(1, 3, 64, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(traced(x), network(x))

@@ -20,7 +20,7 @@ from depthsvc.model.weights import VerifiedFile, sha256_of
 
 logger = logging.getLogger(__name__)
 
-ARTEFACT_FORMAT = 3
+ARTEFACT_FORMAT = 4
 """Part of an artefact's name; to be raised when the network or the way it is written changes."""
 _SUMS = "sha256.json"
 

@@ -5,6 +5,7 @@ timm is needed to build (and so to trace) a network, never to serve one: a worke
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -61,6 +62,34 @@ class SamePaddedConv2d(nn.Conv2d):
             total = max(kernel - stride, 0)
             padding += [total // 2, total - total // 2]
         return F.conv2d(F.pad(input, padding), self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+    def padding_both_sides_alike(self) -> nn.Conv2d:
+        """The same function of an even-sided input without a padded copy of it, by zeros in a larger kernel."""
+        [kernel], [stride] = set(self.kernel_size), set(self.stride)
+        total = max(kernel - stride, 0)
+        before, after = total // 2, total - total // 2
+        larger = nn.Conv2d(
+            self.in_channels,
+            self.out_channels,
+            kernel + after - before,
+            stride,
+            after,
+            groups=self.groups,
+            bias=self.bias is not None,
+        )
+        larger.weight = nn.Parameter(F.pad(self.weight, [after - before, 0, after - before, 0]))
+        larger.bias = self.bias
+        return larger.train(self.training)
+
+
+def without_padded_copies(network: nn.Module) -> nn.Module:
+    """A copy of a network that pads inside its convolutions alone."""
+    network = copy.deepcopy(network)
+    for module in list(network.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, SamePaddedConv2d):
+                setattr(module, name, child.padding_both_sides_alike())
+    return network
 
 
 def _replace_dynamic_padding(module: nn.Module) -> None:
