@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
+import trimesh
 from PIL import Image
 
 from depthsvc import DepthEstimator
@@ -89,6 +90,14 @@ def until(condition: Callable[[], bool], longest_s: float = 30) -> None:
     while not condition():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.01)
+
+
+def point_cloud(source: Path | bytes) -> trimesh.PointCloud:
+    """The points in a PLY file or in its bytes."""
+    data = source if isinstance(source, bytes) else source.read_bytes()
+    loaded = trimesh.load(io.BytesIO(data), file_type="ply")
+    assert isinstance(loaded, trimesh.PointCloud)
+    return loaded
 
 
 def opened(source: Path | bytes) -> Image.Image:

@@ -67,7 +67,7 @@ def _tensor(key: str, shape: tuple[int, ...], seed: int, output_bias: float) -> 
     encoder = key.startswith("pretrained.")
     values: Array
     if kind == "num_batches_tracked":
-        return np.array(1000, np.int64)  # type: ignore[return-value]
+        return np.array(1000, np.int64)
     if kind == "running_var":
         values = 0.6 + 0.8 * _uniform(key, seed, shape)
     elif kind == "running_mean":

@@ -12,7 +12,15 @@ from depthsvc.imaging.resize import InputSpec, ResizeRule
 from depthsvc.model.engine import EngineName, Precision
 from depthsvc.model.loading import Model, PreparedModel
 from depthsvc.model.registry import OutputKind
-from depthsvc.options import BokehOptions, DepthFormat, DepthOptions, HeatmapOptions, OutputSize, PointCloudOptions
+from depthsvc.options import (
+    BokehOptions,
+    DepthFormat,
+    DepthOptions,
+    HeatmapOptions,
+    Options,
+    OutputSize,
+    PointCloudOptions,
+)
 from depthsvc.pipeline import Pipeline
 from depthsvc.rendering import pixels_needed
 from tests.conftest import encoded, opened
@@ -65,7 +73,8 @@ def test_one_pixel_that_is_no_number_spoils_no_other(value: float) -> None:
 def test_a_constant_or_non_finite_map_is_a_valid_answer(value: float) -> None:
     pipeline = pipeline_of(FixedEngine(np.full((1, 64, 64), value, np.float32)))
     every_format = [DepthOptions(format=format) for format in DepthFormat]
-    for options in (HeatmapOptions(), *every_format, PointCloudOptions(), BokehOptions()):
+    kinds: list[Options] = [HeatmapOptions(), *every_format, PointCloudOptions(), BokehOptions()]
+    for options in kinds:
         answer = pipeline.answer(PHOTO, options)
         assert answer.shape == (30, 40)
         assert answer.min == pytest.approx(answer.max, rel=1e-6)
@@ -106,10 +115,9 @@ def test_a_model_of_fixed_size_takes_no_other() -> None:
 
 def test_media_types_and_dtypes() -> None:
     pipeline = pipeline_of(FixedEngine(np.ones((1, 64, 64), np.float32)))
+    kinds: list[Options] = [HeatmapOptions(), *(DepthOptions(format=format) for format in DepthFormat)]
     described = {
-        options: (answer.media_type, answer.dtype)
-        for options in (HeatmapOptions(), *(DepthOptions(format=format) for format in DepthFormat))
-        for answer in [pipeline.answer(PHOTO, options)]
+        options: (answer.media_type, answer.dtype) for options in kinds for answer in [pipeline.answer(PHOTO, options)]
     }
     assert list(described.values()) == [
         ("image/png", "uint8"),

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import trimesh
 from PIL import Image
 
-from tests.conftest import RunningService, opened
+from tests.conftest import RunningService, opened, point_cloud
 from tests.parity import photo
 
 ROOT = Path(__file__).parents[1]
@@ -60,7 +59,7 @@ def test_shell_examples_run(embedded_service: RunningService, folder: Path, scri
         if name.endswith(".npy"):
             assert np.load(folder / name).shape == (60, 80)
         elif name.endswith(".ply"):
-            assert 3000 < len(trimesh.load(folder / name).vertices) <= 4800
+            assert 3000 < len(point_cloud(folder / name).vertices) <= 4800
         else:
             assert opened(folder / name).size == (80, 60)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -43,7 +44,7 @@ def test_a_misspelt_variable_or_argument_is_noticed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("DEPTHSVC_MAGIC", "4")
     assert unknown_variables() == {"DEPTHSVC_MAGIC": [], "DEPTHSVC_WROKERS": ["DEPTHSVC_WORKERS"]}
     with pytest.raises(ValidationError, match="wrokers"):
-        Settings(wrokers=4)
+        Settings(wrokers=4)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_a_misspelt_variable_or_argument_is_noticed(monkeypatch: pytest.MonkeyPa
         {"log_level": "loud"},
     ],
 )
-def test_values_that_cannot_work_are_refused(bad: dict[str, object]) -> None:
+def test_values_that_cannot_work_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(iter(bad))):
         Settings(**bad)
 

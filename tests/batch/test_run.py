@@ -84,7 +84,7 @@ def test_a_folder_becomes_heatmaps_and_reasons(folder: Path, tmp_path: Path, emb
     for name in ("a.jpg", "a.png", "deeper/c.webp"):
         options = HeatmapOptions(colormap="viridis")
         expected = opened(embedded.pipeline.answer((folder / name).read_bytes(), options).body)
-        assert np.array_equal(opened(out / f"{name}.png").convert("RGB"), expected)
+        assert np.array_equal(np.asarray(opened(out / f"{name}.png").convert("RGB")), np.asarray(expected))
     lines = {Path(line["path"]).name: line for line in report(out)}
     assert {name: line["code"] for name, line in lines.items()} == {
         "a.jpg": None,
@@ -111,7 +111,8 @@ def wait_for_lines(process: subprocess.Popen[str], out: Path, count: int) -> Non
 
 
 def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    return psutil.Process(process.pid).children(recursive=True)
+    children: list[psutil.Process] = psutil.Process(process.pid).children(recursive=True)
+    return children
 
 
 def check_whole(out: Path) -> dict[Path, int]:

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -111,8 +112,12 @@ def start_visit(browser: Browser, site: RunningService) -> Iterator[StartVisit]:
     contexts: list[BrowserContext] = []
     visits: list[Visit] = []
 
-    def start(origin: str = site.url, script: str = "", **options: object) -> Visit:
-        defaults = {"viewport": {"width": 900, "height": 700}, "reduced_motion": "reduce", "locale": "en-GB"}
+    def start(origin: str = site.url, script: str = "", **options: Any) -> Visit:
+        defaults: dict[str, Any] = {
+            "viewport": {"width": 900, "height": 700},
+            "reduced_motion": "reduce",
+            "locale": "en-GB",
+        }
         context = browser.new_context(**{**defaults, **options})
         contexts.append(context)
         context.set_default_timeout(20_000)

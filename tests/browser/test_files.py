@@ -60,7 +60,8 @@ def test_16_bit_png(visit: Visit, site: RunningService, scene: Path) -> None:
     served = cv2.imdecode(np.frombuffer(asked(site, scene, "/depth?format=png16"), np.uint8), cv2.IMREAD_UNCHANGED)
     assert own is not None
     assert served is not None
-    assert (own.dtype, own.shape) == (np.uint16, (360, 480))
+    assert own.dtype == np.uint16
+    assert own.shape == (360, 480)
     assert np.abs(own.astype(int) - served.astype(int)).max() <= 0.002 * 65535
     assert (np.asarray(opened(data)) == own).all()
 

@@ -7,18 +7,25 @@ import json
 import re
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Route
+from playwright.sync_api import FloatRect, Route
 
 from depthsvc.imaging.colormaps import Colormap, color_table
 from tests.browser.conftest import SAMPLES, StartVisit, Visit
 from tests.conftest import RunningService, StartService, encoded, opened
 from tests.parity import photo
 
-PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 360, "height": 740},
+    "has_touch": True,
+    "is_mobile": True,
+    "device_scale_factor": 2,
+}
 NO_WEBGL = """
     const known = HTMLCanvasElement.prototype.getContext;
     HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
@@ -169,11 +176,17 @@ def test_the_comparison_shows_photo_and_depth_on_one_place(visit: Visit, scene: 
     x, y = 0.4, 0.93  # the light cloth in front
     original = np.asarray(Image.open(scene).convert("RGB")).astype(int)[int(y * 360), int(x * 480)]
 
-    def shown() -> np.ndarray:
+    def shown() -> NDArray[np.float64]:
         box = visit.page.locator("#photo-frame").bounding_box()
         assert box
-        clip = {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"], "width": 4, "height": 4}
-        return np.asarray(opened(visit.page.screenshot(clip=clip)).convert("RGB")).astype(int).mean((0, 1))
+        clip: FloatRect = {
+            "x": box["x"] + x * box["width"],
+            "y": box["y"] + y * box["height"],
+            "width": 4,
+            "height": 4,
+        }
+        colours = np.asarray(opened(visit.page.screenshot(clip=clip)).convert("RGB"))
+        return np.asarray(colours.astype(int).mean((0, 1)))
 
     assert np.abs(shown() - original).max() < 30
     slide(visit, "cut", 0)
@@ -376,7 +389,7 @@ def test_a_phone_needs_no_scrolling_to_the_side(start_visit: StartVisit, scene: 
     visit = start_visit(**PHONE)
 
     def fits() -> bool:
-        return visit.page.evaluate("() => document.documentElement.scrollWidth") <= PHONE["viewport"]["width"]
+        return bool(visit.page.evaluate("() => document.documentElement.scrollWidth") <= PHONE["viewport"]["width"])
 
     assert fits()
     visit.upload(scene)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,8 +22,9 @@ def needed(program: str) -> str:
     return path
 
 
-def checked(*command: str | Path, **options: object) -> str:
+def checked(*command: str | Path, **options: Any) -> str:
     """What a command prints; it must succeed."""
+    result: subprocess.CompletedProcess[str]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout

@@ -188,7 +188,15 @@ def container(cache: Path, tmp_path: Path) -> Iterator[Container]:
     log = tmp_path / "log"
     with log.open("w") as stderr:
         outside = subprocess.Popen(
-            ["unshare", "--mount", "--pid", "--fork", "--kill-child", ROOT / "tests/deploy/container.sh", root]
+            [
+                "unshare",
+                "--mount",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                str(ROOT / "tests/deploy/container.sh"),
+                str(root),
+            ]
             + [only("USER"), " ".join(folders), "env", "-i", f"PYTHONPATH={ROOT / 'src'}"]
             + [f"{name}={value}" for name, value in inside.items()]
             + command,

@@ -8,6 +8,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from fastapi.routing import APIRoute
 
 from depthsvc.server.health import router as health
 from depthsvc.server.prometheus import router as prometheus
@@ -20,7 +21,7 @@ MANIFESTS = [
 ]
 VERSIONS = ("1.29", "1.37")
 """Kubernetes versions whose schemas are asked: from the oldest that has all fields to the newest."""
-PATHS = {route.path for router in (health, prometheus) for route in router.routes}
+PATHS = {route.path for router in (health, prometheus) for route in router.routes if isinstance(route, APIRoute)}
 
 
 def manifest(path: Path | str) -> dict[str, Any]:
@@ -95,7 +96,8 @@ def test_the_settings_are_real_and_valid() -> None:
     given = environment()
     assert given.pop("FORWARDED_ALLOW_IPS") == "*"
     assert set(given) <= set(names)
-    Settings(**{names[name]: value for name, value in given.items()})
+    values: dict[str, Any] = {names[name]: value for name, value in given.items()}
+    Settings(**values)
     assert POD["enableServiceLinks"] is False  # or there would be a DEPTHSVC_PORT that is no port
 
 

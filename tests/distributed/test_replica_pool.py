@@ -11,9 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -175,10 +176,14 @@ def test_a_photo_that_waits_for_a_replica_is_not_passed_over() -> None:
             await replicas.hire(service, token)
 
     order: list[int] = []
+
+    def note(number: int, _: Future[Answer]) -> None:
+        order.append(number)
+
     with ReplicaPool(hire, lambda: 2, host="127.0.0.1", workers=2, queue_size=40) as pool:
         futures = [pool.submit(b"photo", OPTIONS, deadline_s=30) for _ in range(20)]
         for number, future in enumerate(futures):
-            future.add_done_callback(lambda _, number=number: order.append(number))
+            future.add_done_callback(partial(note, number))
         wait(futures, 20)
     assert order.index(1) <= 2
 

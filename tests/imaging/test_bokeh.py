@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -117,7 +118,7 @@ def _leaks(scene: Scene) -> tuple[float, float]:
     focus = ((x + 0.5) / foreground.shape[1], (y + 0.5) / foreground.shape[0])
     other = np.where(foreground[..., None] == 1, 255 - scene.image, scene.image)
 
-    def leak(blur: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> float:
+    def leak(blur: Callable[[NDArray[np.uint8]], NDArray[Any]]) -> float:
         return float(np.abs(blur(scene.image).astype(int) - blur(other))[beside].mean())
 
     return (

@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,8 +25,9 @@ def decoded(data: bytes) -> Photo:
 def with_orientation(image: Image.Image, orientation: int, format: str = "PNG") -> bytes:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    options = {"PNG": {}, "JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}}[format]
-    return encoded(image, format, exif=exif, **options)
+    options: dict[str, dict[str, Any]]
+    options = {"PNG": {}, "JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}}
+    return encoded(image, format, exif=exif, **options[format])
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP"])

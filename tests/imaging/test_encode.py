@@ -62,8 +62,11 @@ def test_every_shape_of_png_comes_back_as_it_was(shape: tuple[int, int]) -> None
 
 
 def test_other_libraries_read_the_same_pixels() -> None:
-    assert np.array_equal(cv2.imdecode(buffer(encode.png16(RAMP)), cv2.IMREAD_UNCHANGED), quantized(RAMP, np.uint16))
+    deep = cv2.imdecode(buffer(encode.png16(RAMP)), cv2.IMREAD_UNCHANGED)
+    assert deep is not None
+    assert np.array_equal(deep, quantized(RAMP, np.uint16))
     colors = cv2.imdecode(buffer(encode.heatmap_png(levels(RAMP))), cv2.IMREAD_COLOR_RGB)
+    assert colors is not None
     assert np.array_equal(colors, encode.heatmap(RAMP))
 
 

@@ -12,7 +12,8 @@ def test_a_soft_edge_of_depth_becomes_as_sharp_as_the_photos() -> None:
     pixels = np.zeros((300, 400, 3), np.uint8)
     pixels[:, 200:] = (200, 60, 30)
     step = (pixels[..., 0] > 0).astype(np.float32)
-    soft = cv2.GaussianBlur(cv2.resize(step, (100, 75), interpolation=cv2.INTER_AREA), (0, 0), 1.2)
+    small = cv2.resize(step, (100, 75), interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(small, (0, 0), 1.2).astype(np.float32)
     result = evaluated(GuidedMap.fit(pixels, soft).enlarged(400, 300).rows(0, 300), pixels)
     assert (result[:, 201] - result[:, 198]).min() > 0.5
     enlarged = cv2.resize(soft, (400, 300))

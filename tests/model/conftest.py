@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -31,7 +32,6 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Makes it look as if a package were not installed."""
 
     def hide(package: str) -> None:
-        found = engines.find_spec
-        monkeypatch.setattr(engines, "find_spec", lambda name: None if name == package else found(name))
+        monkeypatch.setattr(engines, "find_spec", lambda name: None if name == package else find_spec(name))
 
     return hide

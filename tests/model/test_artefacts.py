@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from torch import nn
 
 from depthsvc.model.architecture import COMPACT
 from depthsvc.model.artefacts import artefact
@@ -28,7 +29,10 @@ from depthsvc.model.weights import VerifiedFile, sha256_of
 def _weights(path: Path, seed: int) -> VerifiedFile:
     torch.manual_seed(seed)
     network = DepthNetwork(COMPACT)
-    torch.nn.init.ones_(network.scratch.output_conv[4].bias)
+    last = network.scratch.output_conv[4]
+    assert isinstance(last, nn.Conv2d)
+    assert last.bias is not None
+    nn.init.ones_(last.bias)
     safetensors.torch.save_file(network.state_dict(), path)
     return VerifiedFile(path, sha256_of(path))
 

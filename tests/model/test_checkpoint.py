@@ -148,7 +148,7 @@ def test_file_of_something_else_is_refused(path: Path, value: object) -> None:
 def test_torchscript_file_is_refused(path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.save(torch.jit.trace(nn.ReLU(), torch.zeros(1)), path)
+        torch.jit.save(torch.jit.trace(nn.ReLU(), torch.zeros(1)), path)  # type: ignore[no-untyped-call]
     assert "not a checkpoint" in _refusal(path)
 
 

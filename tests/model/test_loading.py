@@ -57,7 +57,8 @@ def _torchscript(path: Path, function: Forward = _red, **description: object) ->
     """A TorchScript file of this function, described."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.save(torch.jit.trace(Network(function).eval(), torch.rand(1, 3, 128, 128), check_trace=False), path)
+        network, example = Network(function).eval(), torch.rand(1, 3, 128, 128)
+        torch.jit.save(torch.jit.trace(network, example, check_trace=False), path)  # type: ignore[no-untyped-call]
     _describe(path, **description)
     return path
 

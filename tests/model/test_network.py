@@ -34,10 +34,16 @@ def traced(network: DepthNetwork) -> torch.jit.ScriptModule:
     return trace(network)
 
 
+def fill_output_bias(network: DepthNetwork, value: float) -> None:
+    bias = network.scratch.output_conv[4].bias
+    assert isinstance(bias, torch.Tensor)
+    with torch.no_grad():
+        bias.fill_(value)
+
+
 def _clamping(network: DepthNetwork) -> DepthNetwork:
     network = copy.deepcopy(network)
-    with torch.no_grad():
-        network.scratch.output_conv[4].bias.fill_(CLAMPING_BIAS)
+    fill_output_bias(network, CLAMPING_BIAS)
     return network
 
 
@@ -45,7 +51,8 @@ def _run(network: nn.Module, height: int, width: int, seed: int = 0) -> NDArray[
     with torch.inference_mode():
         output: NDArray[np.float32] = network(torch.from_numpy(parity.network_input(height, width, seed))).numpy()
     assert output.shape == (1, height, width)
-    return output[0]
+    first: NDArray[np.float32] = output[0]
+    return first
 
 
 def _assert_golden(output: NDArray[np.float32], name: str) -> None:
@@ -105,7 +112,6 @@ def test_compact_network_gives_a_map_of_the_inputs_size(shape: tuple[int, int, i
 def test_compact_trace_equals_the_network_at_other_sizes() -> None:
     torch.manual_seed(0)
     network = DepthNetwork(COMPACT).eval()
-    with torch.no_grad():
-        network.scratch.output_conv[4].bias.fill_(1.0)
+    fill_output_bias(network, 1.0)
     expected = _run(network, 64, 224)
     np.testing.assert_allclose(_run(trace(network), 64, 224), expected, rtol=0, atol=TOLERANCE * expected.max())

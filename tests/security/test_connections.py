@@ -184,7 +184,7 @@ def test_who_hangs_up_costs_no_inference(impatient: RunningService, jpeg: bytes)
                 for connected in connections if not hang_up else []:
                     assert everything(connected).startswith(b"HTTP/1.1 200")
             until(lambda: photos_in_flight() == 0)
-            return worker.cpu_times().user - before
+            return float(worker.cpu_times().user - before)
 
         cost(1, hang_up=False)
         assert cost(20, hang_up=True) < 4 * cost(1, hang_up=False)

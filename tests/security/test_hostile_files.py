@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -72,7 +73,7 @@ def test_arbitrary_bytes_are_no_photo(start: bytes, rest: bytes) -> None:
 
 
 @pytest.fixture
-def client(target: RunningService) -> httpx.Client:
+def client(target: RunningService) -> Iterator[httpx.Client]:
     with target.client() as client:
         yield client
 
@@ -89,7 +90,7 @@ def test_bombs_get_the_right_answer_and_cost_no_worker(client: httpx.Client, nam
 @pytest.mark.parametrize("mutations", [8, pytest.param(300, marks=pytest.mark.long)])
 def test_changed_files_cost_no_worker(client: httpx.Client, mutations: int) -> None:
     before = client.get("/health").json()["workers"]
-    statuses = Counter()
+    statuses: Counter[int] = Counter()
     for data in WHOLE.values():
         for seed in range(mutations):
             response = client.post("/upload", files={"image": mutated(data, 1_000_000 + seed)})

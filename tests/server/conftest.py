@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, cast
@@ -48,7 +49,7 @@ def ask(
     pool: FailingPool,
     method: str = "POST",
     path: str = "/depth",
-    headers: dict[str, str] | None = None,
+    headers: Mapping[str, str | bytes] | None = None,
     **settings: Any,
 ) -> httpx.Response:
     """What a service with this pool and these settings answers to one request."""
@@ -61,8 +62,8 @@ def ask(
     async def request() -> httpx.Response:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            headers_ = {"Content-Type": "image/png", **(headers or {})}
-            return await client.request(method, path, content=b"photo", headers=headers_)
+            all_headers: dict[Any, Any] = {"Content-Type": "image/png", **(headers or {})}
+            return await client.request(method, path, content=b"photo", headers=all_headers)
 
     return asyncio.run(request())
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from depthsvc.server.keys import api_keys
 from depthsvc.settings import Settings
 from tests.server.conftest import FailingPool, answered, ask
 
-KEYS = {"api_keys": "first-key, second-key"}
+KEYS: dict[str, Any] = {"api_keys": "first-key, second-key"}
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_a_key_opens_the_service(headers: dict[str, str]) -> None:
 @pytest.mark.parametrize("path", ["/upload", "/depth", "/models", "/metrics"])
 def test_without_a_key_there_is_a_401(headers: dict[str, str], path: str) -> None:
     method = "GET" if path in {"/models", "/metrics"} else "POST"
-    response = ask(answered(), method, path, {k: v.encode() for k, v in headers.items()}, **KEYS)  # type: ignore[misc]
+    response = ask(answered(), method, path, {k: v.encode() for k, v in headers.items()}, **KEYS)
     assert (response.status_code, response.json()["code"]) == (401, "unauthorized")
     assert response.headers["WWW-Authenticate"].startswith("Bearer")
 
@@ -88,9 +89,10 @@ def test_other_origins_are_refused_unless_they_are_named() -> None:
 
 @pytest.mark.parametrize(("setting", "paths"), [("docs", ["/docs", "/openapi.json"]), ("metrics", ["/metrics"])])
 def test_documentation_and_metrics_can_be_switched_off(setting: str, paths: list[str]) -> None:
+    off: dict[str, Any] = {setting: False}
     for path in paths:
         assert ask(answered(), "GET", path).status_code == 200
-        assert ask(answered(), "GET", path, **{setting: False}).status_code == 404
+        assert ask(answered(), "GET", path, **off).status_code == 404
 
 
 def test_every_answer_carries_the_security_headers() -> None:

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -145,7 +145,7 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(service: RunningServ
 def test_a_streamed_body_is_refused_as_soon_as_it_is_over_the_limit(client: httpx.Client) -> None:
     sent = 0
 
-    def endless() -> object:
+    def endless() -> Iterator[bytes]:
         nonlocal sent
         while sent < 500_000_000:
             sent += 65536

@@ -83,6 +83,6 @@ def test_an_inverted_prediction_costs_more_than_a_flat_one(truth: Tensor) -> Non
 
 def test_negative_predictions_are_pulled_up(truth: Tensor) -> None:
     prediction = (truth - 2).requires_grad_()
-    depth_loss(prediction, truth, EXACT, Weights())["total"].backward()
+    depth_loss(prediction, truth, EXACT, Weights())["total"].backward()  # type: ignore[no-untyped-call]
     assert prediction.grad is not None
     assert prediction.grad.sum() < 0
