@@ -129,14 +129,14 @@ class ReplicaPool(PhotoPool):
         self._start(self._look_after())
 
     async def _end(self) -> None:
-        while self._jobs:  # first of all, or they would be sent when those are over that are being answered
-            self._jobs.popleft().fail(closing())
-        await asyncio.sleep(0)  # what has not begun could not say that it is cancelled
         self._listener.close()
+        await asyncio.sleep(0)  # a task that has not begun could not say that it is cancelled
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        for job in self._jobs:
+            job.fail(closing())
 
     def _enqueue(self, job: Job) -> None:
         self._jobs.append(job)
@@ -166,7 +166,7 @@ class ReplicaPool(PhotoPool):
 
     def _send_some(self) -> None:
         """Send as many photos as there are free replicas; one even if there is none, since Serve may know better."""
-        while self._jobs and self._busy < max(1, self._warm):
+        while self._jobs and self._busy < max(1, self._warm) and not self.closed.is_set():
             job = self._jobs.popleft()
             if job.begin():
                 self._busy += 1
