@@ -31,7 +31,6 @@ def file_server() -> Iterator[FileServer]:
 def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Makes it look as if a package were not installed."""
 
-    def hide(package: str) -> None:
-        monkeypatch.setattr(engines, "find_spec", lambda name: None if name == package else find_spec(name))
-
-    return hide
+    hidden: set[str] = set()
+    monkeypatch.setattr(engines, "find_spec", lambda name: None if name in hidden else find_spec(name))
+    return hidden.add
