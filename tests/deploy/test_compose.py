@@ -71,7 +71,7 @@ def test_prometheus_asks_every_instance() -> None:
 def nginx_configuration(tmp_path: Path) -> str:
     """What the container's command makes of nginx.conf."""
     making = SERVICES["nginx"]["command"][2].partition("&&")[0]
-    script = making.replace("/etc/nginx/depthsvc.conf", str(ROOT / "nginx.conf")).replace("/tmp/", f"{tmp_path}/")
+    script = making.replace("/tmp/", f"{tmp_path}/").replace("/etc/nginx/depthsvc.conf", str(ROOT / "nginx.conf"))
     subprocess.run(["sh", "-euc", script], check=True)
     return (tmp_path / "nginx.conf").read_text()
 
