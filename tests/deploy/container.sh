@@ -8,14 +8,15 @@ root=$1 uid=$2 folders=$3
 shift 3
 mount --make-rprivate /
 mount -t tmpfs -o mode=755 tmpfs "$root"
+mkdir "$root/tmp"
+mount -t tmpfs -o size=64m,mode=1777 tmpfs "$root/tmp"
 for folder in /usr /bin /lib /lib64 /etc $folders; do
     place=$root${folder#*:}
     mkdir -p "$place"
     mount --bind "${folder%:*}" "$place"
     mount -o remount,bind,ro "$place"
 done
-mkdir -p "$root/tmp" "$root/proc" "$root/dev"
-mount -t tmpfs -o size=64m,mode=1777 tmpfs "$root/tmp"
+mkdir -p "$root/proc" "$root/dev"
 mount -t proc proc "$root/proc"
 for device in null urandom; do
     touch "$root/dev/$device"
