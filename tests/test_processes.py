@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import os
 import signal
-from multiprocessing.connection import Connection
 
 import pytest
 
+from depthsvc.channel import Channel
 from depthsvc.errors import ModelError
 from depthsvc.processes import run_in_child, start_child
 
@@ -22,8 +22,8 @@ def killing_itself() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def echo(connection: Connection) -> None:
-    connection.send(connection.recv())
+def echo(channel: Channel) -> None:
+    channel.send(*channel.receive())
 
 
 def test_a_child_computes_in_a_process_of_its_own() -> None:
@@ -44,14 +44,15 @@ def test_a_killed_child_is_reported() -> None:
         run_in_child(killing_itself)
 
 
-def test_a_child_survives_the_signals_of_its_group_and_talks_over_its_connection() -> None:
-    process, connection = start_child(echo)
-    with connection:
+def test_a_child_survives_the_signals_of_its_group_and_talks_over_its_channel() -> None:
+    process, channel = start_child(echo)
+    with channel:
+        channel.wait_at_most(1)
         for number in (signal.SIGINT, signal.SIGTERM):
-            if connection.poll(1):  # nothing comes before it is asked
-                raise AssertionError
+            with pytest.raises(BlockingIOError):  # nothing comes before it is asked
+                channel.receive()
             os.kill(process.pid or 0, number)
-        connection.send("still here")
-        assert connection.recv() == "still here"
+        channel.send("still here")
+        assert channel.receive() == ("still here", b"")
     process.join(10)
     assert process.exitcode == 0

@@ -1,6 +1,6 @@
 """Worker processes that each hold one warm pipeline, behind one bounded queue.
 
-Every worker has a pipe of its own and a thread in this process that feeds it. So a worker that dies, even halfway
+Every worker has a channel of its own and a thread in this process that feeds it. So a worker that dies, even halfway
 through sending an answer, can spoil nothing but its own request. (Pebble's ProcessPool, where all workers
 share one pipe, was measured to break for good when workers are killed while they send large answers.)
 """
@@ -11,16 +11,14 @@ import logging
 import os
 import queue
 import signal
-import socket
-import struct
 import threading
 import time
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
+from depthsvc.channel import Channel
 from depthsvc.errors import DeadlineExceeded, ModelError
 from depthsvc.jobs import Job, JobQueue
 from depthsvc.model.loading import PreparedModel
@@ -53,16 +51,15 @@ class WorkerConfig:
 
 
 class _WorkerDied(Exception):
-    """The process ended, or its pipe broke."""
+    """The process ended, or its channel broke."""
 
 
 class _Worker:
-    """One process and this side's end of its pipe."""
+    """One process and this side's end of its channel."""
 
     def __init__(self, config: WorkerConfig) -> None:
         """Start the process; `wait_until_warm` comes next."""
-        self.process, self._connection = start_child(_serve, config, name="depthsvc-worker")
-        self._socket = socket.socket(fileno=os.dup(self._connection.fileno()))
+        self.process, self._channel = start_child(_serve, config, name="depthsvc-worker")
         self.answered = 0
 
     def wait_until_warm(self) -> None:
@@ -74,13 +71,14 @@ class _Worker:
 
     def _receive_first(self) -> object:
         try:
-            if self._connection.poll(START_TIMEOUT_S):
-                return self._connection.recv()
+            self._channel.wait_at_most(START_TIMEOUT_S)
+            return self._channel.receive()[0]
+        except BlockingIOError as error:
+            self.kill()
+            raise _WorkerDied(f"it was not ready after {START_TIMEOUT_S:g} s") from error
         except (EOFError, OSError) as error:
             self.kill()
             raise _WorkerDied("it died while starting") from error
-        self.kill()
-        raise _WorkerDied(f"it was not ready after {START_TIMEOUT_S:g} s")
 
     @property
     def alive(self) -> bool:
@@ -89,14 +87,12 @@ class _Worker:
     def reply(self, job: Job) -> Answer | Exception:
         """What the process makes of one job: an answer or an exception.
 
-        Raises DeadlineExceeded or _WorkerDied. After any exception the pipe cannot be used again.
+        Raises DeadlineExceeded or _WorkerDied. After any exception the channel cannot be used again.
         """
         try:
-            self._wait_at_most(job.remaining)
-            self._connection.send(job.options)
-            self._connection.send_bytes(job.photo[0])
-            reply: Answer | Exception = self._connection.recv()
-            body = b"" if isinstance(reply, Exception) else self._connection.recv_bytes()
+            self._channel.wait_at_most(job.remaining)
+            self._channel.send(job.options, job.photo[0])
+            reply, body = self._channel.receive()
         except BlockingIOError as error:
             raise DeadlineExceeded("The photo was not ready at its deadline. Send a smaller one.") from error
         except (EOFError, OSError) as error:
@@ -104,31 +100,23 @@ class _Worker:
         self.answered += 1
         return reply if isinstance(reply, Exception) else replace(reply, body=body)
 
-    def _wait_at_most(self, seconds: float) -> None:
-        """Have a pipe that moves nothing for so long raise an OSError. A watching thread for each photo costs more."""
-        microseconds = max(1, round(seconds * 1_000_000))
-        timeval = struct.pack("@ll", *divmod(microseconds, 1_000_000))
-        for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
-            self._socket.setsockopt(socket.SOL_SOCKET, option, timeval)
-
     def kill(self) -> None:
-        self._socket.close()
-        self._connection.close()
+        self._channel.close()
         with suppress(OSError):
             self.process.kill()
         self.process.join()
 
     def cause_of_death(self) -> RestartCause:
-        """How a process whose pipe is broken ended."""
+        """How a process whose channel is broken ended."""
         self.process.join(_END_S)
         return RestartCause.KILLED if self.process.exitcode == -signal.SIGKILL else RestartCause.CRASHED
 
 
-def _serve(connection: Connection, config: WorkerConfig) -> None:
+def _serve(channel: Channel, config: WorkerConfig) -> None:
     """A worker's main function; importing the worker's modules is left to its process."""
     from depthsvc.worker import serve
 
-    serve(connection, config)
+    serve(channel, config)
 
 
 class WorkerPool(PhotoPool):

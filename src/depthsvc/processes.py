@@ -11,9 +11,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver, parent_process, resource_tracker
-from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, TypeVar
+
+from depthsvc.channel import Channel
 
 Result = TypeVar("Result")
 
@@ -48,13 +49,13 @@ def _uninterrupted(*numbers: signal.Signals) -> Iterator[None]:
 
 def start_child(
     main: Callable[..., object], *arguments: object, name: str = "depthsvc-child"
-) -> tuple[ForkServerProcess, Connection]:
-    """Run `main(connection, *arguments)` in a new process, and give the process and the connection's other end.
+) -> tuple[ForkServerProcess, Channel]:
+    """Run `main(channel, *arguments)` in a new process, and give the process and the channel's other end.
 
     The child is killed when this process ends, however it ends. Raises OSError or EOFError if it cannot be started.
     """
     context = _context()
-    ours, theirs = context.Pipe(duplex=True)
+    ours, theirs = Channel.pair()
     process = context.Process(target=_run, args=(main, theirs, *arguments), daemon=True, name=name)
     try:
         with _starting:
@@ -76,12 +77,12 @@ def _context(modules: tuple[str, ...] = _USUAL_MODULES) -> ForkServerContext:
     return context
 
 
-def _run(main: Callable[..., object], connection: Connection, *arguments: Any) -> None:
+def _run(main: Callable[..., object], channel: Channel, *arguments: Any) -> None:
     for number in _ENDING:
         # Ctrl-C and some service managers signal the whole group; this process's parent decides what that means.
         signal.signal(number, signal.SIG_IGN)
     _die_with_parent()
-    main(connection, *arguments)
+    main(channel, *arguments)
 
 
 def _die_with_parent() -> None:
@@ -112,10 +113,10 @@ def run_in_child(function: Callable[..., Result], *arguments: object) -> Result:
 
     Raises what the function raises, and ChildProcessError if the process is killed.
     """
-    process, connection = start_child(_send_result, function, *arguments)
-    with connection:
+    process, channel = start_child(_send_result, function, *arguments)
+    with channel:
         try:
-            result: Result | Exception = connection.recv()
+            result: Result | Exception = channel.receive()[0]
         except EOFError as error:
             raise ChildProcessError(f"{process.name} was killed") from error
         finally:
@@ -126,10 +127,10 @@ def run_in_child(function: Callable[..., Result], *arguments: object) -> Result:
     return result
 
 
-def _send_result(connection: Connection, function: Callable[..., object], *arguments: object) -> None:
+def _send_result(channel: Channel, function: Callable[..., object], *arguments: object) -> None:
     try:
         result = function(*arguments)
     except Exception as error:
-        connection.send(error)
+        channel.send(error)
     else:
-        connection.send(result)
+        channel.send(result)

@@ -9,10 +9,10 @@ import os
 import traceback
 from contextlib import suppress
 from dataclasses import replace
-from multiprocessing.connection import Connection
 
 import cv2
 
+from depthsvc.channel import Channel
 from depthsvc.errors import DepthServiceError, RequestError
 from depthsvc.memory import bound_heap
 from depthsvc.options import Options
@@ -23,23 +23,31 @@ _CACHED_PRIMITIVES = 256
 """oneDNN keeps this many compiled operations; each shape of photo needs its own."""
 
 
-def serve(connection: Connection, config: WorkerConfig) -> None:
-    """Answer photos from `connection` until the other side closes it.
+def serve(channel: Channel, config: WorkerConfig) -> None:
+    """Answer photos from `channel` until the other side closes it.
 
     The protocol: this side begins with None, when it is warm, or an Exception. Then, for each photo, it receives the
-    options, pickled, and the photo's bytes, and sends an Answer with an empty body followed by the body's bytes, or
-    an Exception.
+    options with the photo's bytes, and sends an Answer without its body with the body's bytes, or an Exception.
     """
     try:
         pipeline = open_pipeline(config)
     except Exception as error:
-        connection.send(error if isinstance(error, DepthServiceError) else RuntimeError(repr(error)))
+        channel.send(error if isinstance(error, DepthServiceError) else RuntimeError(repr(error)))
         return
-    connection.send(None)
+    channel.send(None)
     with suppress(EOFError, OSError):  # the other side has closed it
         while True:
-            options: Options = connection.recv()
-            _send(connection, reply(pipeline, connection.recv_bytes(), options))
+            _answer_next(channel, pipeline)
+
+
+def _answer_next(channel: Channel, pipeline: Pipeline) -> None:
+    options, photo = channel.receive()
+    outcome = reply(pipeline, photo, options)
+    del photo  # it is not needed while a slow reader takes the answer
+    if isinstance(outcome, Exception):
+        channel.send(outcome)
+    else:
+        channel.send(replace(outcome, body=b""), outcome.body)
 
 
 def open_pipeline(config: WorkerConfig) -> Pipeline:
@@ -47,12 +55,14 @@ def open_pipeline(config: WorkerConfig) -> Pipeline:
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_CACHED_PRIMITIVES))
     bound_heap()
     cv2.setNumThreads(config.threads)
-    return Pipeline.open(
+    pipeline = Pipeline.open(
         config.model,
         threads=config.threads,
         max_pixels=config.max_pixels,
         max_input_size=config.max_input_size,
     )
+    pipeline.model.warm()
+    return pipeline
 
 
 def reply(pipeline: Pipeline, data: bytes, options: Options) -> Answer | Exception:
@@ -65,11 +75,3 @@ def reply(pipeline: Pipeline, data: bytes, options: Options) -> Answer | Excepti
         unforeseen = RuntimeError(repr(error))
         unforeseen.add_note(traceback.format_exc())
         return unforeseen
-
-
-def _send(connection: Connection, reply: Answer | Exception) -> None:
-    if isinstance(reply, Exception):
-        connection.send(reply)
-    else:
-        connection.send(replace(reply, body=b""))
-        connection.send_bytes(reply.body)
