@@ -43,6 +43,7 @@ def _open(config: WorkerConfig, barrier: Barrier) -> None:
     pipeline = Pipeline.open(
         config.model, threads=1, max_pixels=config.max_pixels, max_input_size=config.max_input_size
     )
+    pipeline.model.warm()
     _process = pipeline, barrier
 
 

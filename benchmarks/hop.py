@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import re
 import sys
@@ -10,8 +9,7 @@ import time
 from collections.abc import Sequence
 from statistics import median
 
-from benchmarks.contenders import by_form
-from benchmarks.load import Reply
+from benchmarks.load import Reply, form_request_bytes, send_alone
 from benchmarks.machine import versions
 from benchmarks.material import MIDDLE, PHOTO_SIZES, SMALL, Material, photo
 from benchmarks.results import Part, Target, percentile
@@ -32,7 +30,7 @@ def measure(material: Material) -> Part:
     port = free_port()
     command = material.service_command(sys.executable, "--port", str(port))
     with running_service(command, material):
-        replies = asyncio.run(_lone_photos(f"http://127.0.0.1:{port}", 6.0 if material.quick else 30.0))
+        replies = _lone_photos(f"http://127.0.0.1:{port}", 6.0 if material.quick else 30.0)
     heads = ["photo", "request p50 ms", *(f"{stage} p50 ms" for stage in _PIPELINE)]
     heads += ["hop p50 ms", "hop p99 ms", "hop p50 of the pipeline"]
     rows = []
@@ -46,16 +44,16 @@ def measure(material: Material) -> Part:
     return part
 
 
-async def _lone_photos(url: str, seconds: float) -> dict[tuple[int, int], list[Reply]]:
+def _lone_photos(url: str, seconds: float) -> dict[tuple[int, int], list[Reply]]:
     """Photos of each size, in turns, after some that warm everything up."""
-    asks = {size: by_form(url, photo(*size)) for size in PHOTO_SIZES}
-    replies: dict[tuple[int, int], list[Reply]] = {size: [] for size in asks}
+    requests = {size: form_request_bytes(photo(*size)) for size in PHOTO_SIZES}
+    replies: dict[tuple[int, int], list[Reply]] = {size: [] for size in requests}
     ends = time.monotonic() + seconds
     for turn in itertools.count(-_WARMING_TURNS):
         if turn > 0 and time.monotonic() > ends:
             break
-        for size, ask in asks.items():
-            reply = await ask()
+        for size, request in requests.items():
+            reply = send_alone(url, request)
             if reply.status != 200:
                 raise RuntimeError(f"the service answered {reply.status}")
             if turn >= 0:

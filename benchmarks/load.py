@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
@@ -102,6 +103,18 @@ async def send(url: str, request: bytes) -> Reply:
     finally:
         writer.close()
     return Reply(int(head[0].split()[1]), time.perf_counter() - started, headers, body)
+
+
+def send_alone(url: str, request: bytes) -> Reply:
+    """The same by a client that does nothing else meanwhile, which costs a millisecond less than an event loop's."""
+    host, port = url.removeprefix("http://").split(":")
+    started = time.perf_counter()
+    with socket.create_connection((host, int(port))) as connection, connection.makefile("rb") as reader:
+        connection.sendall(request)
+        head = list(iter(reader.readline, b"\r\n"))
+        headers = dict(line.decode("latin-1").strip().lower().split(": ", 1) for line in head[1:])
+        body = reader.read(int(headers["content-length"]))
+        return Reply(int(head[0].split()[1]), time.perf_counter() - started, headers, body)
 
 
 async def closed_load(ask: Ask, *, clients: int, seconds: float) -> Tally:

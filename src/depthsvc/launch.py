@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 
 from depthsvc.errors import ModelError
-from depthsvc.model.engines import KINDS, TORCHSCRIPT
 from depthsvc.model.loading import PreparedModel, ResolvedModel, prepare, resolve
 from depthsvc.pool import WorkerConfig
-from depthsvc.processes import run_in_child, start_fork_server
+from depthsvc.preload import preload
+from depthsvc.processes import run_in_child
 from depthsvc.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 def worker_config(settings: Settings) -> WorkerConfig:
     """How the workers of a pool set themselves up. Raises ConfigurationError, ModelError or WeightsError."""
-    start_fork_server("depthsvc.worker", *_engine_modules(settings))
+    preload(settings)
     model = prepared_model(settings)
     return WorkerConfig(model, settings.threads_per_worker, settings.max_pixels, settings.max_input_size)
 
@@ -35,12 +35,6 @@ def engine_text(model: PreparedModel) -> str:
     """Engine and precision, and the measurement by which the engine was chosen."""
     times = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in model.measured.items())
     return f"{model.engine}, {model.precision}" + (f"  (the fastest: {times})" if times else "")
-
-
-def _engine_modules(settings: Settings) -> list[str]:
-    """What the fork server imports for the engine. PyTorch is left out where another engine is chosen."""
-    kind = KINDS.get(settings.engine, TORCHSCRIPT)
-    return [kind.module] if kind.can_run() else []
 
 
 def _prepare_apart(model: ResolvedModel, settings: Settings) -> PreparedModel:

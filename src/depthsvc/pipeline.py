@@ -40,10 +40,8 @@ class Pipeline:
 
     @classmethod
     def open(cls, prepared: PreparedModel, *, threads: int, max_pixels: int, max_input_size: int) -> Pipeline:
-        """Load the model into this process and warm it; ModelError if that fails."""
-        model = open_model(prepared, threads)
-        model.warm()
-        return cls(model, max_pixels=max_pixels, max_input_size=max_input_size)
+        """Load the model into this process; ModelError if that fails. Its first photos take longer."""
+        return cls(open_model(prepared, threads), max_pixels=max_pixels, max_input_size=max_input_size)
 
     def answer(self, data: bytes, options: Options) -> Answer:
         """Decode a photo, estimate its depth and encode what the options ask for. Raises RequestError."""

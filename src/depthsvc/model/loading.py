@@ -203,15 +203,15 @@ class Model:
         return _inverted(values) if self._output is OutputKind.DEPTH else values
 
     def warm(self) -> None:
-        """Run the network on the commonest input sizes until it has settled on its fastest way.
+        """Run the network on the commonest input sizes, so that no photo has to wait for what first runs do.
 
-        TorchScript optimises during its first two runs. Raises ModelError if the network does not run.
+        TorchScript optimises during its first two runs, and every engine prepares for each new size. Raises ModelError
+        if the network does not run.
         """
-        for aspect in _COMMON_ASPECTS:
+        for aspect in (_COMMON_ASPECTS[0], *_COMMON_ASPECTS):
             planes = self._black(*aspect)
             try:
-                for _ in range(2):
-                    self.inverse_depth(planes)
+                self.inverse_depth(planes)
             except ModelError:
                 raise
             except Exception as error:  # whatever an engine raises, the model is what is at fault
