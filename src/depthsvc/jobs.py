@@ -78,13 +78,19 @@ class JobQueue:
                     job.fail(error)
 
 
-async def completed(future: Future[Answer]) -> None:
-    """Wait until a future of the pool is done. asyncio.wrap_future would keep a large answer alive in a cycle."""
-    done = asyncio.Event()
-    future.add_done_callback(partial(_set_from_thread, asyncio.get_running_loop(), done))
-    await done.wait()
+def completed(future: Future[Answer]) -> asyncio.Future[None]:
+    """Done when a future of the pool is done. asyncio.wrap_future would keep a large answer alive in a cycle."""
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+    future.add_done_callback(partial(_finish_from_thread, loop, done))
+    return done
 
 
-def _set_from_thread(loop: asyncio.AbstractEventLoop, done: asyncio.Event, _: Future[Answer]) -> None:
+def _finish_from_thread(loop: asyncio.AbstractEventLoop, done: asyncio.Future[None], _: Future[Answer]) -> None:
     with suppress(RuntimeError):  # the loop has ended
-        loop.call_soon_threadsafe(done.set)
+        loop.call_soon_threadsafe(_finish, done)
+
+
+def _finish(done: asyncio.Future[None]) -> None:
+    if not done.done():
+        done.set_result(None)

@@ -133,7 +133,7 @@ async def _answer(request: Request, service: Service, options: Options) -> Respo
 
 async def _computed(request: Request, computing: Future[Answer], longest_s: float) -> Answer:
     """What the pool makes of a photo. Once the client has gone, a photo that still waits is not computed."""
-    ready = asyncio.ensure_future(completed(computing))
+    ready = completed(computing)
     gone = asyncio.ensure_future(_disconnected(request))
     try:
         await asyncio.wait({ready, gone}, timeout=longest_s, return_when=asyncio.FIRST_COMPLETED)
