@@ -47,11 +47,12 @@ def test_a_killed_child_is_reported() -> None:
 def test_a_child_survives_the_signals_of_its_group_and_talks_over_its_channel() -> None:
     process, channel = start_child(echo)
     with channel:
-        channel.wait_at_most(1)
         for number in (signal.SIGINT, signal.SIGTERM):
+            channel.wait_at_most(1)
             with pytest.raises(BlockingIOError):  # nothing comes before it is asked
                 channel.receive()
             os.kill(process.pid or 0, number)
+        channel.wait_at_most(60)
         channel.send("still here")
         assert channel.receive() == ("still here", b"")
     process.join(10)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 import socket
 import struct
+import time
 from typing import Any
 
 _HEAD = struct.Struct("!QQ")
@@ -14,13 +16,15 @@ _HEAD = struct.Struct("!QQ")
 class Channel:
     """One end of a stream socket. Both ends trust each other: objects are pickled.
 
-    Megabytes arrive in one system call. A multiprocessing.Connection wakes for every piece that fits the socket's
-    buffer, which took three times as long.
+    Megabytes arrive in one system call. A multiprocessing.Connection comes back to Python for every piece that fits the
+    socket's buffer, which took three times as long.
     """
 
     def __init__(self, end: socket.socket) -> None:
         """Takes the socket over."""
         self._socket = end
+        self._ends: float | None = None
+        """When the time is over for what is sent and received, on time.monotonic()'s clock."""
 
     @classmethod
     def pair(cls) -> tuple[Channel, Channel]:
@@ -39,21 +43,17 @@ class Channel:
         self._socket.close()
 
     def wait_at_most(self, seconds: float) -> None:
-        """Have a `send` or `receive` that moves nothing for so long raise BlockingIOError.
+        """Have whatever is sent and received from now on take no longer than this in all; then BlockingIOError.
 
-        The channel cannot be used afterwards. The kernel watches: a thread for each photo costs more.
+        Half a message may have gone by then, so the channel cannot be used after the error.
         """
-        microseconds = max(1, round(seconds * 1_000_000))
-        timeval = struct.pack("@ll", *divmod(microseconds, 1_000_000))
-        for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
-            self._socket.setsockopt(socket.SOL_SOCKET, option, timeval)
+        self._ends = time.monotonic() + seconds
 
     def send(self, message: object, payload: bytes | bytearray = b"") -> None:
         """Send an object and bytes with it. Raises OSError."""
         pickled = pickle.dumps(message)
-        self._socket.sendall(_HEAD.pack(len(pickled), len(payload)) + pickled)
-        if payload:  # whoever has all of a message may have closed already
-            self._socket.sendall(payload)
+        self._put(_HEAD.pack(len(pickled), len(payload)) + pickled)
+        self._put(payload)
 
     def receive(self) -> tuple[Any, bytes]:
         """Wait for an object and its bytes. Raises EOFError if the other end is closed, or OSError."""
@@ -61,11 +61,28 @@ class Channel:
         message = pickle.loads(self._take(pickled_length))  # noqa: S301
         return message, self._take(payload_length)
 
+    def _put(self, data: bytes | bytearray) -> None:
+        left = memoryview(data)
+        while left:  # once round, unless the time is over
+            self._limit(socket.SO_SNDTIMEO)
+            left = left[self._socket.send(left) :]
+
     def _take(self, count: int) -> bytes:
         taken = b""
-        while len(taken) < count:  # once round, unless a signal comes between
+        while len(taken) < count:  # once round, unless the time is over
+            self._limit(socket.SO_RCVTIMEO)
             piece = self._socket.recv(count - len(taken), socket.MSG_WAITALL)
             if not piece:
                 raise EOFError
             taken = taken + piece if taken else piece
         return taken
+
+    def _limit(self, option: int) -> None:
+        """Have the kernel end the next wait in time. A watching thread for each photo costs more."""
+        if self._ends is None:
+            return
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise BlockingIOError(errno.EAGAIN, "the time is over")
+        timeval = struct.pack("@ll", *divmod(max(1, round(left * 1_000_000)), 1_000_000))
+        self._socket.setsockopt(socket.SOL_SOCKET, option, timeval)

@@ -30,7 +30,7 @@ class DepthEstimator:
         depth = DepthEstimator("midas_small").predict("photo.jpg")
         depth.save("depth.png")
 
-    Its first two photos take longer. Use one in one thread at a time.
+    The first two photos, and the first of each shape, take longer. Use one in one thread at a time.
     """
 
     def __init__(self, model: str | None = None, **settings: Any) -> None:

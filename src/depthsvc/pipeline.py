@@ -40,7 +40,7 @@ class Pipeline:
 
     @classmethod
     def open(cls, prepared: PreparedModel, *, threads: int, max_pixels: int, max_input_size: int) -> Pipeline:
-        """Load the model into this process; ModelError if that fails. Its first photos take longer."""
+        """Load the model into this process; ModelError if that fails. It is not warm yet."""
         return cls(open_model(prepared, threads), max_pixels=max_pixels, max_input_size=max_input_size)
 
     def answer(self, data: bytes, options: Options) -> Answer:

@@ -13,7 +13,7 @@ from depthsvc.settings import Settings
 def preload(settings: Settings) -> None:
     """Have the fork server import what workers with these settings need, while this process does something else.
 
-    Does nothing if the fork server runs already.
+    Calling it again does no harm.
     """
     start_fork_server("depthsvc.worker", *_engine_modules(settings))
 

@@ -11,23 +11,24 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver, parent_process, resource_tracker
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerProcess
 from typing import Any, TypeVar
 
 from depthsvc.channel import Channel
 
 Result = TypeVar("Result")
+_CONTEXT = multiprocessing.get_context("forkserver")
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 _starting = threading.Lock()  # Process.start is not meant to be called by several threads at once
 
 
-_ENDING = (signal.SIGINT, signal.SIGTERM)
-_USUAL_MODULES = ("depthsvc.worker", "depthsvc.model.engines.torchscript")
-
-
 def start_fork_server(*modules: str) -> None:
-    """Have the fork server import what children need while this process does something else. Not required."""
-    _context(modules)
+    """Have the fork server import what children need while this process does something else.
+
+    Not required. A fork server that runs already imports nothing more; one that replaces it will.
+    """
+    _CONTEXT.set_forkserver_preload(list(modules))
     _ensure_fork_server()
 
 
@@ -54,9 +55,8 @@ def start_child(
 
     The child is killed when this process ends, however it ends. Raises OSError or EOFError if it cannot be started.
     """
-    context = _context()
     ours, theirs = Channel.pair()
-    process = context.Process(target=_run, args=(main, theirs, *arguments), daemon=True, name=name)
+    process = _CONTEXT.Process(target=_run, args=(main, theirs, *arguments), daemon=True, name=name)
     try:
         with _starting:
             _ensure_fork_server()
@@ -68,13 +68,6 @@ def start_child(
     finally:
         theirs.close()
     return process, ours
-
-
-def _context(modules: tuple[str, ...] = _USUAL_MODULES) -> ForkServerContext:
-    """The context of the fork server; `modules` are imported by it if it does not run yet."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(modules))
-    return context
 
 
 def _run(main: Callable[..., object], channel: Channel, *arguments: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,6 +116,21 @@ def test_a_file_can_be_run_without_the_packages_that_write_it(without: Callable[
     without("onnx")
     planes = np.full((1, 3, 96, 128), -1, np.float32)
     assert ONNXRUNTIME.open(path, 1, Precision.FP32).infer(planes).max() == 0
+
+
+def test_openvino_tells_nobody_that_it_is_imported() -> None:
+    if not OPENVINO.can_run():
+        pytest.skip("openvino is not installed")
+    code = """
+import multiprocessing, os, sys
+def refuse(*_): sys.exit("a process is forked")
+os.fork = multiprocessing.Process.start = refuse
+import depthsvc.model.engines.openvino
+from openvino.tools.ovc.telemetry_utils import tm
+sys.exit(tm.__name__)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stderr == "openvino.tools.ovc.telemetry_stub\n"
 
 
 def test_openvino_runs_a_users_onnx_file(tmp_path: Path) -> None:

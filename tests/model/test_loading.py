@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from depthsvc import DepthEstimator
 from depthsvc.errors import ConfigurationError, ModelError, WeightsError
 from depthsvc.model import loading, registry, weights
+from depthsvc.model.engine import EngineName, Precision
 from depthsvc.model.loading import Model, PreparedModel, open_model, prepare, resolve
 from depthsvc.model.locations import WeightsLocations
 from depthsvc.model.registry import MODELS
@@ -399,3 +400,18 @@ def test_own_model_takes_no_weights(tmp_path: Path, locations: WeightsLocations)
     path = _torchscript(tmp_path / "own.pt")
     with pytest.raises(ConfigurationError, match=re.escape(f"{path} holds its own weights")):
         resolve(str(path), replace(locations, explicit=tmp_path / "weights.pt"))
+
+
+def test_a_network_that_fails_is_a_model_error() -> None:
+    class Failing:
+        def infer(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+            raise RuntimeError("no such instruction")
+
+    embedded = MODELS["embedded"]
+    prepared = PreparedModel(
+        "failing", embedded.input, embedded.output, Path("net.ts"), EngineName.TORCHSCRIPT, Precision.FP32, False
+    )
+    model = Model(prepared, Failing())
+    for run in (model.warm, lambda: model.inverse_depth(np.zeros((1, 3, 32, 32), np.float32))):
+        with pytest.raises(ModelError, match=r"net\.ts is refused: it fails on input .* no such instruction"):
+            run()

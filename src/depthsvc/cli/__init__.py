@@ -54,11 +54,7 @@ def serve(settings: Settings) -> None:
     for name, similar in unknown_variables().items():
         hint = f"; there is {similar[0]}" if similar else ""
         logger.warning("%s is not a setting of depthsvc and has no effect%s", name, hint)
-    if not settings.ray:
-        from depthsvc.preload import preload
-
-        preload(settings)  # beside the imports of the server, which take a second
-    from depthsvc.server.run import serve as run
+    from depthsvc.server.start import serve as run
 
     run(settings)
 

@@ -191,10 +191,13 @@ class Model:
     def inverse_depth(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 (1, 3, h, w), normalised -> relative inverse depth, float32 (h', w'), as the network gives it.
 
-        h' and w' are the network's own, for most networks h and w. Raises ModelError if the network's answer is no
-        such map.
+        h' and w' are the network's own, for most networks h and w. Raises ModelError if the network fails, or its
+        answer is no such map.
         """
-        output = self._engine.infer(planes)
+        try:
+            output = self._engine.infer(planes)
+        except Exception as error:  # whatever an engine raises, the model is what is at fault
+            raise ModelError(f"{self._path} is refused: it fails on input {planes.shape}: {error}") from error
         if output.ndim < 2 or output.size == 0 or output.size != output.shape[-1] * output.shape[-2]:
             raise ModelError(
                 f"{self._path} is refused: for input {planes.shape} it gives {output.shape}, which is no (h, w) map."
@@ -209,13 +212,7 @@ class Model:
         if the network does not run.
         """
         for aspect in (_COMMON_ASPECTS[0], *_COMMON_ASPECTS):
-            planes = self._black(*aspect)
-            try:
-                self.inverse_depth(planes)
-            except ModelError:
-                raise
-            except Exception as error:  # whatever an engine raises, the model is what is at fault
-                raise ModelError(f"{self._path} is refused: it fails on input {planes.shape}: {error}") from error
+            self.inverse_depth(self._black(*aspect))
 
     def seconds(self) -> float:
         """Time for one photo of the commonest shape, once the caches hold what this network needs."""

@@ -1,11 +1,10 @@
-"""Starting the service: model, pool, HTTP server, in this order."""
+"""The running service: model, pool, HTTP server, in this order."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import math
-import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -14,15 +13,11 @@ from types import FrameType
 
 import uvicorn
 
-from depthsvc.errors import ConfigurationError
 from depthsvc.launch import engine_text, worker_config
-from depthsvc.memory import bound_heap
 from depthsvc.model.loading import PreparedModel
 from depthsvc.photopool import PhotoPool
 from depthsvc.pool import WorkerPool
-from depthsvc.processes import kill_children
 from depthsvc.server.app import create_app
-from depthsvc.server.keys import api_keys
 from depthsvc.server.protocol import BoundedProtocol
 from depthsvc.server.service import Service
 from depthsvc.settings import Settings
@@ -30,23 +25,8 @@ from depthsvc.settings import Settings
 logger = logging.getLogger(__name__)
 
 
-def serve(settings: Settings) -> None:
-    """Run the service until a signal ends it.
-
-    Raises ConfigurationError, ModelError or WeightsError if it cannot start, and OSError if it cannot listen.
-    """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _exit)
-    bound_heap()
-    api_keys(settings)  # a file of keys that cannot be used is better known before the model is loaded
-    try:
-        _serve(settings)
-    finally:
-        kill_children()
-
-
-def _serve(settings: Settings) -> None:
-    listening = _listen(settings.host, settings.port)
+def run(settings: Settings, listening: socket.socket) -> None:
+    """Run the service on a bound socket until a signal ends it; for errors see `depthsvc.server.start`."""
     with (_replicas if settings.ray else _processes)(settings) as (model, pool):
         service = Service(settings, model, pool)
         server = _Server(service, listening, announce=lambda: _announce(service, listening))
@@ -76,11 +56,6 @@ def _replicas(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
 
     with replicas(settings) as served:
         yield served
-
-
-def _exit(*_: object) -> None:
-    """What a signal does before the server runs."""
-    raise SystemExit(0)
 
 
 class _Server(uvicorn.Server):
@@ -153,21 +128,6 @@ def _accepted(listening: socket.socket) -> Iterator[socket.socket]:
     with suppress(BlockingIOError):
         while True:
             yield listening.accept()[0]
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A bound socket: a port that is taken is found out before the model is loaded."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        raise ConfigurationError(
-            f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another with --host and --port."
-        ) from error
-    listening.set_inheritable(False)
-    return listening
 
 
 def _announce(service: Service, listening: socket.socket) -> None:

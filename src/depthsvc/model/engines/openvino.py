@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import errno
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
-from openvino import properties
 
-from depthsvc.errors import ModelError
-from depthsvc.model.engine import Precision
+# Imported, OpenVINO tells a server on the internet, from a process that it forks. Without this package it does not.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+import openvino  # noqa: E402
+from openvino import properties  # noqa: E402
+
+from depthsvc.errors import ModelError  # noqa: E402
+from depthsvc.model.engine import Precision  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import nn

@@ -27,7 +27,7 @@ class TorchScriptEngine:
 
     def __init__(self, path: Path, threads: int) -> None:
         self._threads = threads
-        torch.set_num_threads(threads)  # more of them than processors spin, and loading takes 0.7 s longer
+        torch.set_num_threads(threads)  # loading uses them, too
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)

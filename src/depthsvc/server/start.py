@@ -1,0 +1,56 @@
+"""The first second of the service: what can be refused without a model, and the head start of the workers.
+
+Imports little itself: the fork server imports PyTorch beside the web framework that `run` brings, not after it.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+
+from depthsvc.errors import ConfigurationError
+from depthsvc.memory import bound_heap
+from depthsvc.preload import preload
+from depthsvc.processes import kill_children
+from depthsvc.server.keys import api_keys
+from depthsvc.settings import Settings
+
+
+def serve(settings: Settings) -> None:
+    """Run the service until a signal ends it.
+
+    Raises ConfigurationError, ModelError or WeightsError if it cannot start, and OSError if it cannot listen.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
+    bound_heap()
+    api_keys(settings)  # a file of keys that cannot be used is better known before the model is loaded
+    listening = _listen(settings.host, settings.port)
+    try:
+        if not settings.ray:
+            preload(settings)
+        from depthsvc.server.run import run
+
+        run(settings, listening)
+    finally:
+        kill_children()
+
+
+def _exit(*_: object) -> None:
+    """What a signal does before the server runs."""
+    raise SystemExit(0)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A bound socket: a port that is taken is found out before the model is loaded."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another with --host and --port."
+        ) from error
+    listening.set_inheritable(False)
+    return listening
