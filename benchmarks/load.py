@@ -93,7 +93,7 @@ async def send(url: str, request: bytes) -> Reply:
     try:
         writer.write(request)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
+        headers = _headers(head[1:])
         if "content-length" in headers:
             body = await reader.readexactly(int(headers["content-length"]))
         else:
@@ -111,10 +111,15 @@ def send_alone(url: str, request: bytes) -> Reply:
     started = time.perf_counter()
     with socket.create_connection((host, int(port))) as connection, connection.makefile("rb") as reader:
         connection.sendall(request)
-        head = list(iter(reader.readline, b"\r\n"))
-        headers = dict(line.decode("latin-1").strip().lower().split(": ", 1) for line in head[1:])
+        head = [line.decode("latin-1").rstrip() for line in iter(reader.readline, b"\r\n")]
+        headers = _headers(head[1:])
         body = reader.read(int(headers["content-length"]))
         return Reply(int(head[0].split()[1]), time.perf_counter() - started, headers, body)
+
+
+def _headers(lines: Iterable[str]) -> dict[str, str]:
+    """The headers of an answer, all in lower case."""
+    return dict(line.lower().split(": ", 1) for line in lines if line)
 
 
 async def closed_load(ask: Ask, *, clients: int, seconds: float) -> Tally:
