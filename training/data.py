@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -26,6 +26,8 @@ from torch.utils.data import Dataset
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Scalar = TypeVar("Scalar", np.uint8, np.float32)
+Drawn = tuple[Image, Floats]
+"""A picture and its inverse depth, of its size or another."""
 
 SHAPES = {(192, 256): 0.5, (256, 192): 0.2, (192, 320): 0.12, (192, 352): 0.13, (192, 480): 0.05}
 """Heights and widths of batches, with their probabilities."""
@@ -92,6 +94,12 @@ def read_rgbd(folder: Path) -> list[Pair]:
         image = next(path for path in (folder / f"{name}.png", folder / f"{name}.jpg") if path.exists())
         pairs.append(Pair(image, label, folder.name, folder / f"{name}.teacher.png"))
     return pairs
+
+
+def draw_pair(pairs: Sequence[Pair], rng: np.random.Generator) -> Drawn:
+    """One of the pairs, each equally likely."""
+    pair = pairs[int(rng.integers(len(pairs)))]
+    return pair.load_image(), pair.load_inverse_depth()
 
 
 def is_held_out(pair: Pair) -> bool:
@@ -187,7 +195,7 @@ class Batches(Dataset[Batch]):
     def __init__(
         self,
         photos: Sequence[Pair],
-        exact: Sequence[Pair],
+        draw_exact: Callable[[np.random.Generator], Drawn] | None,
         exact_share: float,
         batch_size: int,
         seed: int,
@@ -195,26 +203,26 @@ class Batches(Dataset[Batch]):
         rank: int = 0,
         coarse_steps: int = 0,
     ) -> None:
-        """`exact_share` of a batch's pictures are drawn from `exact` (RGB-D), the rest from `photos`.
+        """`exact_share` of a batch's pictures come from `draw_exact` if there is one, the rest from `photos`.
 
         The first `coarse_steps` batches have about two thirds of the sides. Processes that train together differ
         in their `rank`: their pictures are others, of the same shape.
         """
-        self.photos, self.exact = photos, exact
-        self.exact_share = exact_share if exact else 0.0
+        self.photos, self.draw_exact, self.exact_share = photos, draw_exact, exact_share
         self.batch_size, self.seed, self.rank = batch_size, seed, rank
         self.coarse_steps = coarse_steps
         self.photo_probabilities = _photo_probabilities(photos)
         self.shapes = list(SHAPES)
 
     def _sample(self, rng: np.random.Generator, shape: tuple[int, int]) -> tuple[Image, Floats, bool]:
-        is_exact = bool(rng.random() < self.exact_share)
-        if is_exact:
-            pair = self.exact[int(rng.integers(len(self.exact)))]
+        draw_exact = self.draw_exact if rng.random() < self.exact_share else None
+        if draw_exact:
+            image, label = draw_exact(rng)
         else:
             pair = self.photos[int(rng.choice(len(self.photos), p=self.photo_probabilities))]
-        image, label = _crop(rng, pair.load_image(), pair.load_inverse_depth(), shape, is_soft=not is_exact)
-        return _degrade(rng, _jitter_colour(rng, image)), label, is_exact
+            image, label = pair.load_image(), pair.load_inverse_depth()
+        image, label = _crop(rng, image, label, shape, is_soft=draw_exact is None)
+        return _degrade(rng, _jitter_colour(rng, image)), label, draw_exact is not None
 
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self.seed, step))

@@ -17,11 +17,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.data import Image
+from training.data import Drawn, Image
 from training.layouts import Camera, Light, Place, layout
 from training.textures import LEVELS, SIDE, atlas, noise
 from training.things import BOX, CALM_TEXTURES, CYLINDER, ELLIPSOID, TEXTURES, Random, Thing
 
+FIRST_FOR_TRAINING = 1000
+"""Seeds below this are for evaluation and tests."""
+SHORT_SIDE = 240
+"""Pixels of the short side of scenes to train on."""
 _NEAR = 0.02
 """Metres in front of the camera where things begin to be seen."""
 _HORIZON = 1e4
@@ -310,14 +314,26 @@ def render(
     return Scene(_develop(rng, light), inverse)
 
 
+def render_for_training(seed: int, short_side: int, photos: Sequence[Path], device: torch.device | str) -> Scene:
+    """The scene of this seed in 4:3, one in four of them upright."""
+    sides = (short_side, short_side * 4 // 3)
+    return render(seed, *(sides[::-1] if seed % 4 == 0 else sides), photos=photos, device=device)
+
+
+def draw_scene(photos: Sequence[Path], device: torch.device, rng: Random) -> Drawn:
+    """A new scene with its inverse depth, none of those for evaluation."""
+    scene = render_for_training(int(rng.integers(FIRST_FOR_TRAINING, 2**32)), SHORT_SIDE, photos, device)
+    return scene.image, scene.inverse_depth
+
+
 def main() -> None:
     """Render scenes into an RGB-D folder (see training/README.md)."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--count", type=int, default=4000)
-    parser.add_argument("--first-seed", type=int, default=1000, help="seeds below 1000 are for evaluation")
+    parser.add_argument("--first-seed", type=int, default=FIRST_FOR_TRAINING)
     parser.add_argument("--photos", type=Path, help="folder of NAME.jpg to cut textures from")
-    parser.add_argument("--short-side", type=int, default=240, help="pixels; the long side is 4/3 of it")
+    parser.add_argument("--short-side", type=int, default=SHORT_SIDE, help="pixels; the long side is 4/3 of it")
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -327,8 +343,7 @@ def main() -> None:
         name = arguments.output / f"scene_{seed:06d}"
         if Path(f"{name}.png").exists():
             continue
-        sides = (arguments.short_side, arguments.short_side * 4 // 3)
-        scene = render(seed, *(sides[::-1] if seed % 4 == 0 else sides), photos=photos, device=arguments.device)
+        scene = render_for_training(seed, arguments.short_side, photos, arguments.device)
         np.save(f"{name}.inverse_depth.npy", scene.inverse_depth.astype(np.float16))
         cv2.imwrite(f"{name}.png", cv2.cvtColor(scene.image, cv2.COLOR_RGB2BGR))
 

@@ -13,7 +13,9 @@ import math
 import os
 import re
 import time
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +30,11 @@ from torch.utils.data import DataLoader
 from depthsvc.model.architecture import COMPACT
 from depthsvc.model.encoder import Encoder
 from depthsvc.model.network import DepthNetwork
-from training.data import Batch, Batches, Pair, is_held_out, read_photos, read_rgbd
+from training.data import Batch, Batches, Drawn, Pair, draw_pair, is_held_out, read_photos, read_rgbd
 from training.evaluate import network_predictor, score, write_sheet
 from training.losses import Weights, depth_loss
+from training.scenes import draw_scene
+from training.things import Random
 
 _STAGES = (
     (r"^conv_stem\.", "layer1.0."),
@@ -117,9 +121,12 @@ def average_gradients(network: nn.Module) -> None:
 class Trainer:
     """A network in training with its optimiser, its moving average and its folder of results."""
 
-    def __init__(self, run: Path, device: torch.device, steps: int, rate: float) -> None:
-        """`steps` is the length of the whole run and `rate` the decoder's peak learning rate."""
-        self.run, self.device, self.steps, self.rate = run, device, steps, rate
+    def __init__(self, run: Path, device: torch.device, steps: int, rate: float, *, bfloat16: bool = False) -> None:
+        """`steps` is the length of the whole run and `rate` the decoder's peak learning rate.
+
+        With `bfloat16` convolutions compute in it; weights, losses and optimiser stay in float32.
+        """
+        self.run, self.device, self.steps, self.rate, self.bfloat16 = run, device, steps, rate, bfloat16
         network = DepthNetwork(COMPACT)
         # A slope on both sides: below zero, ReLU would let the shift-invariant loss die out.
         network.output_activation = nn.LeakyReLU(0.1)
@@ -183,7 +190,9 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate * group["relative_rate"] * learning_rate_factor(self.step, self.steps)
         batch = batch.to(self.device)
-        losses = depth_loss(self.network(batch.images), batch.inverse_depth, batch.exact, weights)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            prediction = self.network(batch.images)
+        losses = depth_loss(prediction.float(), batch.inverse_depth, batch.exact, weights)
         self.optimizer.zero_grad(set_to_none=True)
         losses["total"].backward()  # type: ignore[no-untyped-call]
         average_gradients(self.network)
@@ -258,9 +267,11 @@ def _parse_arguments() -> argparse.Namespace:
     start = parser.add_mutually_exclusive_group(required=True)
     start.add_argument("--initial-encoder", type=Path, help="ImageNet weights, timm's names")
     start.add_argument("--initial-weights", type=Path, help="weights as training.export writes them")
-    parser.add_argument("--rgbd", type=Path, help="RGB-D folder with exact inverse depth to mix in")
+    exact = parser.add_mutually_exclusive_group()
+    exact.add_argument("--rgbd", type=Path, help="RGB-D folder with exact inverse depth to mix in")
+    exact.add_argument("--render", action="store_true", help="mix in new scenes, rendered where the training runs")
     parser.add_argument("--rgbd-held-out", type=Path, help="RGB-D folder to score on")
-    parser.add_argument("--rgbd-share", type=float, default=0.5, help="share of pictures from --rgbd")
+    parser.add_argument("--rgbd-share", type=float, default=0.5, help="share of such pictures")
     parser.add_argument("--folder", type=Path, required=True, help="folder of checkpoint, logs and sheets")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--coarse-steps", type=int, default=0, help="how many steps to begin with smaller pictures")
@@ -268,7 +279,8 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=0, help="processes that prepare batches")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
+    parser.add_argument("--device", default="auto", help="auto (a GPU for each process, or the CPU), cpu, cuda:1, ...")
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of convolutions")
     parser.add_argument("--save-every", type=int, default=100)
     parser.add_argument("--validate-every", type=int, default=500)
     return parser.parse_args()
@@ -283,16 +295,32 @@ def join_processes() -> tuple[int, int]:
     return distributed.get_rank(), distributed.get_world_size()
 
 
+def choose_device(name: str) -> torch.device:
+    """The named device; "auto" is the GPU of this process's number on its machine, or the CPU where there is none."""
+    if name != "auto":
+        return torch.device(name)
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+
+
+def exact_source(arguments: argparse.Namespace, device: torch.device) -> Callable[[Random], Drawn] | None:
+    """Where pictures with exact inverse depth come from, if they are wanted."""
+    if arguments.render:
+        return partial(draw_scene, sorted(arguments.photos.glob("*.jpg")), device)
+    return partial(draw_pair, read_rgbd(arguments.rgbd)) if arguments.rgbd else None
+
+
 def main() -> None:
     """Train, or continue a run that was cut off."""
     arguments = _parse_arguments()
-    name = arguments.device
-    device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+    device = choose_device(arguments.device)
     rank, processes = join_processes()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     cv2.setNumThreads(1)
     torch.manual_seed(arguments.seed)
-    trainer = Trainer(arguments.folder, device, arguments.steps, arguments.learning_rate)
+    bfloat16 = arguments.precision == "bfloat16" or (arguments.precision == "auto" and device.type == "cuda")
+    trainer = Trainer(arguments.folder, device, arguments.steps, arguments.learning_rate, bfloat16=bfloat16)
     if trainer.checkpoint.exists():
         trainer.resume()
     elif arguments.initial_weights:
@@ -302,7 +330,7 @@ def main() -> None:
     photos = read_photos(arguments.photos, arguments.labels, arguments.index)
     batches = Batches(
         [pair for pair in photos if not is_held_out(pair)],
-        read_rgbd(arguments.rgbd) if arguments.rgbd else [],
+        exact_source(arguments, device),
         arguments.rgbd_share,
         arguments.batch_size // processes,
         arguments.seed,
@@ -317,6 +345,8 @@ def main() -> None:
         batch_size=None,
         sampler=range(trainer.step, trainer.steps),
         num_workers=arguments.workers,
+        # A forked process could not render on the GPU.
+        multiprocessing_context="spawn" if arguments.workers and arguments.render else None,
     )
     train(
         trainer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -14,9 +15,10 @@ from torch import Tensor
 
 from depthsvc.model.architecture import COMPACT
 from depthsvc.model.network import DepthNetwork
-from training.data import Batches, Pair
+from training.data import Batches, Pair, draw_pair
 from training.export import averaged_weights, serialise, to_half
 from training.losses import Weights
+from training.scenes import SHORT_SIDE, draw_scene
 from training.train import Trainer, learning_rate_factor, overlap
 
 STEPS = 3
@@ -31,7 +33,7 @@ def batches(tmp_path_factory: pytest.TempPathFactory) -> Batches:
         cv2.imwrite(str(folder / f"{name}.png"), rng.integers(0, 256, (60, 80, 3), dtype=np.uint8))
         np.save(folder / f"{name}.inverse_depth.npy", rng.uniform(0.1, 1, (60, 80)).astype(np.float32))
         pairs.append(Pair(folder / f"{name}.png", folder / f"{name}.inverse_depth.npy", name))
-    return Batches(pairs[:1], pairs[1:], 0.5, 2, seed=0, coarse_steps=STEPS)
+    return Batches(pairs[:1], partial(draw_pair, pairs[1:]), 0.5, 2, seed=0, coarse_steps=STEPS)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,26 @@ def test_a_step_changes_the_encoder_and_the_decoder(tmp_path: Path, batches: Bat
     assert all(np.isfinite(value) for value in losses.values())
     changed = {name for name, value in trainer.network.named_parameters() if not torch.equal(value, before[name])}
     assert {"pretrained.layer1.0.weight", "scratch.layer0_rn.weight", "scratch.output_conv.4.weight"} <= changed
+
+
+def test_convolutions_in_bfloat16_train_weights_in_float32(tmp_path: Path, batches: Batches, initial: Path) -> None:
+    losses = []
+    for bfloat16 in (False, True):
+        trainer = Trainer(tmp_path, torch.device("cpu"), STEPS, 1e-3, bfloat16=bfloat16)
+        trainer.start_from(initial)
+        losses.append(trainer.train_step(batches[0], Weights())["total"])
+        assert {parameter.dtype for parameter in trainer.network.parameters()} == {torch.float32}
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.1)
+
+
+def test_scenes_drawn_while_training_are_new_ones_and_no_scene_for_evaluation() -> None:
+    device, first, second = torch.device("cpu"), np.random.default_rng(0), np.random.default_rng(1)
+    image, inverse_depth = draw_scene([], device, first)
+    assert sorted(inverse_depth.shape) == [SHORT_SIDE, SHORT_SIDE * 4 // 3] == sorted(image.shape[:2])
+    assert (inverse_depth >= 0).all()
+    assert not np.array_equal(image, draw_scene([], device, second)[0])
+    assert np.array_equal(image, draw_scene([], device, np.random.default_rng(0))[0])
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
