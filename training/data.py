@@ -102,9 +102,9 @@ def draw_pair(pairs: Sequence[Pair], rng: np.random.Generator) -> Drawn:
     return pair.load_image(), pair.load_inverse_depth()
 
 
-def is_held_out(pair: Pair) -> bool:
+def is_held_out(photo: Path) -> bool:
     """Whether a photo is kept for evaluation: one in twenty, by its name alone."""
-    return zlib.crc32(pair.image.name.encode()) % 20 == 0
+    return zlib.crc32(photo.name.encode()) % 20 == 0
 
 
 def resize(array: npt.NDArray[Scalar], height: int, width: int) -> npt.NDArray[Scalar]:

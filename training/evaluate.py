@@ -239,7 +239,7 @@ def main() -> None:
     sets = {folder.name: read_rgbd(folder) for folder in arguments.rgbd}
     if arguments.photos:
         photos = read_photos(arguments.photos, arguments.labels, arguments.index)
-        sets["held-out photos"] = [pair for pair in photos if is_held_out(pair)]
+        sets["held-out photos"] = [pair for pair in photos if is_held_out(pair.image)]
     _print_scores(sets, {"network": predict, "lower is nearer": lower_is_nearer, "constant": constant})
     if arguments.sheet:
         shown: list[Pair] = []

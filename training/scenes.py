@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.data import Drawn, Image
+from training.data import Drawn, Image, is_held_out
 from training.layouts import Camera, Light, Place, layout
 from training.textures import LEVELS, SIDE, atlas, noise
 from training.things import BOX, CALM_TEXTURES, CYLINDER, ELLIPSOID, TEXTURES, Random, Thing
@@ -314,7 +314,7 @@ def render(
     return Scene(_develop(rng, light), inverse)
 
 
-def render_for_training(seed: int, short_side: int, photos: Sequence[Path], device: torch.device | str) -> Scene:
+def render_4_by_3(seed: int, short_side: int, photos: Sequence[Path], device: torch.device | str) -> Scene:
     """The scene of this seed in 4:3, one in four of them upright."""
     sides = (short_side, short_side * 4 // 3)
     return render(seed, *(sides[::-1] if seed % 4 == 0 else sides), photos=photos, device=device)
@@ -322,7 +322,7 @@ def render_for_training(seed: int, short_side: int, photos: Sequence[Path], devi
 
 def draw_scene(photos: Sequence[Path], device: torch.device, rng: Random) -> Drawn:
     """A new scene with its inverse depth, none of those for evaluation."""
-    scene = render_for_training(int(rng.integers(FIRST_FOR_TRAINING, 2**32)), SHORT_SIDE, photos, device)
+    scene = render_4_by_3(int(rng.integers(FIRST_FOR_TRAINING, 2**32)), SHORT_SIDE, photos, device)
     return scene.image, scene.inverse_depth
 
 
@@ -331,19 +331,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--count", type=int, default=4000)
-    parser.add_argument("--first-seed", type=int, default=FIRST_FOR_TRAINING)
+    parser.add_argument("--first-seed", type=int, default=FIRST_FOR_TRAINING, help="those below are for evaluation")
     parser.add_argument("--photos", type=Path, help="folder of NAME.jpg to cut textures from")
     parser.add_argument("--short-side", type=int, default=SHORT_SIDE, help="pixels; the long side is 4/3 of it")
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    photos = sorted(arguments.photos.glob("*.jpg")) if arguments.photos else []
+    photos = (
+        [path for path in sorted(arguments.photos.glob("*.jpg")) if not is_held_out(path)] if arguments.photos else []
+    )
     cv2.setNumThreads(1)
     for seed in range(arguments.first_seed, arguments.first_seed + arguments.count):
         name = arguments.output / f"scene_{seed:06d}"
         if Path(f"{name}.png").exists():
             continue
-        scene = render_for_training(seed, arguments.short_side, photos, arguments.device)
+        scene = render_4_by_3(seed, arguments.short_side, photos, arguments.device)
         np.save(f"{name}.inverse_depth.npy", scene.inverse_depth.astype(np.float16))
         cv2.imwrite(f"{name}.png", cv2.cvtColor(scene.image, cv2.COLOR_RGB2BGR))
 

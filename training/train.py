@@ -13,7 +13,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -124,7 +124,7 @@ class Trainer:
     def __init__(self, run: Path, device: torch.device, steps: int, rate: float, *, bfloat16: bool = False) -> None:
         """`steps` is the length of the whole run and `rate` the decoder's peak learning rate.
 
-        With `bfloat16` convolutions compute in it; weights, losses and optimiser stay in float32.
+        With `bfloat16` the network computes in it, its output included; weights, losses and optimiser are in float32.
         """
         self.run, self.device, self.steps, self.rate, self.bfloat16 = run, device, steps, rate, bfloat16
         network = DepthNetwork(COMPACT)
@@ -173,13 +173,14 @@ class Trainer:
             "averaged": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
-        partial = self.checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self.checkpoint)
+        unfinished = self.checkpoint.with_suffix(".partial")
+        torch.save(state, unfinished)
+        unfinished.replace(self.checkpoint)
 
     def resume(self) -> None:
         """Continue from the checkpoint."""
-        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        # By way of the CPU: Adam's step counts belong there, and on a GPU every step would wait for them.
+        state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         self.step = state["step"]
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
@@ -271,16 +272,16 @@ def _parse_arguments() -> argparse.Namespace:
     exact.add_argument("--rgbd", type=Path, help="RGB-D folder with exact inverse depth to mix in")
     exact.add_argument("--render", action="store_true", help="mix in new scenes, rendered where the training runs")
     parser.add_argument("--rgbd-held-out", type=Path, help="RGB-D folder to score on")
-    parser.add_argument("--rgbd-share", type=float, default=0.5, help="share of such pictures")
+    parser.add_argument("--exact-share", type=float, default=0.5, help="share of pictures from --rgbd or --render")
     parser.add_argument("--folder", type=Path, required=True, help="folder of checkpoint, logs and sheets")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--coarse-steps", type=int, default=0, help="how many steps to begin with smaller pictures")
-    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--batch-size", type=int, default=8, help="pictures of a step, over all processes")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=0, help="processes that prepare batches")
+    parser.add_argument("--workers", type=int, default=0, help="processes that prepare batches, for each that trains")
     parser.add_argument("--device", default="auto", help="auto (a GPU for each process, or the CPU), cpu, cuda:1, ...")
-    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of convolutions")
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of the network")
     parser.add_argument("--save-every", type=int, default=100)
     parser.add_argument("--validate-every", type=int, default=500)
     return parser.parse_args()
@@ -304,11 +305,29 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
 
 
-def exact_source(arguments: argparse.Namespace, device: torch.device) -> Callable[[Random], Drawn] | None:
-    """Where pictures with exact inverse depth come from, if they are wanted."""
-    if arguments.render:
-        return partial(draw_scene, sorted(arguments.photos.glob("*.jpg")), device)
-    return partial(draw_pair, read_rgbd(arguments.rgbd)) if arguments.rgbd else None
+def uses_bfloat16(precision: str, device: torch.device) -> bool:
+    """Whether the network computes in bfloat16; with "auto" it does on a GPU that has it, from Ampere on."""
+    if precision != "auto":
+        return precision == "bfloat16"
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def exact_source(
+    rgbd: Path | None, *, render: bool, textures: Sequence[Path], device: torch.device
+) -> Callable[[Random], Drawn] | None:
+    """Where pictures with exact inverse depth come from, if they are wanted; scenes wear pieces of the textures."""
+    if render:
+        return partial(draw_scene, textures, device)
+    if rgbd is None:
+        return None
+    pairs = read_rgbd(rgbd)
+    if not pairs:
+        raise ValueError(f"no RGB-D pairs in {rgbd}")
+    return partial(draw_pair, pairs)
+
+
+def _use_one_thread(_worker: int) -> None:
+    cv2.setNumThreads(1)
 
 
 def main() -> None:
@@ -316,10 +335,12 @@ def main() -> None:
     arguments = _parse_arguments()
     device = choose_device(arguments.device)
     rank, processes = join_processes()
+    if arguments.batch_size % processes:
+        raise ValueError(f"a batch of {arguments.batch_size} does not divide among {processes} processes")
     arguments.folder.mkdir(parents=True, exist_ok=True)
     cv2.setNumThreads(1)
     torch.manual_seed(arguments.seed)
-    bfloat16 = arguments.precision == "bfloat16" or (arguments.precision == "auto" and device.type == "cuda")
+    bfloat16 = uses_bfloat16(arguments.precision, device)
     trainer = Trainer(arguments.folder, device, arguments.steps, arguments.learning_rate, bfloat16=bfloat16)
     if trainer.checkpoint.exists():
         trainer.resume()
@@ -328,16 +349,18 @@ def main() -> None:
     else:
         trainer.start(arguments.initial_encoder)
     photos = read_photos(arguments.photos, arguments.labels, arguments.index)
+    seen = [pair for pair in photos if not is_held_out(pair.image)]
+    textures = [pair.image for pair in seen]
     batches = Batches(
-        [pair for pair in photos if not is_held_out(pair)],
-        exact_source(arguments, device),
-        arguments.rgbd_share,
+        seen,
+        exact_source(arguments.rgbd, render=arguments.render, textures=textures, device=device),
+        arguments.exact_share,
         arguments.batch_size // processes,
         arguments.seed,
         rank=rank,
         coarse_steps=arguments.coarse_steps,
     )
-    held_out = {"photos": [pair for pair in photos if is_held_out(pair)]}
+    held_out = {"photos": [pair for pair in photos if is_held_out(pair.image)]}
     if arguments.rgbd_held_out:
         held_out["rgbd"] = read_rgbd(arguments.rgbd_held_out)
     loader = DataLoader(
@@ -345,6 +368,7 @@ def main() -> None:
         batch_size=None,
         sampler=range(trainer.step, trainer.steps),
         num_workers=arguments.workers,
+        worker_init_fn=_use_one_thread,
         # A forked process could not render on the GPU.
         multiprocessing_context="spawn" if arguments.workers and arguments.render else None,
     )

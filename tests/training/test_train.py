@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from functools import partial
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from torch import Tensor
 
 from depthsvc.model.architecture import COMPACT
 from depthsvc.model.network import DepthNetwork
+from training import scenes
 from training.data import Batches, Pair, draw_pair
 from training.export import averaged_weights, serialise, to_half
 from training.losses import Weights
-from training.scenes import SHORT_SIDE, draw_scene
-from training.train import Trainer, learning_rate_factor, overlap
+from training.scenes import SHORT_SIDE, Scene, draw_scene
+from training.train import Trainer, choose_device, exact_source, learning_rate_factor, overlap, uses_bfloat16
 
 STEPS = 3
 
@@ -75,24 +77,88 @@ def test_a_step_changes_the_encoder_and_the_decoder(tmp_path: Path, batches: Bat
     assert {"pretrained.layer1.0.weight", "scratch.layer0_rn.weight", "scratch.output_conv.4.weight"} <= changed
 
 
-def test_convolutions_in_bfloat16_train_weights_in_float32(tmp_path: Path, batches: Batches, initial: Path) -> None:
+def test_a_network_in_bfloat16_has_about_the_same_losses_and_learns(
+    tmp_path: Path, batches: Batches, initial: Path
+) -> None:
     losses = []
     for bfloat16 in (False, True):
         trainer = Trainer(tmp_path, torch.device("cpu"), STEPS, 1e-3, bfloat16=bfloat16)
         trainer.start_from(initial)
+        before = trainer.network.scratch.layer0_rn.weight.clone()
         losses.append(trainer.train_step(batches[0], Weights())["total"])
-        assert {parameter.dtype for parameter in trainer.network.parameters()} == {torch.float32}
+        change = trainer.network.scratch.layer0_rn.weight - before
+        assert change.abs().max() > 0
+        assert change.isfinite().all()
     assert losses[0] != losses[1]
     assert losses[1] == pytest.approx(losses[0], rel=0.1)
 
 
-def test_scenes_drawn_while_training_are_new_ones_and_no_scene_for_evaluation() -> None:
+def test_scenes_drawn_while_training_are_new_ones() -> None:
     device, first, second = torch.device("cpu"), np.random.default_rng(0), np.random.default_rng(1)
     image, inverse_depth = draw_scene([], device, first)
     assert sorted(inverse_depth.shape) == [SHORT_SIDE, SHORT_SIDE * 4 // 3] == sorted(image.shape[:2])
     assert (inverse_depth >= 0).all()
     assert not np.array_equal(image, draw_scene([], device, second)[0])
     assert np.array_equal(image, draw_scene([], device, np.random.default_rng(0))[0])
+
+
+def test_no_scene_for_evaluation_is_drawn_while_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lowest(np.random.Generator):
+        def integers(self, low: int, _high: int) -> int:  # type: ignore[override]
+            return low
+
+    seeds = []
+
+    def render(seed: int, *_arguments: object) -> Scene:
+        seeds.append(seed)
+        return Scene(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.float32))
+
+    monkeypatch.setattr(scenes, "render_4_by_3", render)
+    draw_scene([], torch.device("cpu"), Lowest(np.random.PCG64(0)))
+    assert seeds == [1000]
+
+
+def test_batches_of_scenes_are_the_same_in_a_spawned_process(batches: Batches) -> None:
+    draw = exact_source(None, render=True, textures=[], device=torch.device("cpu"))
+    drawing = Batches(batches.photos, draw, 1.0, 1, seed=0)
+    sent: Batches = pickle.loads(pickle.dumps(drawing))
+    torch.testing.assert_close(sent[0].images, drawing[0].images, rtol=0, atol=0)
+    assert sent[0].exact.all()
+
+
+def test_without_a_source_of_exact_depth_all_pictures_are_photos(batches: Batches) -> None:
+    only_photos = Batches(
+        batches.photos, exact_source(None, render=False, textures=[], device=torch.device("cpu")), 1.0, 2, 0
+    )
+    assert not only_photos[0].exact.any()
+
+
+def test_an_rgbd_folder_without_pairs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no RGB-D pairs"):
+        exact_source(tmp_path, render=False, textures=[], device=torch.device("cpu"))
+
+
+def test_each_process_takes_the_gpu_of_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_device("auto") == torch.device("cuda", 0)
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert choose_device("auto") == torch.device("cuda", 1)
+
+
+@pytest.mark.parametrize(("capability", "expected"), [((7, 5), False), ((8, 0), True)])
+def test_bfloat16_is_taken_where_the_gpu_has_it(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], expected: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: capability)
+    gpu = torch.device("cuda", 0)
+    assert uses_bfloat16("auto", gpu) is expected
+    assert uses_bfloat16("bfloat16", gpu)
+    assert not uses_bfloat16("float32", gpu)
+    assert not uses_bfloat16("auto", torch.device("cpu"))
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
