@@ -78,21 +78,29 @@ class Pair:
 
 
 def read_photos(photos: Path, labels: Path, index: Path) -> list[Pair]:
-    """The photos that the index names, in its order."""
+    """The photos that the index names, in its order; ValueError if a photo or a label is missing."""
     with index.open(newline="", encoding="utf-8") as lines:
-        return [
+        pairs = [
             Pair(photos / row["file"], (labels / row["file"]).with_suffix(".png"), row["group"])
             for row in csv.DictReader(lines)
         ]
+    missing = [path for pair in pairs for path in (pair.image, pair.label) if not path.exists()]
+    if missing:
+        raise ValueError(f"{len(missing)} files that {index} names are missing, the first is {missing[0]}")
+    return pairs
 
 
 def read_rgbd(folder: Path) -> list[Pair]:
-    """The pairs of an RGB-D folder, by name."""
+    """The pairs of an RGB-D folder, by name; ValueError if there is none, or a label without its picture."""
     pairs = []
     for label in sorted([*folder.glob("*.inverse_depth.npy"), *folder.glob("*.depth.npy")]):
         name = label.name.split(".")[0]
-        image = next(path for path in (folder / f"{name}.png", folder / f"{name}.jpg") if path.exists())
-        pairs.append(Pair(image, label, folder.name, folder / f"{name}.teacher.png"))
+        images = [path for path in (folder / f"{name}.png", folder / f"{name}.jpg") if path.exists()]
+        if not images:
+            raise ValueError(f"no picture beside {label}")
+        pairs.append(Pair(images[0], label, folder.name, folder / f"{name}.teacher.png"))
+    if not pairs:
+        raise ValueError(f"no RGB-D pairs in {folder}")
     return pairs
 
 

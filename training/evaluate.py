@@ -206,7 +206,10 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--shown", type=int, default=12, help="how many of each set to draw")
     parser.add_argument("--worst", action="store_true", help="draw those with the lowest rank correlation")
     parser.add_argument("--unlabelled", type=Path, help="folder of NAME.jpg to draw on --sheet instead")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.photos and not (arguments.labels and arguments.index):
+        parser.error("--photos needs --labels and --index")
+    return arguments
 
 
 def _print_scores(sets: dict[str, list[Pair]], predictors: dict[str, Predictor]) -> None:

@@ -340,6 +340,8 @@ def main() -> None:
     photos = (
         [path for path in sorted(arguments.photos.glob("*.jpg")) if not is_held_out(path)] if arguments.photos else []
     )
+    if arguments.photos and not photos:
+        parser.error(f"no *.jpg in {arguments.photos}")
     cv2.setNumThreads(1)
     for seed in range(arguments.first_seed, arguments.first_seed + arguments.count):
         name = arguments.output / f"scene_{seed:06d}"

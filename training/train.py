@@ -17,11 +17,13 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import cv2
 import torch
 import torch.distributed as distributed
+from filelock import FileLock, Timeout
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -217,11 +219,12 @@ class Trainer:
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Append one row to a CSV file, after the names of its columns if the file is new."""
-    is_new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, row)
-        if is_new:
+    """Append one row to a CSV file, after the names of its columns if the file is new; ValueError if it has others."""
+    with path.open("a+", newline="", encoding="utf-8") as file:
+        file.seek(0)
+        columns = next(csv.reader(file), None)
+        writer = csv.DictWriter(file, columns or row, restval="")
+        if columns is None:
             writer.writeheader()
         writer.writerow(row)
 
@@ -241,19 +244,18 @@ def train(
     """
     processes = distributed.get_world_size() if distributed.is_initialized() else 1
     is_first = processes == 1 or distributed.get_rank() == 0
-    sums: dict[str, float] = {}
-    pictures, begun = 0, time.monotonic()
+    taken: list[dict[str, float]] = []
+    begun = time.monotonic()
     for batch in loader:
-        for name, value in trainer.train_step(batch, weights).items():
-            sums[name] = sums.get(name, 0.0) + value / 20
+        losses = trainer.train_step(batch, weights)
         if not is_first:
             continue
-        pictures += len(batch.images) * processes
-        if trainer.step % 20 == 0:
-            rate = pictures / (time.monotonic() - begun)
-            row = {name: round(value, 4) for name, value in sums.items()}
-            append_row(trainer.run / "log.csv", {"step": trainer.step, **row, "images_per_s": round(rate, 2)})
-            sums, pictures, begun = {}, 0, time.monotonic()
+        taken.append(losses)
+        if trainer.step % 20 == 0 or trainer.step == trainer.steps:
+            means = {name: round(fmean(step[name] for step in taken), 4) for name in taken[0]}
+            rate = len(taken) * len(batch.images) * processes / (time.monotonic() - begun)
+            append_row(trainer.run / "log.csv", {"step": trainer.step, **means, "images_per_s": round(rate, 2)})
+            taken, begun = [], time.monotonic()
         if trainer.step % save_every == 0 or trainer.step == trainer.steps:
             trainer.save()
         if trainer.step % validate_every == 0 or trainer.step == trainer.steps:
@@ -318,12 +320,17 @@ def exact_source(
     """Where pictures with exact inverse depth come from, if they are wanted; scenes wear pieces of the textures."""
     if render:
         return partial(draw_scene, textures, device)
-    if rgbd is None:
-        return None
-    pairs = read_rgbd(rgbd)
-    if not pairs:
-        raise ValueError(f"no RGB-D pairs in {rgbd}")
-    return partial(draw_pair, pairs)
+    return partial(draw_pair, read_rgbd(rgbd)) if rgbd else None
+
+
+def claim(folder: Path) -> FileLock:
+    """A lock on a run's folder, held until the process ends; ValueError if another run has it."""
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(f"another run writes to {folder}; end its processes first") from None
+    return lock
 
 
 def _use_one_thread(_worker: int) -> None:
@@ -335,9 +342,10 @@ def main() -> None:
     arguments = _parse_arguments()
     device = choose_device(arguments.device)
     rank, processes = join_processes()
-    if arguments.batch_size % processes:
+    if arguments.batch_size < 1 or arguments.batch_size % processes:
         raise ValueError(f"a batch of {arguments.batch_size} does not divide among {processes} processes")
     arguments.folder.mkdir(parents=True, exist_ok=True)
+    lock = claim(arguments.folder) if rank == 0 else None
     cv2.setNumThreads(1)
     torch.manual_seed(arguments.seed)
     bfloat16 = uses_bfloat16(arguments.precision, device)
@@ -380,6 +388,8 @@ def main() -> None:
         save_every=arguments.save_every,
         validate_every=arguments.validate_every,
     )
+    if lock:
+        lock.release()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import pickle
 from functools import partial
 from pathlib import Path
@@ -13,15 +14,26 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from depthsvc.model.architecture import COMPACT
 from depthsvc.model.network import DepthNetwork
 from training import scenes
-from training.data import Batches, Pair, draw_pair
+from training.data import Batches, Pair, draw_pair, read_photos, read_rgbd
 from training.export import averaged_weights, serialise, to_half
 from training.losses import Weights
 from training.scenes import SHORT_SIDE, Scene, draw_scene
-from training.train import Trainer, choose_device, exact_source, learning_rate_factor, overlap, uses_bfloat16
+from training.train import (
+    Trainer,
+    append_row,
+    choose_device,
+    claim,
+    exact_source,
+    learning_rate_factor,
+    overlap,
+    train,
+    uses_bfloat16,
+)
 
 STEPS = 3
 
@@ -133,9 +145,44 @@ def test_without_a_source_of_exact_depth_all_pictures_are_photos(batches: Batche
     assert not only_photos[0].exact.any()
 
 
-def test_an_rgbd_folder_without_pairs_is_refused(tmp_path: Path) -> None:
+def test_material_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no RGB-D pairs"):
-        exact_source(tmp_path, render=False, textures=[], device=torch.device("cpu"))
+        read_rgbd(tmp_path)
+    np.save(tmp_path / "alone.depth.npy", np.ones((2, 2), np.float32))
+    with pytest.raises(ValueError, match=r"no picture beside .*alone\.depth\.npy"):
+        read_rgbd(tmp_path)
+    index = tmp_path / "index.csv"
+    index.write_text("file,group\na.jpg,some\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"2 files .* the first is .*a\.jpg"):
+        read_photos(tmp_path, tmp_path, index)
+
+
+def test_a_second_run_in_a_folder_is_refused(tmp_path: Path) -> None:
+    lock = claim(tmp_path)
+    with pytest.raises(ValueError, match="another run"):
+        claim(tmp_path)
+    lock.release()
+    claim(tmp_path).release()
+
+
+def test_every_step_is_in_the_log_once(tmp_path: Path, batches: Batches, initial: Path) -> None:
+    trainer = _trainer(tmp_path, initial)
+    loader = DataLoader(batches, batch_size=None, sampler=range(STEPS))
+    train(trainer, loader, {"photos": list(batches.photos)}, Weights(), save_every=STEPS, validate_every=1000)
+    rows = list(csv.DictReader((tmp_path / "log.csv").read_text(encoding="utf-8").splitlines()))
+    again = _trainer(tmp_path, initial)
+    expected = np.mean([again.train_step(batches[step], Weights())["total"] for step in range(STEPS)])
+    assert [int(row["step"]) for row in rows] == [STEPS]
+    assert float(rows[0]["total"]) == pytest.approx(expected, rel=1e-3)
+
+
+def test_rows_keep_to_the_columns_of_their_file(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    append_row(path, {"step": 1, "rank": 0.5})
+    append_row(path, {"step": 2})
+    with pytest.raises(ValueError, match="edge"):
+        append_row(path, {"step": 3, "edge": 0.1})
+    assert path.read_text(encoding="utf-8").splitlines() == ["step,rank", "1,0.5", "2,"]
 
 
 def test_each_process_takes_the_gpu_of_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
