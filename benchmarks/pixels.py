@@ -19,9 +19,10 @@ from benchmarks.results import Part
 from depthsvc import DepthEstimator
 from depthsvc.bench import Report, seconds_in_turns
 from depthsvc.imaging import encode
-from depthsvc.imaging.colormaps import Colormap, color_table, colored, levels
+from depthsvc.imaging.colormaps import color_table, colored, levels
 from depthsvc.imaging.decode import decode
 from depthsvc.imaging.resize import upsample
+from depthsvc.imaging.spec import Colormap
 
 Ways = Mapping[str, Callable[[], Any]]
 """Calls that make something, bytes or an array, by what they do."""

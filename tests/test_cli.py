@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from depthsvc import DepthEstimator, __version__
+from depthsvc import DepthEstimator
 from depthsvc.cli import main
 from depthsvc.settings import Settings
+from depthsvc.version import __version__
 from tests.conftest import Checkpoint, encoded, opened
 from tests.parity import photo
 

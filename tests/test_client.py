@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from depthsvc import AsyncDepthClient, DepthClient, DepthEstimator, DepthMap, __version__
+from depthsvc import AsyncDepthClient, DepthClient, DepthEstimator, DepthMap
 from depthsvc.errors import (
     BrokenImage,
     ConfigurationError,
@@ -29,6 +29,7 @@ from depthsvc.errors import (
     ServiceUnreachable,
     Unavailable,
 )
+from depthsvc.version import __version__
 from tests.conftest import RunningService, encoded, opened
 from tests.parity import photo
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from depthsvc.errors import InvalidParameter, TooManyPixels
-from depthsvc.imaging.resize import InputSpec, ResizeRule
+from depthsvc.imaging.spec import InputSpec, ResizeRule
 from depthsvc.model.engine import EngineName, Precision
 from depthsvc.model.loading import Model, PreparedModel
 from depthsvc.model.registry import OutputKind

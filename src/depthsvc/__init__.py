@@ -5,13 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from depthsvc.version import __version__
+
 if TYPE_CHECKING:
     from depthsvc.client import AsyncDepthClient, DepthClient
     from depthsvc.depth import DepthMap
     from depthsvc.estimator import DepthEstimator
 
 __all__ = ["AsyncDepthClient", "DepthClient", "DepthEstimator", "DepthMap", "__version__"]
-__version__ = "0.2.0.dev0"
 
 _HOMES = {
     "AsyncDepthClient": "depthsvc.client",

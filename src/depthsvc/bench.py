@@ -26,7 +26,8 @@ from depthsvc.errors import ConfigurationError
 from depthsvc.imaging import encode
 from depthsvc.imaging.colormaps import levels
 from depthsvc.imaging.decode import decode
-from depthsvc.imaging.resize import InputSpec, network_size, to_network_input, upsample
+from depthsvc.imaging.resize import network_size, to_network_input, upsample
+from depthsvc.imaging.spec import InputSpec
 from depthsvc.memory import bound_heap
 from depthsvc.model.artefacts import artefact
 from depthsvc.model.engine import Engine, EngineName, Precision

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from depthsvc.errors import ConfigurationError
 from depthsvc.formats import format_of
 from depthsvc.imaging import encode
-from depthsvc.imaging.colormaps import Colormap, levels, normalized
+from depthsvc.imaging.colormaps import levels, normalized
 from depthsvc.imaging.guided import refined
-from depthsvc.imaging.resize import Enlargement, upsample
+from depthsvc.imaging.resize import upsample
+from depthsvc.imaging.spec import Colormap, Enlargement
 
 FLOAT16_MAX = 65504.0
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from depthsvc.imaging.colormaps import Colormap
+from depthsvc.imaging.spec import Colormap
 
 SIDE_BY_SIDE_MAX_SIDE = 4096
 """A picture to look at needs no more pixels; without a bound it would be the largest array that a worker ever holds."""

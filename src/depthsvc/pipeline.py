@@ -9,7 +9,8 @@ from depthsvc.depth import DepthMap
 from depthsvc.errors import InvalidParameter
 from depthsvc.imaging.decode import Photo, decode
 from depthsvc.imaging.edges import follow_edges
-from depthsvc.imaging.resize import Enlargement, ResizeRule, colours_of, network_size, to_network_input
+from depthsvc.imaging.resize import colours_of, network_size, to_network_input
+from depthsvc.imaging.spec import Enlargement, ResizeRule
 from depthsvc.model.loading import Model, PreparedModel, open_model
 from depthsvc.options import DepthOptions, HeatmapOptions, Options, OutputSize
 from depthsvc.rendering import Rendered, pixels_needed, render_map, render_photo, sized

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from depthsvc.imaging.resize import InputSpec
+from depthsvc.imaging.spec import InputSpec
 from depthsvc.model.registry import OutputKind
 
 

@@ -11,8 +11,9 @@ import pytest
 import trimesh
 from PIL import Image
 
-from depthsvc.imaging.colormaps import Colormap, color_table
-from depthsvc.imaging.resize import Enlargement, upsample
+from depthsvc.imaging.colormaps import color_table
+from depthsvc.imaging.resize import upsample
+from depthsvc.imaging.spec import Colormap, Enlargement
 from tests.browser.conftest import Visit
 from tests.conftest import RunningService, opened
 

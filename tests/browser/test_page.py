@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import FloatRect, Route
 
-from depthsvc.imaging.colormaps import Colormap, color_table
+from depthsvc.imaging.colormaps import color_table
+from depthsvc.imaging.spec import Colormap
 from tests.browser.conftest import SAMPLES, StartVisit, Visit
 from tests.conftest import RunningService, StartService, encoded, opened
 from tests.parity import photo

@@ -34,7 +34,7 @@ from depthsvc.errors import (
     Unavailable,
     WorkerCrashed,
 )
-from depthsvc.imaging.resize import Enlargement
+from depthsvc.imaging.spec import Enlargement
 from depthsvc.options import HeatmapOptions, Options
 from depthsvc.photopool import TRIES, RestartCause
 from depthsvc.pipeline import Answer

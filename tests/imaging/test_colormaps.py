@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from depthsvc.imaging.colormaps import Colormap, color_table, levels, normalized
+from depthsvc.imaging.colormaps import color_table, levels, normalized
+from depthsvc.imaging.spec import Colormap
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from depthsvc.imaging import encode
-from depthsvc.imaging.colormaps import Colormap, color_table, levels, quantized
+from depthsvc.imaging.colormaps import color_table, levels, quantized
+from depthsvc.imaging.spec import Colormap
 
 RAMP = np.linspace(2, 10, 60 * 80, dtype=np.float32).reshape(60, 80)
 

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from depthsvc.imaging.resize import InputSpec, Interpolation, ResizeRule, network_size, to_network_input, upsample
+from depthsvc.imaging.resize import network_size, to_network_input, upsample
+from depthsvc.imaging.spec import InputSpec, Interpolation, ResizeRule
 from tests import parity
 
 MIDAS = InputSpec(256, ResizeRule.UPPER_BOUND, 32, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

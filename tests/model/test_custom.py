@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from depthsvc.errors import ModelError
-from depthsvc.imaging.resize import InputSpec, ResizeRule
+from depthsvc.imaging.spec import InputSpec, ResizeRule
 from depthsvc.model.custom import is_model_path, read_description
 from depthsvc.model.registry import OutputKind
 

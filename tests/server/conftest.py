@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import httpx
 
-from depthsvc.imaging.resize import Enlargement
+from depthsvc.imaging.spec import Enlargement
 from depthsvc.model.engine import EngineName, Precision
 from depthsvc.model.loading import PreparedModel
 from depthsvc.model.registry import OutputKind, registered

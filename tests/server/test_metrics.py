@@ -6,9 +6,10 @@ import logging
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from depthsvc import __version__, errors
+from depthsvc import errors
 from depthsvc.logs import configure
 from depthsvc.settings import LogFormat
+from depthsvc.version import __version__
 from tests.conftest import RunningService
 from tests.server.conftest import FailingPool, answered, ask
 

@@ -9,7 +9,8 @@ import httpx
 import numpy as np
 import pytest
 
-from depthsvc.imaging.colormaps import Colormap, color_table
+from depthsvc.imaging.colormaps import color_table
+from depthsvc.imaging.spec import Colormap
 from depthsvc.server.page import STATIC
 
 FILES = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.*"))

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from depthsvc import __version__
+from depthsvc.version import __version__
 from tests.conftest import Checkpoint, RunningService, StartService, encoded, until
 from tests.parity import photo
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from depthsvc import __version__
 from depthsvc.cli.batch import batch
 from depthsvc.cli.bench import bench
 from depthsvc.cli.export import export
@@ -16,6 +15,7 @@ from depthsvc.cli.predict import predict
 from depthsvc.cli.setting_options import CommandWithSettings
 from depthsvc.cli.weights import weights
 from depthsvc.errors import DepthServiceError
+from depthsvc.version import __version__
 
 if TYPE_CHECKING:
     from depthsvc.settings import Settings

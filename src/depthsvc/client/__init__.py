@@ -9,7 +9,6 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from depthsvc import __version__
 from depthsvc.client import calls
 from depthsvc.client.conversation import (
     Call,
@@ -26,6 +25,7 @@ from depthsvc.depth import DepthMap
 from depthsvc.errors import ConfigurationError
 from depthsvc.options import Options
 from depthsvc.status import Health, Models
+from depthsvc.version import __version__
 
 __all__ = [
     "AsyncDepthClient",

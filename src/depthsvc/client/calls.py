@@ -12,7 +12,7 @@ from depthsvc.client.conversation import Call
 from depthsvc.client.queries import BokehQuery, DepthQuery, HeatmapQuery, PointCloudQuery
 from depthsvc.depth import DepthMap
 from depthsvc.errors import ServiceUnreachable
-from depthsvc.imaging.resize import Enlargement
+from depthsvc.imaging.spec import Enlargement
 from depthsvc.options import BokehOptions, DepthFormat, DepthOptions, HeatmapOptions, Options, PointCloudOptions
 
 HEALTH = Call("GET", "health", "application/json")

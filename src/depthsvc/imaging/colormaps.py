@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from functools import cache
 from typing import TypeVar
 
@@ -11,20 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthsvc.imaging.blocks import ROWS, row_blocks
-
-
-class Colormap(StrEnum):
-    """Names of colormaps. In the first five, and in gray, brighter means larger, which is nearer."""
-
-    INFERNO = "inferno"
-    MAGMA = "magma"
-    PLASMA = "plasma"
-    VIRIDIS = "viridis"
-    HOT = "hot"
-    TURBO = "turbo"
-    JET = "jet"
-    GRAY = "gray"
-
+from depthsvc.imaging.spec import Colormap
 
 _OPENCV_COLORMAPS = {
     Colormap.INFERNO: cv2.COLORMAP_INFERNO,

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthsvc.imaging.blocks import row_blocks
-from depthsvc.imaging.colormaps import Colormap, color_table, colored, levels, quantized
+from depthsvc.imaging.colormaps import color_table, colored, levels, quantized
 from depthsvc.imaging.png import Filter, PixelFormat, png
+from depthsvc.imaging.spec import Colormap
 
 _JPEG_QUALITY = 95
 JPEG_MAX_SIDE = 65_500

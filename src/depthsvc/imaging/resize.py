@@ -3,62 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from enum import StrEnum
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-
-class ResizeRule(StrEnum):
-    """How a photo's sides become the network's, given the model's input size T."""
-
-    UPPER_BOUND = "upper_bound"
-    """Keep the aspect ratio; neither side exceeds T (MiDaS_small)."""
-    LOWER_BOUND = "lower_bound"
-    """Keep the aspect ratio; neither side is below T."""
-    STRETCH = "stretch"
-    """T x T whatever the aspect ratio, for models with a fixed input."""
-
-
-class Enlargement(StrEnum):
-    """How a network's map is brought to a photo's size."""
-
-    BICUBIC = "bicubic"
-    """As MiDaS does it."""
-    BILINEAR = "bilinear"
-    """For a map whose edges are steps, beside which a cubic would ring."""
-
-
-class Interpolation(StrEnum):
-    """How a photo is brought to the network's size."""
-
-    BICUBIC = "bicubic"
-    """OpenCV's bicubic, which does not antialias: what MiDaS was trained with."""
-    AREA = "area"
-    """Area averages to shrink, bilinear to enlarge, and colours rounded to 8 bits."""
-
+from depthsvc.imaging.spec import Enlargement, InputSpec, Interpolation, ResizeRule
 
 LOWER_BOUND_MAX_ASPECT = 4
 """With `lower_bound` the long side is at most this many times the input size, so that cost is bounded."""
-
-
-@dataclass(frozen=True)
-class InputSpec:
-    """What a network takes."""
-
-    size: int
-    """The input size T, in pixels."""
-    rule: ResizeRule
-    multiple: int
-    """Both sides must be multiples of this."""
-    mean: tuple[float, float, float]
-    """Subtracted from RGB in 0..1."""
-    std: tuple[float, float, float]
-    """Divides RGB in 0..1 after the mean is subtracted."""
-    interpolation: Interpolation = Interpolation.BICUBIC
-    """How the photo is resized."""
 
 
 def network_size(width: int, height: int, spec: InputSpec, size: int | None = None) -> tuple[int, int]:

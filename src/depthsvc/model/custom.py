@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from depthsvc.errors import ModelError
-from depthsvc.imaging.resize import InputSpec, Interpolation, ResizeRule
+from depthsvc.imaging.spec import InputSpec, Interpolation, ResizeRule
 from depthsvc.model.registry import OutputKind
 
 TORCHSCRIPT_SUFFIXES = (".pt", ".ts", ".torchscript")

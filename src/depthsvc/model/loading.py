@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthsvc.errors import ConfigurationError, DepthServiceError, ModelError, WeightsError
-from depthsvc.imaging.resize import InputSpec, network_size
+from depthsvc.imaging.resize import network_size
+from depthsvc.imaging.spec import InputSpec
 from depthsvc.model.architecture import Architecture
 from depthsvc.model.artefacts import artefact
 from depthsvc.model.custom import default_name, is_model_path, read_description

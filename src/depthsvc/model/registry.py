@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from depthsvc.errors import ModelError
-from depthsvc.imaging.resize import InputSpec, Interpolation, ResizeRule
+from depthsvc.imaging.spec import InputSpec, Interpolation, ResizeRule
 from depthsvc.model.architecture import COMPACT, MIDAS_SMALL, Architecture
 
 AUTO = "auto"

@@ -9,12 +9,12 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from depthsvc import __version__
-from depthsvc.imaging.resize import ResizeRule
+from depthsvc.imaging.spec import ResizeRule
 from depthsvc.server import health, models, page, photos, problems, prometheus
 from depthsvc.server.access import require_api_key
 from depthsvc.server.middleware import DOCS_PATH, AdmissionMiddleware, BodyLimitMiddleware, RequestMiddleware
 from depthsvc.server.service import Service
+from depthsvc.version import __version__
 
 _DESCRIPTION = """\
 One photo in, its depth out. Depth is *relative inverse depth*: larger, and brighter in a heatmap, is **nearer**; scale

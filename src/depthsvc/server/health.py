@@ -9,9 +9,9 @@ from typing import Any, Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from depthsvc import __version__
 from depthsvc.server.service import CurrentService, Service
 from depthsvc.status import Health, Queue, Workers
+from depthsvc.version import __version__
 
 router = APIRouter(prefix="/health", tags=["health"])
 

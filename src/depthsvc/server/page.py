@@ -11,7 +11,8 @@ from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
-from depthsvc.imaging.colormaps import Colormap, color_table
+from depthsvc.imaging.colormaps import color_table
+from depthsvc.imaging.spec import Colormap
 
 router = APIRouter(include_in_schema=False)
 
