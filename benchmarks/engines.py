@@ -20,10 +20,10 @@ from depthsvc.bench import Report, forward, seconds_in_turns
 from depthsvc.model.architecture import MIDAS_SMALL
 from depthsvc.model.artefacts import artefact
 from depthsvc.model.checkpoint import load_network
-from depthsvc.model.engine import EngineName, Precision
+from depthsvc.model.choice import EngineName, Precision, WeightsLocations
 from depthsvc.model.engines import KINDS
-from depthsvc.model.loading import ResolvedModel, resolve
-from depthsvc.model.locations import WeightsLocations
+from depthsvc.model.resolve import resolve
+from depthsvc.model.spec import ResolvedModel
 from depthsvc.model.weights import sha256_of
 
 _SHAPE = (1, 3, 256, 256)

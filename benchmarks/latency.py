@@ -22,11 +22,12 @@ import numpy as np
 from depthsvc.imaging.decode import Photo
 from depthsvc.imaging.resize import network_size, to_network_input
 from depthsvc.memory import bound_heap
-from depthsvc.model.engine import EngineName, Precision
+from depthsvc.model.choice import EngineChoice, Precision
 from depthsvc.model.engines import TORCHSCRIPT
-from depthsvc.model.loading import PreparedModel, open_model
+from depthsvc.model.loaded import open_model
 from depthsvc.model.network import DepthNetwork
-from depthsvc.model.registry import MODELS, RegisteredModel
+from depthsvc.model.registry import MODELS
+from depthsvc.model.spec import PreparedModel, RegisteredModel
 from depthsvc.options import OutputSize
 from depthsvc.pipeline import Pipeline
 
@@ -34,22 +35,16 @@ from depthsvc.pipeline import Pipeline
 def _pipeline(model: RegisteredModel, folder: Path) -> Pipeline:
     path = folder / f"{model.name}.ts"
     TORCHSCRIPT.write(DepthNetwork(model.architecture).eval(), path, Precision.FP32)
-    prepared = PreparedModel(
-        model.name,
-        model.input,
-        model.output,
-        path,
-        EngineName.TORCHSCRIPT,
-        Precision.FP32,
-        degraded=False,
-        follows_edges=model.follows_edges,
+    return Pipeline(
+        open_model(PreparedModel(model.spec, path, EngineChoice())), max_pixels=100_000_000, max_input_size=1024
     )
-    return Pipeline(open_model(prepared, 1), max_pixels=100_000_000, max_input_size=1024)
 
 
 def _ways(model: RegisteredModel, photo: Photo, folder: Path) -> dict[str, Callable[[], object]]:
     pipeline = _pipeline(model, folder)
-    planes = to_network_input(photo.pixels, *network_size(photo.width, photo.height, model.input), model.input)
+    planes = to_network_input(
+        photo.pixels, *network_size(photo.width, photo.height, model.spec.input), model.spec.input
+    )
     return {
         "network": lambda: pipeline.model.inverse_depth(planes),
         "depth": lambda: pipeline.depth(photo, size=OutputSize.MODEL),

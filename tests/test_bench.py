@@ -15,9 +15,8 @@ from depthsvc import bench
 from depthsvc.bench import Report, forward, seconds_in_turns
 from depthsvc.cli import main
 from depthsvc.errors import ConfigurationError
-from depthsvc.model.engine import EngineName, Precision
-from depthsvc.model.loading import resolve
-from depthsvc.model.locations import WeightsLocations
+from depthsvc.model.choice import EngineName, Precision, WeightsLocations
+from depthsvc.model.resolve import resolve
 from tests import parity
 from tests.conftest import encoded
 
@@ -33,7 +32,9 @@ def test_calls_take_turns_and_have_a_time_for_each() -> None:
 def test_every_combination_has_a_row_that_is_compared_with_the_first_of_its_size(cache_dir: Path) -> None:
     model = resolve("embedded", WeightsLocations(cache_dir))
     engines = (EngineName.TORCHSCRIPT, EngineName.ONNXRUNTIME)
-    report = forward(model, cache_dir, engines=engines, threads=(1,), sizes=(64, 96), rounds=2)
+    report = forward(
+        model, cache_dir, engines=engines, precisions=(Precision.FP32,), threads=(1,), sizes=(64, 96), rounds=2
+    )
     assert report.heads == ["input size", "engine", "precision", "threads", "median ms", "ratio"]
     names = [row[:4] for row in report.rows]
     assert names == [[size, engine, "fp32", "1"] for size in ("64", "96") for engine in ("torchscript", "onnxruntime")]

@@ -9,9 +9,9 @@ from PIL import Image
 
 from depthsvc.errors import InvalidParameter, TooManyPixels
 from depthsvc.imaging.spec import InputSpec, ResizeRule
-from depthsvc.model.engine import EngineName, Precision
-from depthsvc.model.loading import Model, PreparedModel
-from depthsvc.model.registry import OutputKind
+from depthsvc.model.choice import EngineChoice
+from depthsvc.model.loaded import Model
+from depthsvc.model.spec import ModelSpec, OutputKind, PreparedModel
 from depthsvc.options import (
     BokehOptions,
     DepthFormat,
@@ -43,17 +43,10 @@ def pipeline_of(
     engine: FixedEngine, rule: ResizeRule = ResizeRule.UPPER_BOUND, *, follows_edges: bool = False
 ) -> Pipeline:
     spec = InputSpec(64, rule, 32, (0, 0, 0), (1, 1, 1))
-    prepared = PreparedModel(
-        "fixed",
-        spec,
-        OutputKind.INVERSE_DEPTH,
-        Path("m"),
-        EngineName.TORCHSCRIPT,
-        Precision.FP32,
-        degraded=False,
-        follows_edges=follows_edges,
+    model = ModelSpec("fixed", spec, OutputKind.INVERSE_DEPTH, follows_edges)
+    return Pipeline(
+        Model(PreparedModel(model, Path("m"), EngineChoice()), engine), max_pixels=10_000_000, max_input_size=128
     )
-    return Pipeline(Model(prepared, engine), max_pixels=10_000_000, max_input_size=128)
 
 
 PHOTO = encoded(photo(30, 40))

@@ -15,7 +15,9 @@ import psutil
 import pytest
 
 from depthsvc.errors import BrokenImage, DeadlineExceeded, ModelError, QueueFull, Unavailable, WorkerCrashed
-from depthsvc.model.loading import PreparedModel, prepare, resolve
+from depthsvc.model.prepare import prepare
+from depthsvc.model.resolve import resolve
+from depthsvc.model.spec import PreparedModel
 from depthsvc.options import DepthFormat, DepthOptions, HeatmapOptions
 from depthsvc.photopool import RestartCause
 from depthsvc.pipeline import Answer
@@ -38,7 +40,7 @@ def pool(model: PreparedModel) -> Iterator[WorkerPool]:
 
 
 def config_of(model: PreparedModel) -> WorkerConfig:
-    return WorkerConfig(model, threads=1, max_pixels=50_000_000, max_input_size=1024)
+    return WorkerConfig(model, max_pixels=50_000_000, max_input_size=1024)
 
 
 def submit(pool: WorkerPool, data: bytes, *, deadline_s: float = 30, input_size: int = 256) -> Future[Answer]:

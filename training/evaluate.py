@@ -56,7 +56,7 @@ def load_network(weights: Path) -> DepthNetwork:
 def network_predictor(network: DepthNetwork) -> Predictor:
     """Run a network as the registered embedded model is run, the result resized to the image's size."""
     device = next(network.parameters()).device
-    spec = registered("embedded").input
+    spec = registered("embedded").spec.input
 
     @torch.inference_mode()
     def predict(image: Image) -> Floats:

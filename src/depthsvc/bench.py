@@ -30,10 +30,11 @@ from depthsvc.imaging.resize import network_size, to_network_input, upsample
 from depthsvc.imaging.spec import InputSpec
 from depthsvc.memory import bound_heap
 from depthsvc.model.artefacts import artefact
-from depthsvc.model.engine import Engine, EngineName, Precision
+from depthsvc.model.choice import EngineName, Precision
 from depthsvc.model.engines import KINDS, TORCHSCRIPT, EngineKind
-from depthsvc.model.loading import ResolvedModel
+from depthsvc.model.engines.base import Engine
 from depthsvc.model.processor import has_bf16, processor_name
+from depthsvc.model.spec import ResolvedModel
 from depthsvc.settings import available_cpus
 
 Planes = NDArray[np.float32]
@@ -122,7 +123,7 @@ def forward(
     engines = engines or [name for name, kind in KINDS.items() if kind.can_write()]
     precisions = precisions or [Precision.FP32, *([Precision.BF16] if has_bf16() else [])]
     threads = threads or sorted({1, available_cpus()})
-    sizes = sizes or [model.input.size]
+    sizes = sizes or [model.spec.input.size]
     opened: dict[tuple[EngineKind, Precision, int], Engine] = {}
     for name, precision, count in product(engines, precisions, threads):
         kind = KINDS[name]
@@ -133,7 +134,7 @@ def forward(
         raise ConfigurationError("None of these engines computes in any of these precisions on this machine.")
     cases = [Case(*key, size) for size in sizes for key in opened]
     computing = [opened[case.kind, case.precision, case.threads] for case in cases]
-    calls = [_call(engine, case.size, model.input) for case, engine in zip(cases, computing, strict=True)]
+    calls = [_call(engine, case.size, model.spec.input) for case, engine in zip(cases, computing, strict=True)]
     for call in calls:
         call()
     times = seconds_in_turns(calls, rounds)
@@ -143,7 +144,7 @@ def forward(
         row = [str(case.size), str(case.kind.name), str(case.precision), str(case.threads)]
         row += _figures(times, index, first)
         if photos:
-            row += _errors(computing[index], computing[first], photos, case.size, model.input)
+            row += _errors(computing[index], computing[first], photos, case.size, model.spec.input)
         rows.append(row)
     heads = ["input size", "engine", "precision", "threads", "median ms", "ratio"]
     heads += ["mean error", "99 % error"] if photos else []

@@ -15,7 +15,8 @@ from depthsvc.depth import DepthMap
 from depthsvc.errors import InvalidParameter
 from depthsvc.imaging.decode import Photo, photo_of_array, photo_of_image
 from depthsvc.imaging.pointcloud import PointCloud
-from depthsvc.model.loading import prepare, resolve
+from depthsvc.model.prepare import prepare
+from depthsvc.model.resolve import resolve
 from depthsvc.options import BokehOptions, OutputSize, PointCloudOptions
 from depthsvc.pipeline import Pipeline
 from depthsvc.rendering import cloud, pixels_needed, refocused
@@ -58,13 +59,12 @@ class DepthEstimator:
         prepared = prepare(resolved, settings.cache_dir, replace(settings.engine_choice, threads=threads))
         self.degraded = prepared.degraded
         """Whether the embedded model stands in for MiDaS_small, which could not be had."""
-        self.engine = str(prepared.engine)
+        self.engine = str(prepared.choice.engine)
         """What computes the network; with `auto` it tells which one it became."""
-        self.precision = str(prepared.precision)
+        self.precision = str(prepared.choice.precision)
         """The number format in which it computes."""
         self.pipeline = Pipeline.open(
             prepared,
-            threads=threads,
             max_pixels=settings.max_pixels,
             max_input_size=settings.max_input_size,
         )
@@ -73,7 +73,7 @@ class DepthEstimator:
     @property
     def model(self) -> str:
         """Name of the model in use; with `auto` it tells which one it became."""
-        return self.pipeline.model.name
+        return self.pipeline.model.spec.name
 
     def predict(
         self,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 
 from depthsvc.errors import ModelError
-from depthsvc.model.loading import PreparedModel, ResolvedModel, prepare, resolve
+from depthsvc.model.prepare import prepare
+from depthsvc.model.resolve import resolve
+from depthsvc.model.spec import PreparedModel, ResolvedModel
 from depthsvc.pool import WorkerConfig
 from depthsvc.preload import preload
 from depthsvc.processes import run_in_child
@@ -18,7 +20,7 @@ def worker_config(settings: Settings) -> WorkerConfig:
     """How the workers of a pool set themselves up. Raises ConfigurationError, ModelError or WeightsError."""
     preload(settings)
     model = prepared_model(settings)
-    return WorkerConfig(model, settings.threads_per_worker, settings.max_pixels, settings.max_input_size)
+    return WorkerConfig(model, settings.max_pixels, settings.max_input_size)
 
 
 def prepared_model(settings: Settings) -> PreparedModel:
@@ -34,7 +36,7 @@ def prepared_model(settings: Settings) -> PreparedModel:
 def engine_text(model: PreparedModel) -> str:
     """Engine and precision, and the measurement by which the engine was chosen."""
     times = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in model.measured.items())
-    return f"{model.engine}, {model.precision}" + (f"  (the fastest: {times})" if times else "")
+    return f"{model.choice.engine}, {model.choice.precision}" + (f"  (the fastest: {times})" if times else "")
 
 
 def _prepare_apart(model: ResolvedModel, settings: Settings) -> PreparedModel:

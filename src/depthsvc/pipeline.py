@@ -11,7 +11,8 @@ from depthsvc.imaging.decode import Photo, decode
 from depthsvc.imaging.edges import follow_edges
 from depthsvc.imaging.resize import colours_of, network_size, to_network_input
 from depthsvc.imaging.spec import Enlargement, ResizeRule
-from depthsvc.model.loading import Model, PreparedModel, open_model
+from depthsvc.model.loaded import Model, open_model
+from depthsvc.model.spec import PreparedModel
 from depthsvc.options import DepthOptions, HeatmapOptions, Options, OutputSize
 from depthsvc.rendering import Rendered, pixels_needed, render_map, render_photo, sized
 
@@ -40,9 +41,9 @@ class Pipeline:
         self.max_input_size = max_input_size
 
     @classmethod
-    def open(cls, prepared: PreparedModel, *, threads: int, max_pixels: int, max_input_size: int) -> Pipeline:
+    def open(cls, prepared: PreparedModel, *, max_pixels: int, max_input_size: int) -> Pipeline:
         """Load the model into this process; ModelError if that fails. It is not warm yet."""
-        return cls(open_model(prepared, threads), max_pixels=max_pixels, max_input_size=max_input_size)
+        return cls(open_model(prepared), max_pixels=max_pixels, max_input_size=max_input_size)
 
     def answer(self, data: bytes, options: Options) -> Answer:
         """Decode a photo, estimate its depth and encode what the options ask for. Raises RequestError."""
@@ -88,16 +89,16 @@ class Pipeline:
     def _infer(self, photo: Photo, input_size: int | None) -> DepthMap:
         """Depth on the network's own grid."""
         width, height = self._network_size(photo, self._checked_input_size(input_size))
-        planes = to_network_input(photo.pixels, width, height, self.model.input)
-        depth = DepthMap.of(self.model.inverse_depth(planes), self.model.name)
-        if not self.model.follows_edges:
+        planes = to_network_input(photo.pixels, width, height, self.model.spec.input)
+        depth = DepthMap.of(self.model.inverse_depth(planes), self.model.spec.name)
+        if not self.model.spec.follows_edges:
             return depth
-        values = follow_edges(colours_of(planes, self.model.input), depth.values)
-        return DepthMap.of(values, self.model.name, Enlargement.BILINEAR)
+        values = follow_edges(colours_of(planes, self.model.spec.input), depth.values)
+        return DepthMap.of(values, self.model.spec.name, Enlargement.BILINEAR)
 
     def _network_size(self, photo: Photo, size: int) -> tuple[int, int]:
         """What the network sees, never more than a square of the largest input size: memory follows the area."""
-        spec = self.model.input
+        spec = self.model.spec.input
         width, height = network_size(photo.width, photo.height, spec, size)
         while width * height > self.max_input_size**2 and size > spec.size:
             size -= spec.multiple
@@ -105,11 +106,13 @@ class Pipeline:
         return width, height
 
     def _checked_input_size(self, input_size: int | None) -> int:
-        spec = self.model.input
+        spec = self.model.spec.input
         if input_size is None or input_size == spec.size:
             return spec.size
         if spec.rule is ResizeRule.STRETCH:
-            raise InvalidParameter(f"input_size: the model {self.model.name} takes {spec.size} only. Leave it out.")
+            raise InvalidParameter(
+                f"input_size: the model {self.model.spec.name} takes {spec.size} only. Leave it out."
+            )
         if input_size % spec.multiple or not spec.multiple <= input_size <= self.max_input_size:
             raise InvalidParameter(
                 f"input_size: {input_size} does not fit. It must be a multiple of {spec.multiple}, "

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from depthsvc.channel import Channel
 from depthsvc.errors import DeadlineExceeded, ModelError
 from depthsvc.jobs import Job, JobQueue
-from depthsvc.model.loading import PreparedModel
+from depthsvc.model.spec import PreparedModel
 from depthsvc.photopool import TRIES, PhotoPool, RestartCause, closing, given_up
 from depthsvc.processes import start_child
 
@@ -46,7 +46,6 @@ class WorkerConfig:
     """How a worker sets up its pipeline."""
 
     model: PreparedModel
-    threads: int
     max_pixels: int
     max_input_size: int
 

@@ -12,8 +12,7 @@ import platformdirs
 from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from depthsvc.model.engine import EngineChoice, EngineName, Precision
-from depthsvc.model.locations import WeightsLocations
+from depthsvc.model.choice import EngineChoice, EngineName, Precision, WeightsLocations
 
 
 class LogLevel(StrEnum):

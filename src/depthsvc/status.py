@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from depthsvc.imaging.spec import InputSpec
-from depthsvc.model.registry import OutputKind
+from depthsvc.model.spec import OutputKind
 
 
 class Workers(BaseModel):

@@ -54,10 +54,9 @@ def open_pipeline(config: WorkerConfig) -> Pipeline:
     """A warm pipeline that has this process for itself. Raises ModelError."""
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_CACHED_PRIMITIVES))
     bound_heap()
-    cv2.setNumThreads(config.threads)
+    cv2.setNumThreads(config.model.choice.threads)
     pipeline = Pipeline.open(
         config.model,
-        threads=config.threads,
         max_pixels=config.max_pixels,
         max_input_size=config.max_input_size,
     )

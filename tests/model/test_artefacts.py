@@ -20,10 +20,11 @@ from torch import nn
 from depthsvc.model.architecture import COMPACT
 from depthsvc.model.artefacts import artefact
 from depthsvc.model.checkpoint import load_network
-from depthsvc.model.engine import Precision
+from depthsvc.model.choice import Precision
 from depthsvc.model.engines import TORCHSCRIPT, torchscript
 from depthsvc.model.network import DepthNetwork
-from depthsvc.model.weights import VerifiedFile, sha256_of
+from depthsvc.model.spec import VerifiedFile
+from depthsvc.model.weights import sha256_of
 
 
 def _weights(path: Path, seed: int) -> VerifiedFile:
@@ -102,7 +103,7 @@ def test_processes_that_start_together_make_it_once(weights: VerifiedFile, tmp_p
 from pathlib import Path
 from depthsvc.model.architecture import COMPACT
 from depthsvc.model.artefacts import artefact
-from depthsvc.model.engine import Precision
+from depthsvc.model.choice import Precision
 from depthsvc.model.engines import TORCHSCRIPT, torchscript
 from depthsvc.model.weights import VerifiedFile
 trace = torchscript.trace
@@ -200,7 +201,7 @@ import resource, signal
 from pathlib import Path
 from depthsvc.model.architecture import COMPACT
 from depthsvc.model.artefacts import artefact
-from depthsvc.model.engine import Precision
+from depthsvc.model.choice import Precision
 from depthsvc.model.engines import TORCHSCRIPT
 from depthsvc.model.weights import VerifiedFile
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

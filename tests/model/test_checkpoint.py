@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from depthsvc.errors import WeightsError
 from depthsvc.model.architecture import COMPACT
 from depthsvc.model.checkpoint import StateDict, load_network
-from depthsvc.model.locations import WeightsLocations
+from depthsvc.model.choice import WeightsLocations
 from depthsvc.model.network import DepthNetwork
 from depthsvc.model.registry import registered
-from depthsvc.model.weights import VerifiedFile, obtain, sha256_of
+from depthsvc.model.spec import VerifiedFile
+from depthsvc.model.weights import obtain, sha256_of
 
 WEIGHT = "scratch.layer1_rn.weight"
 COUNTER = "pretrained.layer1.1.num_batches_tracked"

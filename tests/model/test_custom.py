@@ -12,7 +12,7 @@ import pytest
 from depthsvc.errors import ModelError
 from depthsvc.imaging.spec import InputSpec, ResizeRule
 from depthsvc.model.custom import is_model_path, read_description
-from depthsvc.model.registry import OutputKind
+from depthsvc.model.spec import OutputKind
 
 INPUT = {"size": 64, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]}
 DESCRIPTION = {"input": INPUT, "output": "depth"}
@@ -32,7 +32,7 @@ def _describe(model_file: Path, text: str) -> None:
 def test_description_is_read_with_its_defaults(model_file: Path) -> None:
     _describe(model_file, json.dumps(DESCRIPTION))
     description = read_description(model_file)
-    assert description.input_spec == InputSpec(64, ResizeRule.UPPER_BOUND, 32, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+    assert description.spec("own").input == InputSpec(64, ResizeRule.UPPER_BOUND, 32, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
     assert description.output is OutputKind.DEPTH
     assert description.name is None
 
@@ -42,7 +42,7 @@ def test_every_field_is_read(model_file: Path) -> None:
     _describe(model_file, json.dumps(fields))
     description = read_description(model_file)
     assert description.name == "my-model.v2"
-    assert description.input_spec == InputSpec(64, ResizeRule.STRETCH, 14, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+    assert description.spec("own").input == InputSpec(64, ResizeRule.STRETCH, 14, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
     assert description.output is OutputKind.INVERSE_DEPTH
 
 

@@ -16,13 +16,13 @@ from depthsvc.errors import ConfigurationError, ModelError
 from depthsvc.model import engines
 from depthsvc.model.artefacts import artefact
 from depthsvc.model.checkpoint import load_network
-from depthsvc.model.engine import EngineName, Precision
+from depthsvc.model.choice import EngineName, Precision, WeightsLocations
 from depthsvc.model.engines import KINDS, ONNXRUNTIME, OPENVINO, TORCHSCRIPT, EngineKind
 from depthsvc.model.engines.torchscript import TorchScriptEngine
-from depthsvc.model.locations import WeightsLocations
 from depthsvc.model.network import DepthNetwork
 from depthsvc.model.registry import registered
-from depthsvc.model.weights import VerifiedFile, obtain
+from depthsvc.model.spec import VerifiedFile
+from depthsvc.model.weights import obtain
 from tests import parity
 from tests.conftest import Checkpoint
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from depthsvc import DepthEstimator
 from depthsvc.cli import main
 from depthsvc.imaging.resize import network_size, to_network_input
-from depthsvc.model.engine import Precision
+from depthsvc.model.choice import Precision
 from depthsvc.model.engines import OPENVINO
 from depthsvc.model.registry import registered
 from tests import parity
@@ -42,7 +42,7 @@ def test_exported_openvino_model_is_whole(tmp_path: Path, embedded: DepthEstimat
         pytest.skip("openvino is not installed")
     path = tmp_path / "own.xml"
     assert export("--format", "openvino", "-o", path) == [str(path.with_suffix(s)) for s in (".xml", ".bin", ".json")]
-    spec = registered("embedded").input
+    spec = registered("embedded").spec.input
     photo = parity.photo(240, 320)
     planes = to_network_input(photo, *network_size(320, 240, spec), spec)
     values = OPENVINO.open(path, 1, Precision.FP32).infer(planes)[0]
@@ -52,7 +52,7 @@ def test_exported_openvino_model_is_whole(tmp_path: Path, embedded: DepthEstimat
 
 def test_description_is_that_of_the_registry(tmp_path: Path) -> None:
     export("-o", tmp_path / "own.ts")
-    spec = registered("embedded").input
+    spec = registered("embedded").spec.input
     description = json.loads((tmp_path / "own.json").read_text())
     assert (description["name"], description["output"]) == ("embedded", "inverse_depth")
     assert description["follows_edges"] is True

@@ -20,11 +20,14 @@ from torch import Tensor, nn
 
 from depthsvc import DepthEstimator
 from depthsvc.errors import ConfigurationError, ModelError, WeightsError
-from depthsvc.model import loading, registry, weights
-from depthsvc.model.engine import EngineName, Precision
-from depthsvc.model.loading import Model, PreparedModel, open_model, prepare, resolve
-from depthsvc.model.locations import WeightsLocations
+from depthsvc.model import registry, spec, weights
+from depthsvc.model import resolve as resolving
+from depthsvc.model.choice import EngineChoice, WeightsLocations
+from depthsvc.model.loaded import Model, open_model
+from depthsvc.model.prepare import prepare
 from depthsvc.model.registry import MODELS
+from depthsvc.model.resolve import resolve
+from depthsvc.model.spec import PreparedModel
 from depthsvc.model.weights import sha256_of
 from tests import parity
 from tests.conftest import Checkpoint
@@ -91,7 +94,7 @@ def prepared(locations: WeightsLocations) -> Callable[[Path], PreparedModel]:
 
 @pytest.fixture
 def opened(prepared: Callable[[Path], PreparedModel]) -> Callable[[Path], Model]:
-    return lambda path: open_model(prepared(path), threads=1)
+    return lambda path: open_model(prepared(path))
 
 
 @pytest.fixture
@@ -127,8 +130,8 @@ def _planes(*values: float) -> NDArray[np.float32]:
 def test_named_model_gives_the_official_depth(checkpoint: Checkpoint, cache_dir: Path) -> None:
     locations = WeightsLocations(cache_dir, explicit=checkpoint.path, sha256=checkpoint.sha256)
     prepared = prepare(resolve("midas_small", locations), cache_dir)
-    assert (prepared.name, prepared.engine, prepared.degraded) == ("midas_small", "torchscript", False)
-    output = open_model(prepared, threads=1).inverse_depth(parity.network_input(192, 256))
+    assert (prepared.name, prepared.choice.engine, prepared.degraded) == ("midas_small", "torchscript", False)
+    output = open_model(prepared).inverse_depth(parity.network_input(192, 256))
     goldens = parity.goldens()
     atol = 2e-4 * float(goldens["network_192x256_max"])
     np.testing.assert_allclose(output[::5, ::5], goldens["network_192x256"], rtol=0, atol=atol)
@@ -165,7 +168,7 @@ def test_prepared_model_can_be_sent_to_workers(tmp_path: Path, prepared: Callabl
     model = prepared(_torchscript(tmp_path / "own.pt"))
     copy = pickle.loads(pickle.dumps(model))
     assert copy == model
-    assert open_model(copy, threads=1).inverse_depth(_planes(1, 2)).tolist() == [[1, 2]]
+    assert open_model(copy).inverse_depth(_planes(1, 2)).tolist() == [[1, 2]]
 
 
 # auto
@@ -175,13 +178,13 @@ def test_auto_is_midas_small_where_its_weights_are(
     locations: WeightsLocations, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     midas = MODELS["midas_small"]
-    published = registry.RegisteredWeights((checkpoint.path.name,), checkpoint.sha256)
+    published = spec.RegisteredWeights((checkpoint.path.name,), checkpoint.sha256)
     monkeypatch.setitem(registry.MODELS, "midas_small", replace(midas, weights=published))
     model = resolve("auto", replace(locations, weights_dir=checkpoint.path.parent))
     assert (model.name, model.degraded, model.file.path) == ("midas_small", False, checkpoint.path)
 
 
-def _assert_fallback(model: loading.ResolvedModel, caplog: pytest.LogCaptureFixture, reason: str) -> None:
+def _assert_fallback(model: spec.ResolvedModel, caplog: pytest.LogCaptureFixture, reason: str) -> None:
     assert (model.name, model.degraded) == ("embedded", True)
     [warning] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert warning.startswith("MiDaS_small cannot be had: ")
@@ -210,7 +213,7 @@ def test_auto_falls_back_where_the_server_is_silent(
     file_server: FileServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(loading, "AUTO_FIRST_BYTE_S", 0.1)
+    monkeypatch.setattr(resolving, "AUTO_FIRST_BYTE_S", 0.1)
     publish(file_server.add("/file", Route(held=True)))
     model = resolve("auto", replace(locations, download=True))
     _assert_fallback(model, caplog, "No answer within 0.1 s from 127.0.0.1")
@@ -247,7 +250,7 @@ def test_own_torchscript_model_is_named_after_its_file(
 ) -> None:
     path = _torchscript(tmp_path / "own.pt")
     model = prepared(path)
-    assert (model.name, model.engine, model.path, model.degraded) == ("own", "torchscript", path, False)
+    assert (model.name, model.choice.engine, model.path, model.degraded) == ("own", "torchscript", path, False)
 
 
 @pytest.mark.parametrize("name", ["my model", "modèle", "深度"])
@@ -407,11 +410,7 @@ def test_a_network_that_fails_is_a_model_error() -> None:
         def infer(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
             raise RuntimeError("no such instruction")
 
-    embedded = MODELS["embedded"]
-    prepared = PreparedModel(
-        "failing", embedded.input, embedded.output, Path("net.ts"), EngineName.TORCHSCRIPT, Precision.FP32, False
-    )
-    model = Model(prepared, Failing())
+    model = Model(PreparedModel(MODELS["embedded"].spec, Path("net.ts"), EngineChoice()), Failing())
     for run in (model.warm, lambda: model.inverse_depth(np.zeros((1, 3, 32, 32), np.float32))):
         with pytest.raises(ModelError, match=r"net\.ts is refused: it fails on input .* no such instruction"):
             run()

@@ -14,7 +14,7 @@ from depthsvc.model.architecture import COMPACT, MIDAS_SMALL
 from depthsvc.model.checkpoint import load_network
 from depthsvc.model.engines.torchscript import trace
 from depthsvc.model.network import DepthNetwork
-from depthsvc.model.weights import VerifiedFile
+from depthsvc.model.spec import VerifiedFile
 from tests import parity
 from tests.conftest import Checkpoint
 

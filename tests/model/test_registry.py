@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from depthsvc.errors import ModelError
-from depthsvc.model.registry import AUTO, MODELS, RegisteredModel, registered
+from depthsvc.model.registry import AUTO, MODELS, registered
+from depthsvc.model.spec import RegisteredModel
 
 
 def test_models_are_the_documented_ones() -> None:
@@ -35,8 +36,8 @@ def test_model_has_a_licence_a_source_and_a_description(model: RegisteredModel) 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_model_takes_sides_that_its_network_can_halve_five_times(model: RegisteredModel) -> None:
-    assert model.input.multiple == 32
-    assert model.input.size % 32 == 0
+    assert model.spec.input.multiple == 32
+    assert model.spec.input.size % 32 == 0
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
@@ -50,7 +51,7 @@ def test_published_weights_have_https_addresses_and_a_hash(model: RegisteredMode
     assert re.fullmatch(r"[0-9a-f]{8,64}", model.weights.sha256)
 
 
-@pytest.mark.parametrize("module", ["registry", "weights", "custom", "loading"])
+@pytest.mark.parametrize("module", ["registry", "weights", "custom", "resolve", "prepare", "loaded"])
 def test_import_is_light(module: str) -> None:
     code = f"import sys, depthsvc.model.{module}; print(sorted({{'torch', 'timm', 'onnxruntime'}} & set(sys.modules)))"
     fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

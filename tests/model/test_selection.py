@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from depthsvc.errors import ConfigurationError, ModelError
 from depthsvc.model import selection
-from depthsvc.model.engine import EngineChoice, EngineName, Precision
+from depthsvc.model.choice import EngineChoice, EngineName, Precision, WeightsLocations
 from depthsvc.model.engines import KINDS, ONNXRUNTIME, OPENVINO, TORCHSCRIPT
-from depthsvc.model.loading import ResolvedModel, prepare, resolve
-from depthsvc.model.locations import WeightsLocations
-from depthsvc.model.registry import OutputKind, registered
-from depthsvc.model.selection import AUTO_ERROR, BF16_ERRORS, engines_for, precision_for
-from depthsvc.model.weights import VerifiedFile
+from depthsvc.model.prepare import prepare
+from depthsvc.model.registry import registered
+from depthsvc.model.resolve import resolve
+from depthsvc.model.selection import AUTO_ERROR, engines_for, precision_for
+from depthsvc.model.spec import ModelSpec, OutputKind, ResolvedModel, VerifiedFile
 
 
 @pytest.fixture
@@ -26,8 +27,8 @@ def embedded_files(cache_dir: Path) -> ResolvedModel:
 
 def own(name: str) -> ResolvedModel:
     """A user's own model in a file of this name."""
-    spec = registered("embedded").input
-    return ResolvedModel("own", spec, OutputKind.DEPTH, VerifiedFile(Path(name), "0" * 64), architecture=None)
+    spec = ModelSpec("own", registered("embedded").spec.input, OutputKind.DEPTH)
+    return ResolvedModel(spec, VerifiedFile(Path(name), "0" * 64), architecture=None)
 
 
 @pytest.fixture
@@ -99,18 +100,17 @@ def test_bf16_is_taken_where_the_processor_has_it(
 def test_auto_takes_bf16_only_where_it_is_known_to_be_exact(
     embedded_files: ResolvedModel,
     processor: Callable[[bool], None],
-    monkeypatch: pytest.MonkeyPatch,
     error: float | None,
     precision: Precision,
 ) -> None:
     processor(True)
-    monkeypatch.setattr(selection, "BF16_ERRORS", {embedded_files.file.sha256: error} if error else {})
-    assert precision_for(embedded_files, TORCHSCRIPT, Precision.AUTO) is precision
-    assert precision_for(embedded_files, ONNXRUNTIME, Precision.AUTO) is Precision.FP32
+    model = replace(embedded_files, bf16_error=error)
+    assert precision_for(model, TORCHSCRIPT, Precision.AUTO) is precision
+    assert precision_for(model, ONNXRUNTIME, Precision.AUTO) is Precision.FP32
 
 
 def test_the_error_of_the_embedded_models_weights_is_known(embedded_files: ResolvedModel) -> None:
-    assert embedded_files.file.sha256 in BF16_ERRORS, "measure it as docs/engines.md tells"
+    assert embedded_files.bf16_error, "measure it as docs/engines.md tells"
 
 
 def test_auto_measures_and_takes_the_fastest(embedded_files: ResolvedModel, cache_dir: Path) -> None:
@@ -118,8 +118,8 @@ def test_auto_measures_and_takes_the_fastest(embedded_files: ResolvedModel, cach
     installed = {name for name, kind in KINDS.items() if kind.can_write()}
     assert prepared.measured.keys() == installed
     assert list(prepared.measured.values()) == sorted(prepared.measured.values())
-    assert prepared.engine == next(iter(prepared.measured))
-    assert prepared.path.suffix == KINDS[prepared.engine].suffix
+    assert prepared.choice.engine == next(iter(prepared.measured))
+    assert prepared.path.suffix == KINDS[prepared.choice.engine].suffix
 
 
 def test_auto_goes_on_without_an_engine_that_cannot_be_imported(

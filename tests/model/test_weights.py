@@ -11,8 +11,9 @@ import pytest
 
 from depthsvc.errors import ConfigurationError, DownloadError, WeightsError
 from depthsvc.model import weights
-from depthsvc.model.locations import WeightsLocations
-from depthsvc.model.registry import RegisteredModel, RegisteredWeights, registered
+from depthsvc.model.choice import WeightsLocations
+from depthsvc.model.registry import registered
+from depthsvc.model.spec import RegisteredModel, RegisteredWeights
 from depthsvc.model.weights import find, locate, obtain, verify
 from tests.model.file_server import FileServer, Route
 

@@ -12,9 +12,9 @@ from typing import Any, cast
 import httpx
 
 from depthsvc.imaging.spec import Enlargement
-from depthsvc.model.engine import EngineName, Precision
-from depthsvc.model.loading import PreparedModel
-from depthsvc.model.registry import OutputKind, registered
+from depthsvc.model.choice import EngineChoice
+from depthsvc.model.registry import registered
+from depthsvc.model.spec import ModelSpec, OutputKind, PreparedModel
 from depthsvc.options import Options
 from depthsvc.photopool import PhotoPool, RestartCause
 from depthsvc.pipeline import Answer
@@ -53,10 +53,8 @@ def ask(
     **settings: Any,
 ) -> httpx.Response:
     """What a service with this pool and these settings answers to one request."""
-    spec = registered("embedded").input
-    model = PreparedModel(
-        "m", spec, OutputKind.INVERSE_DEPTH, Path("m"), EngineName.TORCHSCRIPT, Precision.FP32, degraded=False
-    )
+    spec = ModelSpec("m", registered("embedded").spec.input, OutputKind.INVERSE_DEPTH)
+    model = PreparedModel(spec, Path("m"), EngineChoice())
     app = create_app(Service(Settings(**settings), model, cast(PhotoPool, pool)))
 
     async def request() -> httpx.Response:

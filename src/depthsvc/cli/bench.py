@@ -48,8 +48,8 @@ def bench(
     from rich.console import Console
 
     from depthsvc.bench import forward, machine, photos_in, pixels
-    from depthsvc.model.engine import EngineName, Precision
-    from depthsvc.model.loading import resolve
+    from depthsvc.model.choice import EngineName, Precision
+    from depthsvc.model.resolve import resolve
 
     status = Console(stderr=True).status
     model = resolve(settings.model, settings.weights_locations)
@@ -65,7 +65,7 @@ def bench(
             photos=photos_in(photos) if photos else (),
         )
     with status("Measuring decoding and encoding ..."):
-        stages = pixels(model.input, max(1, rounds // 3))
+        stages = pixels(model.spec.input, max(1, rounds // 3))
     click.echo(f"{machine()}\n")
     for report in (network, stages):
         if markdown or not sys.stdout.isatty():

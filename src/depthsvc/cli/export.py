@@ -24,10 +24,10 @@ _EXPORT_FORMATS = {"torchscript": "torchscript", "onnx": "onnxruntime", "openvin
 def export(settings: Settings, format: str, precision: str, output: str | None) -> None:
     """Write a model of the registry as one file for other programs, or for --model, with its description beside it."""
     log_to_stderr(settings)
-    from depthsvc.model.engine import EngineName, Precision
+    from depthsvc.model.choice import EngineName, Precision
     from depthsvc.model.engines import KINDS
     from depthsvc.model.export import export as write
-    from depthsvc.model.loading import resolve
+    from depthsvc.model.resolve import resolve
 
     if precision == "bf16" and format != "torchscript":
         raise ConfigurationError(f"--precision bf16: {format} has it as an option of whoever runs the file.")

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from depthsvc.model.choice import EngineChoice, WeightsLocations
 from depthsvc.model.custom import is_model_path
-from depthsvc.model.engine import EngineChoice
-from depthsvc.model.loading import PreparedModel, prepare, resolve
-from depthsvc.model.locations import WeightsLocations
+from depthsvc.model.prepare import prepare
+from depthsvc.model.resolve import resolve
+from depthsvc.model.spec import PreparedModel
 from depthsvc.pipeline import Pipeline
 from depthsvc.pool import WorkerConfig
 from depthsvc.settings import Settings
@@ -41,7 +42,7 @@ class Recipe:
                 weights_dir=locations.weights_dir and locations.weights_dir.absolute(),
                 sha256=None if model.degraded else locations.sha256,
             ),
-            EngineChoice(model.engine, model.precision, settings.threads_per_worker),
+            model.choice,
             settings.max_pixels,
             settings.max_input_size,
         )
@@ -49,7 +50,7 @@ class Recipe:
     def make(self) -> Pipeline:
         """A warm pipeline that has this process for itself. Raises ModelError, WeightsError or ConfigurationError."""
         model = prepare(resolve(self.model, self.locations), self.locations.cache_dir, self.choice)
-        return open_pipeline(WorkerConfig(model, self.choice.threads, self.max_pixels, self.max_input_size))
+        return open_pipeline(WorkerConfig(model, self.max_pixels, self.max_input_size))
 
 
 @contextmanager

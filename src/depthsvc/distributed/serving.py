@@ -16,7 +16,7 @@ from depthsvc.distributed.lease import Address, serve_lease
 from depthsvc.distributed.recipe import Recipe, ended_after
 from depthsvc.errors import ConfigurationError, ModelError
 from depthsvc.launch import prepared_model
-from depthsvc.model.loading import PreparedModel
+from depthsvc.model.spec import PreparedModel
 from depthsvc.options import Options
 from depthsvc.photopool import PhotoPool
 from depthsvc.pipeline import Answer

@@ -14,9 +14,10 @@ from pathlib import Path
 from filelock import FileLock
 
 from depthsvc.model.architecture import Architecture
-from depthsvc.model.engine import Precision
+from depthsvc.model.choice import Precision
 from depthsvc.model.engines import EngineKind
-from depthsvc.model.weights import VerifiedFile, sha256_of
+from depthsvc.model.spec import VerifiedFile
+from depthsvc.model.weights import sha256_of
 
 logger = logging.getLogger(__name__)
 

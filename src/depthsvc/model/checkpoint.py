@@ -14,7 +14,7 @@ from torch import Tensor
 from depthsvc.errors import WeightsError
 from depthsvc.model.architecture import Architecture
 from depthsvc.model.network import DepthNetwork
-from depthsvc.model.weights import VerifiedFile
+from depthsvc.model.spec import VerifiedFile
 
 StateDict = dict[str, Tensor]
 

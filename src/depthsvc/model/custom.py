@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from depthsvc.errors import ModelError
 from depthsvc.imaging.spec import InputSpec, Interpolation, ResizeRule
-from depthsvc.model.registry import OutputKind
+from depthsvc.model.spec import ModelSpec, OutputKind
 
 TORCHSCRIPT_SUFFIXES = (".pt", ".ts", ".torchscript")
 ONNX_SUFFIXES = (".onnx",)
@@ -42,9 +43,14 @@ class ModelDescription(BaseModel):
     output: OutputKind
     follows_edges: bool = Field(False, description="Whether its map is given the photo's edges.")
 
-    @property
-    def input_spec(self) -> InputSpec:
-        return InputSpec(**dict(self.input))
+    @classmethod
+    def of(cls, spec: ModelSpec) -> ModelDescription:
+        """The description of a model that is known already."""
+        return cls.model_validate(asdict(spec))
+
+    def spec(self, default_name: str) -> ModelSpec:
+        """What it describes, named `default_name` if it gives no name itself."""
+        return ModelSpec(self.name or default_name, InputSpec(**dict(self.input)), self.output, self.follows_edges)
 
 
 def is_model_path(model: str) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 from depthsvc.errors import ConfigurationError
+from depthsvc.model.choice import Precision
 from depthsvc.model.custom import ModelDescription
-from depthsvc.model.engine import Precision
 from depthsvc.model.engines import EngineKind
-from depthsvc.model.loading import ResolvedModel
+from depthsvc.model.spec import ResolvedModel
 
 
 def export(model: ResolvedModel, kind: EngineKind, path: Path, precision: Precision = Precision.FP32) -> list[Path]:
@@ -26,9 +25,7 @@ def export(model: ResolvedModel, kind: EngineKind, path: Path, precision: Precis
     from depthsvc.model.checkpoint import load_network
 
     kind.write(load_network(model.architecture, model.file), path, precision)
-    description = ModelDescription.model_validate(
-        {"name": model.name, "input": asdict(model.input), "output": model.output, "follows_edges": model.follows_edges}
-    )
+    description = ModelDescription.of(model.spec)
     beside = path.with_suffix(".json")
     beside.write_text(description.model_dump_json(indent=2) + "\n")
     return [path, *([path.with_suffix(".bin")] if kind.suffix == ".xml" else []), beside]

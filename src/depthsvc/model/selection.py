@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from depthsvc.errors import ConfigurationError
+from depthsvc.model.choice import EngineChoice, EngineName, Precision
 from depthsvc.model.custom import ONNX_SUFFIXES
-from depthsvc.model.engine import EngineChoice, EngineName, Precision
 from depthsvc.model.engines import KINDS, ONNXRUNTIME, OPENVINO, TORCHSCRIPT, EngineKind
 from depthsvc.model.processor import has_bf16
-
-if TYPE_CHECKING:
-    from depthsvc.model.loading import ResolvedModel
+from depthsvc.model.spec import ResolvedModel
 
 AUTO_ERROR = 1 / 255
 """`precision=auto` takes bf16 only where 99 % of the pixels of every photo differ less from fp32, as a part of the
 photo's range of inverse depth."""
-
-BF16_ERRORS = {"306c70285766d80b9d874570c19956806a497a4b65c88ac00c7e05b0efb253d8": 0.041}
-"""That difference by the SHA-256 of the weights, measured as docs/engines.md tells. Others are taken to be inexact."""
 
 
 def engines_for(model: ResolvedModel, choice: EngineChoice) -> list[EngineKind]:
@@ -38,7 +32,7 @@ def precision_for(model: ResolvedModel, kind: EngineKind, wanted: Precision) -> 
     fixed = model.architecture is None and kind is TORCHSCRIPT
     offered = Precision.BF16 in kind.precisions and not fixed
     if wanted is Precision.AUTO:
-        exact = BF16_ERRORS.get(model.file.sha256, 1.0) <= AUTO_ERROR
+        exact = model.bf16_error is not None and model.bf16_error <= AUTO_ERROR
         return Precision.BF16 if offered and exact and has_bf16() else Precision.FP32
     if wanted is Precision.BF16 and not offered:
         what = f"{model.name} is a TorchScript file with its own precision" if fixed else f"{kind.name} has no bf16"

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 from depthsvc.errors import ConfigurationError, DownloadError, WeightsError
+from depthsvc.model.choice import WeightsLocations
 from depthsvc.model.download import download
-from depthsvc.model.locations import WeightsLocations
-from depthsvc.model.registry import RegisteredModel, RegisteredWeights
+from depthsvc.model.spec import RegisteredModel, RegisteredWeights, VerifiedFile
 
 logger = logging.getLogger(__name__)
 
 _BY_HAND = "If you have the file, put it into a folder and name the folder in DEPTHSVC_WEIGHTS_DIR."
 
 EMBEDDED_WEIGHTS = Path(__file__).parent / "data" / "embedded.safetensors"
-
-
-@dataclass(frozen=True)
-class VerifiedFile:
-    """A file whose content was what it should be when it was looked at."""
-
-    path: Path
-    sha256: str
-    """Of the whole file, in hexadecimal. Whoever opens the file checks it again."""
 
 
 def sha256_of(path: Path) -> str:

@@ -46,7 +46,7 @@ def create_app(service: Service) -> FastAPI:
 
 def _document_input_sizes(document: dict[str, Any], service: Service) -> None:
     """Say which sizes this service's model and settings allow."""
-    spec = service.model.input
+    spec = service.model.spec.input
     bounds = {"multipleOf": spec.multiple, "minimum": spec.multiple, "maximum": service.settings.max_input_size}
     if spec.rule is ResizeRule.STRETCH:
         bounds = {"const": spec.size}

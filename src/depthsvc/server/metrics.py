@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Plat
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from depthsvc.model.loading import PreparedModel
+from depthsvc.model.spec import PreparedModel
 from depthsvc.photopool import PhotoPool, RestartCause
 from depthsvc.version import __version__
 
@@ -78,7 +78,7 @@ class _PoolCollector(Collector):
         for cause in RestartCause:
             restarts.add_metric([cause], pool.restarts[cause])
         yield restarts
-        info = {"model": model.name, "engine": model.engine, "degraded": str(model.degraded).lower()}
+        info = {"model": model.name, "engine": model.choice.engine, "degraded": str(model.degraded).lower()}
         yield InfoMetricFamily("depthsvc", "The version and the model in use.", {"version": __version__, **info})
 
 

@@ -20,8 +20,8 @@ async def models(service: CurrentService) -> Models:
             description=model.description,
             licence=model.licence,
             source=model.source,
-            input=model.input,
-            output=model.output,
+            input=model.spec.input,
+            output=model.spec.output,
             in_use=model.name == service.model.name,
         )
         for model in MODELS.values()
@@ -29,7 +29,7 @@ async def models(service: CurrentService) -> Models:
     return Models(
         in_use=service.model.name,
         degraded=service.model.degraded,
-        engine=service.model.engine,
-        precision=service.model.precision,
+        engine=service.model.choice.engine,
+        precision=service.model.choice.precision,
         models=entries,
     )

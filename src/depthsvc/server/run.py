@@ -14,7 +14,7 @@ from types import FrameType
 import uvicorn
 
 from depthsvc.launch import engine_text, worker_config
-from depthsvc.model.loading import PreparedModel
+from depthsvc.model.spec import PreparedModel
 from depthsvc.photopool import PhotoPool
 from depthsvc.pool import WorkerPool
 from depthsvc.server.app import create_app

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 from depthsvc.errors import ConfigurationError, Unavailable
-from depthsvc.model.loading import PreparedModel
+from depthsvc.model.spec import PreparedModel
 from depthsvc.photopool import PhotoPool
 from depthsvc.server import buffers
 from depthsvc.server.keys import api_keys

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from depthsvc.errors import ConfigurationError, ModelError
-from depthsvc.model.engine import Engine, EngineName, Precision
+from depthsvc.model.choice import EngineName, Precision
+from depthsvc.model.engines.base import Engine
 
 if TYPE_CHECKING:
     from depthsvc.model.network import DepthNetwork

@@ -11,7 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from depthsvc.errors import ModelError
-from depthsvc.model.engine import Precision
+from depthsvc.model.choice import Precision
 
 if TYPE_CHECKING:
     from torch import nn

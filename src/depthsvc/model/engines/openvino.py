@@ -17,7 +17,7 @@ import openvino  # noqa: E402
 from openvino import properties  # noqa: E402
 
 from depthsvc.errors import ModelError  # noqa: E402
-from depthsvc.model.engine import Precision  # noqa: E402
+from depthsvc.model.choice import Precision  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import nn

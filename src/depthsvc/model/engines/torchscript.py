@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from depthsvc.errors import ModelError
+from depthsvc.model.choice import Precision
 from depthsvc.model.encoder import without_padded_copies
-from depthsvc.model.engine import Precision
 
 _EXAMPLE_SHAPE = (1, 3, 96, 128)
 

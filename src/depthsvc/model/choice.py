@@ -1,14 +1,10 @@
-"""What an engine is: the words and the protocol. Knows no engine's library, because the settings need it."""
+"""What is chosen when a model is used: engine, precision, and where its weights are. Light: the settings need it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from pathlib import Path
 
 
 class EngineName(StrEnum):
@@ -39,9 +35,17 @@ class EngineChoice:
     threads: int = 1
 
 
-class Engine(Protocol):
-    """Runs one network that it has loaded. For one thread of the caller at a time."""
+@dataclass(frozen=True)
+class WeightsLocations:
+    """Where to look for weights, in this order."""
 
-    def infer(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 (1, 3, h, w), normalised -> float32 of the same batch; its meaning is the model's."""
-        ...
+    cache_dir: Path
+    explicit: Path | None = None
+    sha256: str | None = None
+    """Of the explicit file, or of the registered one where there is none."""
+    weights_dir: Path | None = None
+    download: bool = True
+
+    @property
+    def cached_weights(self) -> Path:
+        return self.cache_dir / "weights"

@@ -1,0 +1,82 @@
+"""A network that is loaded into this process and runs."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depthsvc.errors import ModelError
+from depthsvc.imaging.resize import network_size
+from depthsvc.model.engines import KINDS
+from depthsvc.model.engines.base import Engine
+from depthsvc.model.spec import OutputKind, PreparedModel
+
+_COMMON_ASPECTS = ((4, 3), (3, 4), (1, 1))
+
+_MIN_DEPTH = 1e-3
+"""A network that gives depth is not trusted below this part of its largest depth."""
+
+
+class Model:
+    """A loaded network that speaks inverse depth, whatever it was trained to give."""
+
+    def __init__(self, prepared: PreparedModel, engine: Engine) -> None:
+        self.spec = prepared.spec
+        self._path = prepared.path
+        self._engine = engine
+
+    def inverse_depth(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 (1, 3, h, w), normalised -> relative inverse depth, float32 (h', w'), as the network gives it.
+
+        h' and w' are the network's own, for most networks h and w. Raises ModelError if the network fails, or its
+        answer is no such map.
+        """
+        try:
+            output = self._engine.infer(planes)
+        except Exception as error:  # whatever an engine raises, the model is what is at fault
+            raise ModelError(f"{self._path} is refused: it fails on input {planes.shape}: {error}") from error
+        if output.ndim < 2 or output.size == 0 or output.size != output.shape[-1] * output.shape[-2]:
+            raise ModelError(
+                f"{self._path} is refused: for input {planes.shape} it gives {output.shape}, which is no (h, w) map."
+            )
+        values = output.reshape(output.shape[-2:])
+        return _inverted(values) if self.spec.output is OutputKind.DEPTH else values
+
+    def warm(self) -> None:
+        """Run the network on the commonest input sizes, so that no photo has to wait for what first runs do.
+
+        TorchScript optimises during its first two runs, and every engine prepares for each new size. Raises ModelError
+        if the network does not run.
+        """
+        for aspect in (_COMMON_ASPECTS[0], *_COMMON_ASPECTS):
+            self.inverse_depth(self._black(*aspect))
+
+    def seconds(self) -> float:
+        """Time for one photo of the commonest shape, once the caches hold what this network needs."""
+        planes = self._black(*_COMMON_ASPECTS[0])
+        self.inverse_depth(planes)
+        started = time.perf_counter()
+        self.inverse_depth(planes)
+        return time.perf_counter() - started
+
+    def _black(self, across: int, down: int) -> NDArray[np.float32]:
+        """The network's input for some photo of this aspect."""
+        width, height = network_size(100 * across, 100 * down, self.spec.input)
+        return np.zeros((1, 3, height, width), np.float32)
+
+
+def _inverted(depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """1 / depth, and 0 (infinitely far) where depth is not positive or not finite."""
+    valid = np.isfinite(depth) & (depth > 0)
+    if not valid.any():
+        return np.zeros_like(depth)
+    floor = float(depth[valid].max()) * _MIN_DEPTH
+    return np.where(valid, 1 / np.maximum(np.where(valid, depth, 1), floor), 0).astype(np.float32)
+
+
+def open_model(prepared: PreparedModel) -> Model:
+    """Load a prepared model into this process. Raises ModelError, and ConfigurationError if a package is missing."""
+    choice = prepared.choice
+    return Model(prepared, KINDS[choice.engine].open(prepared.path, choice.threads, choice.precision))

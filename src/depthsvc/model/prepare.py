@@ -1,0 +1,83 @@
+"""Making a file that an engine can load from a model that was found, once for a whole service."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+from depthsvc.errors import DepthServiceError, WeightsError
+from depthsvc.model.artefacts import artefact
+from depthsvc.model.choice import EngineChoice, EngineName
+from depthsvc.model.engines import EngineKind
+from depthsvc.model.loaded import Model, open_model
+from depthsvc.model.selection import engines_for, precision_for
+from depthsvc.model.spec import PreparedModel, ResolvedModel
+from depthsvc.model.weights import sha256_of
+
+logger = logging.getLogger(__name__)
+
+AUTO_MEASURE_S = 1.5
+"""How long `engine=auto` measures, after loading and warming each engine."""
+
+DEFAULT_CHOICE = EngineChoice()
+
+
+def prepare(model: ResolvedModel, cache_dir: Path, choice: EngineChoice = DEFAULT_CHOICE) -> PreparedModel:
+    """Make, or find in the cache, the file that an engine loads, and prove that a user's own model runs.
+
+    With `auto`, do so for every installed engine and take the fastest. Imports torch unless all is in the cache and
+    another engine is chosen. Raises WeightsError or ModelError, naming the file and the reason, and
+    ConfigurationError if the engine is not installed or cannot compute in this precision.
+    """
+    if model.architecture is None and sha256_of(model.file.path) != model.file.sha256:
+        raise WeightsError(f"{model.file.path} is refused: it has changed since its SHA-256 was checked.")
+    kinds = engines_for(model, choice)
+    if len(kinds) == 1:
+        return _prepared(model, kinds[0], cache_dir, choice)
+    return _fastest(_all_opened(model, kinds, cache_dir, choice))
+
+
+def _prepared(model: ResolvedModel, kind: EngineKind, cache_dir: Path, wanted: EngineChoice) -> PreparedModel:
+    precision = precision_for(model, kind, wanted.precision)
+    if model.architecture is not None:
+        path = artefact(model.architecture, model.file, kind, precision, cache_dir)
+    else:
+        path = model.file.path.resolve()
+    prepared = PreparedModel(model.spec, path, EngineChoice(kind.name, precision, wanted.threads), model.degraded)
+    if model.architecture is None:
+        open_model(prepared).warm()
+    return prepared
+
+
+def _all_opened(
+    model: ResolvedModel, kinds: list[EngineKind], cache_dir: Path, choice: EngineChoice
+) -> list[tuple[PreparedModel, Model]]:
+    """The model, warm, in each engine that does not fail; raises what the last one raises if all do."""
+    opened: list[tuple[PreparedModel, Model]] = []
+    for kind in kinds:
+        try:
+            prepared = _prepared(model, kind, cache_dir, choice)
+            candidate = open_model(prepared)
+            candidate.warm()
+        except (DepthServiceError, OSError, RuntimeError) as error:
+            if kind is kinds[-1] and not opened:
+                raise
+            logger.warning("%s is not considered: %s", kind.name, error)
+        else:
+            opened.append((prepared, candidate))
+    return opened
+
+
+def _fastest(candidates: list[tuple[PreparedModel, Model]]) -> PreparedModel:
+    """The candidate that takes the least time for a photo, measured in turns."""
+    seconds: dict[EngineName, list[float]] = {prepared.choice.engine: [] for prepared, _ in candidates}
+    end = time.perf_counter() + AUTO_MEASURE_S
+    while time.perf_counter() < end or not all(seconds.values()):
+        for prepared, model in candidates:
+            seconds[prepared.choice.engine].append(model.seconds())
+    medians = sorted((median(values), name) for name, values in seconds.items())
+    fastest = next(prepared for prepared, _ in candidates if prepared.choice.engine is medians[0][1])
+    return replace(fastest, measured={name: value for value, name in medians})

@@ -1,0 +1,61 @@
+"""From what a user asks for to files on this machine that are trusted. Knows no torch."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from depthsvc.errors import ConfigurationError, WeightsError
+from depthsvc.model.choice import WeightsLocations
+from depthsvc.model.custom import default_name, is_model_path, read_description
+from depthsvc.model.registry import AUTO, registered
+from depthsvc.model.spec import RegisteredModel, ResolvedModel, VerifiedFile
+from depthsvc.model.weights import obtain, sha256_of, verify
+
+logger = logging.getLogger(__name__)
+
+AUTO_FIRST_BYTE_S = 4.0
+"""How long `auto` waits for a server to answer before it makes do with the embedded model."""
+
+
+def resolve(model: str, locations: WeightsLocations) -> ResolvedModel:
+    """Find, or download, the files of `model`: `auto`, a registered name, or the path of a user's own model.
+
+    Raises ModelError, WeightsError or ConfigurationError, with a message for the person who asked.
+    """
+    if is_model_path(model):
+        return _resolve_custom(Path(model), locations)
+    if model == AUTO:
+        return _resolve_auto(locations)
+    entry = registered(model)
+    return _resolved(entry, obtain(entry, locations))
+
+
+def _resolve_auto(locations: WeightsLocations) -> ResolvedModel:
+    if locations.explicit is not None:
+        raise ConfigurationError(f"{locations.explicit}: say which model it belongs to: --model midas_small")
+    midas, embedded = registered("midas_small"), registered("embedded")
+    try:
+        return _resolved(midas, obtain(midas, locations, first_byte_s=AUTO_FIRST_BYTE_S))
+    except (WeightsError, OSError) as error:
+        logger.warning(
+            "MiDaS_small cannot be had: %s\nFALLING BACK to the embedded model, which is smaller, less accurate "
+            "and not MiDaS. --model midas_small insists on it, --model embedded chooses this one.",
+            error,
+        )
+    weights = obtain(embedded, replace(locations, sha256=None))
+    return replace(_resolved(embedded, weights), degraded=True)
+
+
+def _resolved(model: RegisteredModel, weights: VerifiedFile) -> ResolvedModel:
+    error = model.bf16.worst if model.bf16 and model.bf16.weights_sha256 == weights.sha256 else None
+    return ResolvedModel(model.spec, weights, model.architecture, error)
+
+
+def _resolve_custom(path: Path, locations: WeightsLocations) -> ResolvedModel:
+    if locations.explicit is not None:
+        raise ConfigurationError(f"{path} holds its own weights; weights={locations.explicit} cannot be used.")
+    description = read_description(path)
+    file = verify(path, locations.sha256) if locations.sha256 else VerifiedFile(path, sha256_of(path))
+    return ResolvedModel(description.spec(default_name(path)), file, architecture=None)
