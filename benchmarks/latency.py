@@ -21,7 +21,6 @@ import numpy as np
 
 from depthsvc.imaging.decode import Photo
 from depthsvc.imaging.resize import network_size, to_network_input
-from depthsvc.memory import bound_heap
 from depthsvc.model.choice import EngineChoice, Precision
 from depthsvc.model.engines import TORCHSCRIPT
 from depthsvc.model.loaded import open_model
@@ -30,6 +29,7 @@ from depthsvc.model.registry import MODELS
 from depthsvc.model.spec import PreparedModel, RegisteredModel
 from depthsvc.options import OutputSize
 from depthsvc.pipeline import Pipeline
+from depthsvc.pool.heap import bound_heap
 
 
 def _pipeline(model: RegisteredModel, folder: Path) -> Pipeline:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from depthsvc.photopool import RestartCause
+from depthsvc.pool.base import RestartCause
 from tests.conftest import RunningService
 from tests.deploy.conftest import DEPLOY, ROOT, checked, needed
 

@@ -36,8 +36,8 @@ from depthsvc.errors import (
 )
 from depthsvc.imaging.spec import Enlargement
 from depthsvc.options import HeatmapOptions, Options
-from depthsvc.photopool import TRIES, RestartCause
 from depthsvc.pipeline import Answer
+from depthsvc.pool.base import TRIES, RestartCause
 from tests.conftest import until
 
 SECONDS = {"decode": 0.1, "infer": 0.2, "render": 0.3}

@@ -12,10 +12,10 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from depthsvc.client import AsyncDepthClient
 from depthsvc.errors import ConfigurationError, ServiceUnreachable, Unauthorized
-from depthsvc.launch import worker_config
 from depthsvc.options import Options
-from depthsvc.pool import WorkerPool
-from depthsvc.processes import kill_children
+from depthsvc.pool.launch import worker_config
+from depthsvc.pool.processes import kill_children
+from depthsvc.pool.workers import WorkerPool
 from depthsvc.settings import Settings
 
 _RETRIES = 1000

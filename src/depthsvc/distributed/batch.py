@@ -28,11 +28,11 @@ from depthsvc.distributed.recipe import Recipe, ended_after
 from depthsvc.distributed.storage import Storage, StoredResults
 from depthsvc.distributed.tries import begun_before, counted, forget, new_prefix
 from depthsvc.errors import ConfigurationError, RequestError
-from depthsvc.launch import prepared_model
 from depthsvc.options import Options
 from depthsvc.pipeline import Answer
-from depthsvc.processes import kill_children, start_fork_server
-from depthsvc.worker import reply
+from depthsvc.pool.launch import prepared_model
+from depthsvc.pool.processes import kill_children, start_fork_server
+from depthsvc.pool.worker import reply
 
 try:
     import pyarrow

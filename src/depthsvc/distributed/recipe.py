@@ -14,9 +14,9 @@ from depthsvc.model.prepare import prepare
 from depthsvc.model.resolve import resolve
 from depthsvc.model.spec import PreparedModel
 from depthsvc.pipeline import Pipeline
-from depthsvc.pool import WorkerConfig
+from depthsvc.pool.worker import open_pipeline
+from depthsvc.pool.workers import WorkerConfig
 from depthsvc.settings import Settings
-from depthsvc.worker import open_pipeline
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from ray.serve.exceptions import BackPressureError, RayServeException
 
 from depthsvc.distributed.lease import TOKEN_BYTES, Address, Connection, Listener
 from depthsvc.errors import ConfigurationError, DeadlineExceeded, QueueFull, Unavailable
-from depthsvc.jobs import Job
-from depthsvc.photopool import TRIES, PhotoPool, RestartCause, closing, given_up
 from depthsvc.pipeline import Answer
+from depthsvc.pool.base import TRIES, PhotoPool, RestartCause, closing, given_up
+from depthsvc.pool.jobs import Job
 
 logger = logging.getLogger(__name__)
 

@@ -15,14 +15,14 @@ from depthsvc.distributed.cluster import LOCAL, connected
 from depthsvc.distributed.lease import Address, serve_lease
 from depthsvc.distributed.recipe import Recipe, ended_after
 from depthsvc.errors import ConfigurationError, ModelError
-from depthsvc.launch import prepared_model
 from depthsvc.model.spec import PreparedModel
 from depthsvc.options import Options
-from depthsvc.photopool import PhotoPool
 from depthsvc.pipeline import Answer
-from depthsvc.processes import start_fork_server
+from depthsvc.pool.base import PhotoPool
+from depthsvc.pool.launch import prepared_model
+from depthsvc.pool.processes import start_fork_server
+from depthsvc.pool.worker import reply
 from depthsvc.settings import Settings
-from depthsvc.worker import reply
 
 try:
     from ray import serve

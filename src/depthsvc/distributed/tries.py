@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_put
 
-from depthsvc.photopool import TRIES, given_up
+from depthsvc.pool.base import TRIES, given_up
 
 
 def new_prefix() -> str:

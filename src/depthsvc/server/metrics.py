@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from depthsvc.model.spec import PreparedModel
-from depthsvc.photopool import PhotoPool, RestartCause
+from depthsvc.pool.base import PhotoPool, RestartCause
 from depthsvc.version import __version__
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query, Request, Response
 from structlog.contextvars import bind_contextvars
 
 from depthsvc import errors
-from depthsvc.jobs import completed
 from depthsvc.options import BokehOptions, DepthOptions, HeatmapOptions, Options, PointCloudOptions
 from depthsvc.pipeline import Answer
+from depthsvc.pool.jobs import completed
 from depthsvc.server.answer import BufferedResponse
 from depthsvc.server.body import OPENAPI_REQUEST_BODY, photo_bytes
 from depthsvc.server.problems import documented

@@ -13,10 +13,10 @@ from types import FrameType
 
 import uvicorn
 
-from depthsvc.launch import engine_text, worker_config
 from depthsvc.model.spec import PreparedModel
-from depthsvc.photopool import PhotoPool
-from depthsvc.pool import WorkerPool
+from depthsvc.pool.base import PhotoPool
+from depthsvc.pool.launch import engine_text, worker_config
+from depthsvc.pool.workers import WorkerPool
 from depthsvc.server.app import create_app
 from depthsvc.server.protocol import BoundedProtocol
 from depthsvc.server.service import Service

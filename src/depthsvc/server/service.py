@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 
 from depthsvc.errors import ConfigurationError, Unavailable
 from depthsvc.model.spec import PreparedModel
-from depthsvc.photopool import PhotoPool
+from depthsvc.pool.base import PhotoPool
 from depthsvc.server import buffers
 from depthsvc.server.keys import api_keys
 from depthsvc.server.metrics import Metrics

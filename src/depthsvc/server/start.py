@@ -9,9 +9,9 @@ import signal
 import socket
 
 from depthsvc.errors import ConfigurationError
-from depthsvc.memory import bound_heap
-from depthsvc.preload import preload
-from depthsvc.processes import kill_children
+from depthsvc.pool.heap import bound_heap
+from depthsvc.pool.preload import preload
+from depthsvc.pool.processes import kill_children
 from depthsvc.server.keys import api_keys
 from depthsvc.settings import Settings
 

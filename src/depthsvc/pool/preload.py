@@ -6,7 +6,7 @@ Imports little itself, so that it can come first.
 from __future__ import annotations
 
 from depthsvc.model.engines import KINDS, TORCHSCRIPT
-from depthsvc.processes import start_fork_server
+from depthsvc.pool.processes import start_fork_server
 from depthsvc.settings import Settings
 
 
@@ -15,7 +15,7 @@ def preload(settings: Settings) -> None:
 
     Calling it again does no harm.
     """
-    start_fork_server("depthsvc.worker", *_engine_modules(settings))
+    start_fork_server("depthsvc.pool.worker", *_engine_modules(settings))
 
 
 def _engine_modules(settings: Settings) -> list[str]:

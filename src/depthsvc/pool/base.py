@@ -12,8 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from depthsvc.errors import QueueFull, Unavailable, WorkerCrashed
-from depthsvc.jobs import Job
 from depthsvc.options import Options
+from depthsvc.pool.jobs import Job
 
 if TYPE_CHECKING:
     from depthsvc.pipeline import Answer

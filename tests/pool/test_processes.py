@@ -5,9 +5,9 @@ import signal
 
 import pytest
 
-from depthsvc.channel import Channel
 from depthsvc.errors import ModelError
-from depthsvc.processes import run_in_child, start_child
+from depthsvc.pool.channel import Channel
+from depthsvc.pool.processes import run_in_child, start_child
 
 
 def product(a: int, b: int) -> tuple[int, int]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from depthsvc.channel import Channel
 from depthsvc.options import HeatmapOptions
+from depthsvc.pool.channel import Channel
 
 LARGE = bytes(range(256)) * 40_000
 """Ten megabytes: far more than a socket's buffer holds."""

@@ -19,9 +19,9 @@ from depthsvc.model.prepare import prepare
 from depthsvc.model.resolve import resolve
 from depthsvc.model.spec import PreparedModel
 from depthsvc.options import DepthFormat, DepthOptions, HeatmapOptions
-from depthsvc.photopool import RestartCause
 from depthsvc.pipeline import Answer
-from depthsvc.pool import WorkerConfig, WorkerPool
+from depthsvc.pool.base import RestartCause
+from depthsvc.pool.workers import WorkerConfig, WorkerPool
 from depthsvc.settings import Settings
 from tests.conftest import Checkpoint, encoded, until
 

@@ -12,12 +12,12 @@ from dataclasses import replace
 
 import cv2
 
-from depthsvc.channel import Channel
 from depthsvc.errors import DepthServiceError, RequestError
-from depthsvc.memory import bound_heap
 from depthsvc.options import Options
 from depthsvc.pipeline import Answer, Pipeline
-from depthsvc.pool import WorkerConfig
+from depthsvc.pool.channel import Channel
+from depthsvc.pool.heap import bound_heap
+from depthsvc.pool.workers import WorkerConfig
 
 _CACHED_PRIMITIVES = 256
 """oneDNN keeps this many compiled operations; each shape of photo needs its own."""

@@ -14,7 +14,7 @@ from multiprocessing import forkserver, parent_process, resource_tracker
 from multiprocessing.context import ForkServerProcess
 from typing import Any, TypeVar
 
-from depthsvc.channel import Channel
+from depthsvc.pool.channel import Channel
 
 Result = TypeVar("Result")
 _CONTEXT = multiprocessing.get_context("forkserver")

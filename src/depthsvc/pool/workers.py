@@ -19,12 +19,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from depthsvc.channel import Channel
 from depthsvc.errors import DeadlineExceeded, ModelError
-from depthsvc.jobs import Job, JobQueue
 from depthsvc.model.spec import PreparedModel
-from depthsvc.photopool import TRIES, PhotoPool, RestartCause, closing, given_up
-from depthsvc.processes import start_child
+from depthsvc.pool.base import TRIES, PhotoPool, RestartCause, closing, given_up
+from depthsvc.pool.channel import Channel
+from depthsvc.pool.jobs import Job, JobQueue
+from depthsvc.pool.processes import start_child
 
 if TYPE_CHECKING:
     from depthsvc.pipeline import Answer
@@ -116,7 +116,7 @@ class _Worker:
 
 def _serve(channel: Channel, config: WorkerConfig) -> None:
     """A worker's main function; importing the worker's modules is left to its process."""
-    from depthsvc.worker import serve
+    from depthsvc.pool.worker import serve
 
     serve(channel, config)
 
