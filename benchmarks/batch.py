@@ -28,7 +28,7 @@ from pathlib import Path
 
 from benchmarks.material import photo
 from depthsvc.formats import options_of
-from depthsvc.pipeline import Pipeline
+from depthsvc.pipeline.stages import Pipeline
 from depthsvc.pool.launch import worker_config
 from depthsvc.pool.processes import kill_children
 from depthsvc.pool.workers import WorkerConfig

@@ -28,7 +28,7 @@ from depthsvc.model.network import DepthNetwork
 from depthsvc.model.registry import MODELS
 from depthsvc.model.spec import PreparedModel, RegisteredModel
 from depthsvc.options import OutputSize
-from depthsvc.pipeline import Pipeline
+from depthsvc.pipeline.stages import Pipeline
 from depthsvc.pool.heap import bound_heap
 
 

@@ -18,8 +18,8 @@ from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.model.prepare import prepare
 from depthsvc.model.resolve import resolve
 from depthsvc.options import BokehOptions, OutputSize, PointCloudOptions
-from depthsvc.pipeline import Pipeline
-from depthsvc.rendering import cloud, pixels_needed, refocused
+from depthsvc.pipeline.rendering import cloud, pixels_needed, refocused
+from depthsvc.pipeline.stages import Pipeline
 from depthsvc.settings import Settings, available_cpus
 
 PhotoLike = str | PathLike[str] | bytes | NDArray[np.uint8] | Image.Image

@@ -19,7 +19,7 @@ from depthsvc.model.prepare import prepare
 from depthsvc.model.resolve import resolve
 from depthsvc.model.spec import PreparedModel
 from depthsvc.options import DepthFormat, DepthOptions, HeatmapOptions
-from depthsvc.pipeline import Answer
+from depthsvc.pipeline.stages import Answer
 from depthsvc.pool.base import RestartCause
 from depthsvc.pool.workers import WorkerConfig, WorkerPool
 from depthsvc.settings import Settings

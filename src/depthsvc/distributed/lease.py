@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any, BinaryIO
 
 from depthsvc.options import Options
-from depthsvc.pipeline import Answer
+from depthsvc.pipeline.stages import Answer
 
 Address = tuple[str, int]
 Reply = Callable[[bytes, Options, float], Answer | Exception]

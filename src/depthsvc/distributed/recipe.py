@@ -13,7 +13,7 @@ from depthsvc.model.custom import is_model_path
 from depthsvc.model.prepare import prepare
 from depthsvc.model.resolve import resolve
 from depthsvc.model.spec import PreparedModel
-from depthsvc.pipeline import Pipeline
+from depthsvc.pipeline.stages import Pipeline
 from depthsvc.pool.worker import open_pipeline
 from depthsvc.pool.workers import WorkerConfig
 from depthsvc.settings import Settings

@@ -17,7 +17,7 @@ from ray.serve.exceptions import BackPressureError, RayServeException
 
 from depthsvc.distributed.lease import TOKEN_BYTES, Address, Connection, Listener
 from depthsvc.errors import ConfigurationError, DeadlineExceeded, QueueFull, Unavailable
-from depthsvc.pipeline import Answer
+from depthsvc.pipeline.stages import Answer
 from depthsvc.pool.base import TRIES, PhotoPool, RestartCause, closing, given_up
 from depthsvc.pool.jobs import Job
 

@@ -16,7 +16,7 @@ from depthsvc.options import Options
 from depthsvc.pool.jobs import Job
 
 if TYPE_CHECKING:
-    from depthsvc.pipeline import Answer
+    from depthsvc.pipeline.stages import Answer
 
 TRIES = 2
 """Workers that may die on one photo before it is given up: inference is idempotent, crashes may be chance."""

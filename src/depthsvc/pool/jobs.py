@@ -16,7 +16,7 @@ from depthsvc.errors import DeadlineExceeded
 from depthsvc.options import Options
 
 if TYPE_CHECKING:
-    from depthsvc.pipeline import Answer
+    from depthsvc.pipeline.stages import Answer
 
 
 @dataclass

@@ -14,7 +14,7 @@ import cv2
 
 from depthsvc.errors import DepthServiceError, RequestError
 from depthsvc.options import Options
-from depthsvc.pipeline import Answer, Pipeline
+from depthsvc.pipeline.stages import Answer, Pipeline
 from depthsvc.pool.channel import Channel
 from depthsvc.pool.heap import bound_heap
 from depthsvc.pool.workers import WorkerConfig

@@ -27,7 +27,7 @@ from depthsvc.pool.jobs import Job, JobQueue
 from depthsvc.pool.processes import start_child
 
 if TYPE_CHECKING:
-    from depthsvc.pipeline import Answer
+    from depthsvc.pipeline.stages import Answer
 
 logger = logging.getLogger(__name__)
 

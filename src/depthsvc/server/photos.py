@@ -11,7 +11,7 @@ from structlog.contextvars import bind_contextvars
 
 from depthsvc import errors
 from depthsvc.options import BokehOptions, DepthOptions, HeatmapOptions, Options, PointCloudOptions
-from depthsvc.pipeline import Answer
+from depthsvc.pipeline.stages import Answer
 from depthsvc.pool.jobs import completed
 from depthsvc.server.answer import BufferedResponse
 from depthsvc.server.body import OPENAPI_REQUEST_BODY, photo_bytes

@@ -21,8 +21,8 @@ from depthsvc.options import (
     OutputSize,
     PointCloudOptions,
 )
-from depthsvc.pipeline import Pipeline
-from depthsvc.rendering import pixels_needed
+from depthsvc.pipeline.rendering import pixels_needed
+from depthsvc.pipeline.stages import Pipeline
 from tests.conftest import encoded, opened
 from tests.parity import photo
 

@@ -14,7 +14,7 @@ from depthsvc.imaging.spec import Enlargement, ResizeRule
 from depthsvc.model.loaded import Model, open_model
 from depthsvc.model.spec import PreparedModel
 from depthsvc.options import DepthOptions, HeatmapOptions, Options, OutputSize
-from depthsvc.rendering import Rendered, pixels_needed, render_map, render_photo, sized
+from depthsvc.pipeline.rendering import Rendered, pixels_needed, render_map, render_photo, sized
 
 _DECODE_MARGIN = 2
 """A JPEG is decoded to at least this many times the network's input size. On six photos of 8 to 22 megapixels the

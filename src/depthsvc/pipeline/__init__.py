@@ -1,0 +1,1 @@
+"""Photo bytes and options to result bytes: the only room that joins imaging and model."""
