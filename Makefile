@@ -30,7 +30,7 @@ test: $(VENV)/.dev
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 cluster: $(VENV)/.dev
-	@$(BIN)/python -m pytest tests/distributed -m ray $(ARGS)
+	@$(BIN)/python -m pytest tests/cluster -m ray $(ARGS)
 
 chaos: $(VENV)/.dev
 	@$(BIN)/python -m pytest tests/security -s -m long -k "not piles_up" $(ARGS)

@@ -170,8 +170,8 @@ def _check_uris(given: list[str], output: str, report: Path | None, *, with_ray:
 
 
 def _run_with_ray(plan: Plan, given: list[str], list_file: str | None, output: str) -> int:
-    from depthsvc.distributed.batch import run
-    from depthsvc.distributed.storage import Storage, find
+    from depthsvc.cluster.batch import run
+    from depthsvc.cluster.storage import Storage, find
 
     results = Storage(output) if is_uri(output) else None
     if given and is_uri(given[0]):

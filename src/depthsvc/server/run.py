@@ -52,7 +52,7 @@ def _processes(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
 
 @contextmanager
 def _replicas(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
-    from depthsvc.distributed.serving import replicas
+    from depthsvc.cluster.serving import replicas
 
     with replicas(settings) as served:
         yield served

@@ -23,10 +23,10 @@ from depthsvc.batch.progress import Display, harmless
 from depthsvc.batch.reading import read
 from depthsvc.batch.run import Interrupted, Plan, ended_by_signals, finish, prepared
 from depthsvc.batch.sources import Source
-from depthsvc.distributed.cluster import connected
-from depthsvc.distributed.recipe import Recipe, ended_after
-from depthsvc.distributed.storage import Storage, StoredResults
-from depthsvc.distributed.tries import begun_before, counted, forget, new_prefix
+from depthsvc.cluster.recipe import Recipe, ended_after
+from depthsvc.cluster.session import connected
+from depthsvc.cluster.storage import Storage, StoredResults
+from depthsvc.cluster.tries import begun_before, counted, forget, new_prefix
 from depthsvc.errors import ConfigurationError, RequestError
 from depthsvc.options import Options
 from depthsvc.pipeline.stages import Answer

@@ -15,7 +15,7 @@ from typing import Any
 from ray.exceptions import ActorDiedError, OutOfMemoryError, RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, RayServeException
 
-from depthsvc.distributed.lease import TOKEN_BYTES, Address, Connection, Listener
+from depthsvc.cluster.lease import TOKEN_BYTES, Address, Connection, Listener
 from depthsvc.errors import ConfigurationError, DeadlineExceeded, QueueFull, Unavailable
 from depthsvc.pipeline.stages import Answer
 from depthsvc.pool.base import TRIES, PhotoPool, RestartCause, closing, given_up

@@ -21,10 +21,10 @@ import pytest
 from ray.exceptions import ActorDiedError, OutOfMemoryError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
-from depthsvc.distributed import tries
-from depthsvc.distributed.lease import TOKEN_BYTES, Address, serve_lease
-from depthsvc.distributed.replicapool import ReplicaPool
-from depthsvc.distributed.tries import counted
+from depthsvc.cluster import tries
+from depthsvc.cluster.lease import TOKEN_BYTES, Address, serve_lease
+from depthsvc.cluster.replicas import ReplicaPool
+from depthsvc.cluster.tries import counted
 from depthsvc.errors import (
     BrokenImage,
     ConfigurationError,
@@ -189,7 +189,7 @@ def test_a_photo_that_waits_for_a_replica_is_not_passed_over() -> None:
 
 
 def test_a_large_answer_may_take_long_if_it_moves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("depthsvc.distributed.lease.PATIENCE_S", 0.5)
+    monkeypatch.setattr("depthsvc.cluster.lease.PATIENCE_S", 0.5)
     body = bytes(24 << 20)
     received = 0
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -285,7 +285,7 @@ def test_what_is_wrong_with_serve_is_said_in_the_services_words(trouble: Excepti
 def test_a_service_that_replicas_cannot_connect_to_does_not_start(
     reason: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("depthsvc.distributed.replicapool._OPEN_S", 0.1)
+    monkeypatch.setattr("depthsvc.cluster.replicas._OPEN_S", 0.1)
     replicas = Replicas()
     replicas.unhireable = RayTaskError("Replica", "Traceback", reason).as_instanceof_cause()
     with pytest.raises(ConfigurationError, match=r"cannot connect to 127\.0\.0\.1: none did"), pool_of(replicas):
@@ -380,5 +380,5 @@ def test_a_photo_is_begun_twice_at_most(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_process_that_is_stuck_is_ended_by_the_system() -> None:
-    stuck = "from depthsvc.distributed.recipe import ended_after\nwith ended_after(0.01):\n  while True: pass"
+    stuck = "from depthsvc.cluster.recipe import ended_after\nwith ended_after(0.01):\n  while True: pass"
     assert subprocess.run([sys.executable, "-c", stuck], timeout=60, check=False).returncode == -14  # SIGALRM

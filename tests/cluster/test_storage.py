@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from depthsvc.batch.sources import Source
-from depthsvc.distributed.storage import Storage, StoredResults, find
+from depthsvc.cluster.storage import Storage, StoredResults, find
 from depthsvc.errors import BodyTooLarge, ConfigurationError, NotAnImage
 from tests.conftest import encoded
 from tests.parity import photo

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import ray
 
-from depthsvc.distributed.cluster import connected
+from depthsvc.cluster.session import connected
 from depthsvc.settings import Settings
 
 

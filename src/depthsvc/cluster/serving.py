@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from depthsvc.distributed.cluster import LOCAL, connected
-from depthsvc.distributed.lease import Address, serve_lease
-from depthsvc.distributed.recipe import Recipe, ended_after
+from depthsvc.cluster.lease import Address, serve_lease
+from depthsvc.cluster.recipe import Recipe, ended_after
+from depthsvc.cluster.session import LOCAL, connected
 from depthsvc.errors import ConfigurationError, ModelError
 from depthsvc.model.spec import PreparedModel
 from depthsvc.options import Options
@@ -28,7 +28,7 @@ try:
     from ray import serve
     from ray.util import get_node_ip_address
 
-    from depthsvc.distributed.replicapool import ReplicaPool
+    from depthsvc.cluster.replicas import ReplicaPool
 except ImportError as missing:
     raise ConfigurationError("Ray Serve is not installed: pip install 'depthsvc[ray]'.") from missing
 
