@@ -122,7 +122,7 @@ def test_ray_is_imported_only_where_it_is_wanted_and_its_absence_is_explained(tm
     (tmp_path / "photos").mkdir()
     script = """
 import sys
-import depthsvc.cli, depthsvc.server.run, depthsvc.batch.run
+import depthsvc.cli, depthsvc.server.lifecycle, depthsvc.batch.run
 assert not {"ray", "pyarrow"} & set(sys.modules)
 sys.modules["ray"] = None
 depthsvc.cli.main()

@@ -25,7 +25,7 @@ def test_public_names() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["depthsvc", "depthsvc.cli", "depthsvc.server.run", "depthsvc.client", "depthsvc.batch.run"]
+    "module", ["depthsvc", "depthsvc.cli", "depthsvc.server.lifecycle", "depthsvc.client", "depthsvc.batch.run"]
 )
 def test_no_engine_is_imported_before_it_is_needed(module: str) -> None:
     code = f"import sys, {module}; sys.exit(bool({{'torch', 'openvino', 'onnxruntime'}} & sys.modules.keys()))"

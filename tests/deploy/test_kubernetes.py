@@ -10,8 +10,8 @@ import pytest
 import yaml
 from fastapi.routing import APIRoute
 
-from depthsvc.server.health import router as health
-from depthsvc.server.prometheus import router as prometheus
+from depthsvc.server.routes.health import router as health
+from depthsvc.server.routes.metrics import router as prometheus
 from depthsvc.settings import Settings, variable
 from tests.deploy.conftest import DEPLOY, checked, needed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from depthsvc import errors
-from depthsvc.server import photos
+from depthsvc.server.routes import photos
 from tests.server.conftest import FailingPool, ask
 
 

@@ -54,7 +54,7 @@ def serve(settings: Settings) -> None:
     for name, similar in unknown_variables().items():
         hint = f"; there is {similar[0]}" if similar else ""
         logger.warning("%s is not a setting of depthsvc and has no effect%s", name, hint)
-    from depthsvc.server.start import serve as run
+    from depthsvc.server.boot import serve as run
 
     run(settings)
 

@@ -10,9 +10,10 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from depthsvc.imaging.spec import ResizeRule
-from depthsvc.server import health, models, page, photos, problems, prometheus
+from depthsvc.server import problems
 from depthsvc.server.access import require_api_key
 from depthsvc.server.middleware import DOCS_PATH, AdmissionMiddleware, BodyLimitMiddleware, RequestMiddleware
+from depthsvc.server.routes import health, metrics, models, page, photos
 from depthsvc.server.service import Service
 from depthsvc.version import __version__
 
@@ -32,7 +33,7 @@ def create_app(service: Service) -> FastAPI:
     else:
         app = FastAPI(openapi_url=None, **options)
     app.state.service = service
-    protected = [photos, models, *([prometheus] if settings.metrics else [])]
+    protected = [photos, models, *([metrics] if settings.metrics else [])]
     for module in protected:
         app.include_router(module.router, dependencies=[Depends(require_api_key)] if service.api_keys else [])
     for module in (health, page):

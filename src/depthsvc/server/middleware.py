@@ -13,8 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
 
 from depthsvc.errors import BodyTooLarge, ClientDisconnected, RequestError
-from depthsvc.server.photos import PHOTO_PATHS
 from depthsvc.server.problems import error_response, unforeseen
+from depthsvc.server.routes.photos import PHOTO_PATHS
 from depthsvc.server.service import Service
 
 logger = logging.getLogger(__name__)

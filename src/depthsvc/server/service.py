@@ -13,9 +13,9 @@ from fastapi import Depends, Request
 from depthsvc.errors import ConfigurationError, Unavailable
 from depthsvc.model.spec import PreparedModel
 from depthsvc.pool.base import PhotoPool
-from depthsvc.server import buffers
 from depthsvc.server.keys import api_keys
 from depthsvc.server.metrics import Metrics
+from depthsvc.server.transfer import buffers
 from depthsvc.settings import Settings
 
 if TYPE_CHECKING:

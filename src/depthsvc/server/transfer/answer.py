@@ -9,7 +9,7 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
-from depthsvc.server.buffers import Buffer
+from depthsvc.server.transfer.buffers import Buffer
 
 _CHUNK = 1 << 18
 """Bytes handed to the connection at a time; it takes the next when it has sent most of them."""

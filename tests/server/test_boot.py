@@ -14,7 +14,7 @@ import pytest
 
 def test_the_start_imports_nothing_that_the_fork_server_could_import_meanwhile() -> None:
     code = """
-import sys, depthsvc.server.start
+import sys, depthsvc.server.boot
 sys.exit(str({"fastapi", "uvicorn", "httpx", "numpy", "cv2", "torch"} & sys.modules.keys() or 0))
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == "0\n"

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from depthsvc.server import buffers
-from depthsvc.server.buffers import Buffer, Hold, answers, uploads
+from depthsvc.server.transfer import buffers
+from depthsvc.server.transfer.buffers import Buffer, Hold, answers, uploads
 
 
 async def moving(buffer: Buffer, count: int, held: list[Hold], *, settled: bool = False) -> str:

@@ -16,7 +16,7 @@ from depthsvc.imaging.spec import Colormap
 
 router = APIRouter(include_in_schema=False)
 
-STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parents[1] / "static"
 
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "

@@ -13,10 +13,10 @@ from depthsvc import errors
 from depthsvc.options import BokehOptions, DepthOptions, HeatmapOptions, Options, PointCloudOptions
 from depthsvc.pipeline.stages import Answer
 from depthsvc.pool.jobs import completed
-from depthsvc.server.answer import BufferedResponse
-from depthsvc.server.body import OPENAPI_REQUEST_BODY, photo_bytes
 from depthsvc.server.problems import documented
 from depthsvc.server.service import CurrentService, Service
+from depthsvc.server.transfer.answer import BufferedResponse
+from depthsvc.server.transfer.body import OPENAPI_REQUEST_BODY, photo_bytes
 
 router = APIRouter(tags=["depth"])
 

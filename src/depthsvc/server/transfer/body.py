@@ -17,7 +17,7 @@ from depthsvc.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from depthsvc.server.buffers import Hold
+from depthsvc.server.transfer.buffers import Hold
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

@@ -18,7 +18,7 @@ from depthsvc.pool.base import PhotoPool
 from depthsvc.pool.launch import engine_text, worker_config
 from depthsvc.pool.workers import WorkerPool
 from depthsvc.server.app import create_app
-from depthsvc.server.protocol import BoundedProtocol
+from depthsvc.server.connection import BoundedProtocol
 from depthsvc.server.service import Service
 from depthsvc.settings import Settings
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def run(settings: Settings, listening: socket.socket) -> None:
-    """Run the service on a bound socket until a signal ends it; for errors see `depthsvc.server.start`."""
+    """Run the service on a bound socket until a signal ends it; for errors see `depthsvc.server.boot`."""
     with (_replicas if settings.ray else _processes)(settings) as (model, pool):
         service = Service(settings, model, pool)
         server = _Server(service, listening, announce=lambda: _announce(service, listening))

@@ -11,7 +11,7 @@ import pytest
 
 from depthsvc.imaging.colormaps import color_table
 from depthsvc.imaging.spec import Colormap
-from depthsvc.server.page import STATIC
+from depthsvc.server.routes.page import STATIC
 
 FILES = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.*"))
 

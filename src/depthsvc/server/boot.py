@@ -29,7 +29,7 @@ def serve(settings: Settings) -> None:
     try:
         if not settings.ray:
             preload(settings)
-        from depthsvc.server.run import run
+        from depthsvc.server.lifecycle import run
 
         run(settings, listening)
     finally:

@@ -1,0 +1,1 @@
+"""Bodies on their way in and out, and the bounds on both."""
