@@ -24,7 +24,7 @@ from depthsvc.model.choice import EngineName, Precision, WeightsLocations
 from depthsvc.model.engines import KINDS
 from depthsvc.model.resolve import resolve
 from depthsvc.model.spec import ResolvedModel
-from depthsvc.model.weights import sha256_of
+from depthsvc.model.weights.files import sha256_of
 
 _SHAPE = (1, 3, 256, 256)
 _PRODUCT = """\

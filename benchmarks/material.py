@@ -15,7 +15,7 @@ from PIL import Image
 import depthsvc
 from depthsvc.model.architecture import MIDAS_SMALL
 from depthsvc.model.network import DepthNetwork
-from depthsvc.model.weights import sha256_of
+from depthsvc.model.weights.files import sha256_of
 
 LARGE = (3840, 2160)
 MIDDLE = (1920, 1080)

@@ -22,7 +22,7 @@ import trimesh
 from PIL import Image
 
 from depthsvc import DepthEstimator
-from depthsvc.model.weights import sha256_of
+from depthsvc.model.weights.files import sha256_of
 from tests import parity
 
 torch.set_num_threads(1)  # the tests share the processors with the services that they start

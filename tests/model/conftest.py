@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from depthsvc.model import engines
-from tests.model.file_server import FileServer, join_abandoned_downloads
+from tests.model.weights.file_server import FileServer, join_abandoned_downloads
 
 
 @pytest.fixture(autouse=True)

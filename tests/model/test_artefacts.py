@@ -24,7 +24,7 @@ from depthsvc.model.choice import Precision
 from depthsvc.model.engines import TORCHSCRIPT, torchscript
 from depthsvc.model.network import DepthNetwork
 from depthsvc.model.spec import VerifiedFile
-from depthsvc.model.weights import sha256_of
+from depthsvc.model.weights.files import sha256_of
 
 
 def _weights(path: Path, seed: int) -> VerifiedFile:
@@ -105,7 +105,7 @@ from depthsvc.model.architecture import COMPACT
 from depthsvc.model.artefacts import artefact
 from depthsvc.model.choice import Precision
 from depthsvc.model.engines import TORCHSCRIPT, torchscript
-from depthsvc.model.weights import VerifiedFile
+from depthsvc.model.weights.files import VerifiedFile
 trace = torchscript.trace
 def counted(network):
     with open({str(counter)!r}, "a") as file:
@@ -203,7 +203,7 @@ from depthsvc.model.architecture import COMPACT
 from depthsvc.model.artefacts import artefact
 from depthsvc.model.choice import Precision
 from depthsvc.model.engines import TORCHSCRIPT
-from depthsvc.model.weights import VerifiedFile
+from depthsvc.model.weights.files import VerifiedFile
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
 weights = VerifiedFile(Path({str(weights.path)!r}), {weights.sha256!r})

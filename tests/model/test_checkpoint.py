@@ -24,7 +24,7 @@ from depthsvc.model.choice import WeightsLocations
 from depthsvc.model.network import DepthNetwork
 from depthsvc.model.registry import registered
 from depthsvc.model.spec import VerifiedFile
-from depthsvc.model.weights import obtain, sha256_of
+from depthsvc.model.weights.files import obtain, sha256_of
 
 WEIGHT = "scratch.layer1_rn.weight"
 COUNTER = "pretrained.layer1.1.num_batches_tracked"

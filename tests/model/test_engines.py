@@ -22,7 +22,7 @@ from depthsvc.model.engines.torchscript import TorchScriptEngine
 from depthsvc.model.network import DepthNetwork
 from depthsvc.model.registry import registered
 from depthsvc.model.spec import VerifiedFile
-from depthsvc.model.weights import obtain
+from depthsvc.model.weights.files import obtain
 from tests import parity
 from tests.conftest import Checkpoint
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from depthsvc import DepthEstimator
 from depthsvc.errors import ConfigurationError, ModelError, WeightsError
-from depthsvc.model import registry, spec, weights
+from depthsvc.model import registry, spec
 from depthsvc.model import resolve as resolving
 from depthsvc.model.choice import EngineChoice, WeightsLocations
 from depthsvc.model.loaded import Model, open_model
@@ -28,10 +28,11 @@ from depthsvc.model.prepare import prepare
 from depthsvc.model.registry import MODELS
 from depthsvc.model.resolve import resolve
 from depthsvc.model.spec import PreparedModel
-from depthsvc.model.weights import sha256_of
+from depthsvc.model.weights import files as weights
+from depthsvc.model.weights.files import sha256_of
 from tests import parity
 from tests.conftest import Checkpoint
-from tests.model.file_server import FileServer, Route, unreachable_address
+from tests.model.weights.file_server import FileServer, Route, unreachable_address
 
 Forward = Callable[[Tensor], object]
 

@@ -21,7 +21,7 @@ def weights() -> None:
 def list_weights(settings: Settings) -> None:
     """Print the models of the registry and where their weights are."""
     from depthsvc.model.registry import MODELS
-    from depthsvc.model.weights import find
+    from depthsvc.model.weights.files import find
 
     for model in MODELS.values():
         found = find(model, settings.weights_locations)
@@ -35,7 +35,7 @@ def fetch_weights(settings: Settings, name: str) -> None:
     """Download the weights of a model, midas_small unless NAME says otherwise, and print their path."""
     log_to_stderr(settings)
     from depthsvc.model.registry import registered
-    from depthsvc.model.weights import obtain
+    from depthsvc.model.weights.files import obtain
 
     click.echo(obtain(registered(name), settings.weights_locations).path)
 
@@ -45,7 +45,7 @@ def fetch_weights(settings: Settings, name: str) -> None:
 def weights_path(settings: Settings, name: str) -> None:
     """Print the path of a model's weights; exit status 1 if they are not on this machine."""
     from depthsvc.model.registry import registered
-    from depthsvc.model.weights import locate
+    from depthsvc.model.weights.files import locate
 
     click.echo(locate(registered(name), settings.weights_locations).path)
 
@@ -58,7 +58,7 @@ def verify_weights(settings: Settings, name: str) -> None:
     """Check the weights on this machine: hash, and every tensor's name, shape and values."""
     from depthsvc.model.checkpoint import load_network
     from depthsvc.model.registry import registered
-    from depthsvc.model.weights import locate
+    from depthsvc.model.weights.files import locate
 
     model = registered(name)
     found = locate(model, settings.weights_locations)

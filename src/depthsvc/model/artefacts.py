@@ -17,7 +17,7 @@ from depthsvc.model.architecture import Architecture
 from depthsvc.model.choice import Precision
 from depthsvc.model.engines import EngineKind
 from depthsvc.model.spec import VerifiedFile
-from depthsvc.model.weights import sha256_of
+from depthsvc.model.weights.files import sha256_of
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from depthsvc.model.engines import EngineKind
 from depthsvc.model.loaded import Model, open_model
 from depthsvc.model.selection import engines_for, precision_for
 from depthsvc.model.spec import PreparedModel, ResolvedModel
-from depthsvc.model.weights import sha256_of
+from depthsvc.model.weights.files import sha256_of
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from depthsvc.model.choice import WeightsLocations
 from depthsvc.model.custom import default_name, is_model_path, read_description
 from depthsvc.model.registry import AUTO, registered
 from depthsvc.model.spec import RegisteredModel, ResolvedModel, VerifiedFile
-from depthsvc.model.weights import obtain, sha256_of, verify
+from depthsvc.model.weights.files import obtain, sha256_of, verify
 
 logger = logging.getLogger(__name__)
 

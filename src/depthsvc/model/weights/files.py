@@ -8,14 +8,14 @@ from pathlib import Path
 
 from depthsvc.errors import ConfigurationError, DownloadError, WeightsError
 from depthsvc.model.choice import WeightsLocations
-from depthsvc.model.download import download
 from depthsvc.model.spec import RegisteredModel, RegisteredWeights, VerifiedFile
+from depthsvc.model.weights.download import download
 
 logger = logging.getLogger(__name__)
 
 _BY_HAND = "If you have the file, put it into a folder and name the folder in DEPTHSVC_WEIGHTS_DIR."
 
-EMBEDDED_WEIGHTS = Path(__file__).parent / "data" / "embedded.safetensors"
+EMBEDDED_WEIGHTS = Path(__file__).parents[1] / "data" / "embedded.safetensors"
 
 
 def sha256_of(path: Path) -> str:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from depthsvc.errors import DownloadError
-from depthsvc.model import download as download_module
-from depthsvc.model.download import ATTEMPTS, download
-from depthsvc.model.weights import verify
-from tests.model.file_server import FileServer, Route, join_abandoned_downloads, unreachable_address
+from depthsvc.model.weights import download as download_module
+from depthsvc.model.weights.download import ATTEMPTS, download
+from depthsvc.model.weights.files import verify
+from tests.model.weights.file_server import FileServer, Route, join_abandoned_downloads, unreachable_address
 
 CONTENT = bytes(range(256)) * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

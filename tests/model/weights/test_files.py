@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from depthsvc.errors import ConfigurationError, DownloadError, WeightsError
-from depthsvc.model import weights
 from depthsvc.model.choice import WeightsLocations
 from depthsvc.model.registry import registered
 from depthsvc.model.spec import RegisteredModel, RegisteredWeights
-from depthsvc.model.weights import find, locate, obtain, verify
-from tests.model.file_server import FileServer, Route
+from depthsvc.model.weights import files as weights
+from depthsvc.model.weights.files import find, locate, obtain, verify
+from tests.model.weights.file_server import FileServer, Route
 
 CONTENT = b"the published weights" * 100
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -1,0 +1,1 @@
+"""Weights files: found, fetched and verified before anything opens them."""
