@@ -24,7 +24,7 @@ from depthsvc.imaging.resize import network_size, to_network_input
 from depthsvc.model.choice import EngineChoice, Precision
 from depthsvc.model.engines import TORCHSCRIPT
 from depthsvc.model.loaded import open_model
-from depthsvc.model.network import DepthNetwork
+from depthsvc.model.networks.midas import DepthNetwork
 from depthsvc.model.registry import MODELS
 from depthsvc.model.spec import PreparedModel, RegisteredModel
 from depthsvc.options import OutputSize

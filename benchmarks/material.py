@@ -14,7 +14,7 @@ from PIL import Image
 
 import depthsvc
 from depthsvc.model.architecture import MIDAS_SMALL
-from depthsvc.model.network import DepthNetwork
+from depthsvc.model.networks.midas import DepthNetwork
 from depthsvc.model.weights.files import sha256_of
 
 LARGE = (3840, 2160)

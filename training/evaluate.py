@@ -20,7 +20,7 @@ from depthsvc.imaging.edges import follow_edges
 from depthsvc.imaging.resize import colours_of, network_size, to_network_input, upsample
 from depthsvc.imaging.spec import Enlargement
 from depthsvc.model.architecture import COMPACT
-from depthsvc.model.network import DepthNetwork
+from depthsvc.model.networks.midas import DepthNetwork
 from depthsvc.model.registry import registered
 from training.data import (
     Floats,

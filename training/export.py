@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from depthsvc.model.architecture import COMPACT
-from depthsvc.model.network import DepthNetwork
+from depthsvc.model.networks.midas import DepthNetwork
 from training.data import to_input
 from training.evaluate import load_network
 from training.scenes import render

@@ -30,8 +30,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from depthsvc.model.architecture import COMPACT
-from depthsvc.model.encoder import Encoder
-from depthsvc.model.network import DepthNetwork
+from depthsvc.model.networks.encoder import Encoder
+from depthsvc.model.networks.midas import DepthNetwork
 from training.data import Batch, Batches, Drawn, Pair, draw_pair, is_held_out, read_photos, read_rgbd
 from training.evaluate import network_predictor, score, write_sheet
 from training.losses import Weights, depth_loss

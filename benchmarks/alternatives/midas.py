@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from depthsvc.model.architecture import MIDAS_SMALL
-from depthsvc.model.network import DepthNetwork
+from depthsvc.model.networks.midas import DepthNetwork
 
 _SIZE = 256
 _MULTIPLE = 32

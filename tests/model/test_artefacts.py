@@ -19,10 +19,10 @@ from torch import nn
 
 from depthsvc.model.architecture import COMPACT
 from depthsvc.model.artefacts import artefact
-from depthsvc.model.checkpoint import load_network
 from depthsvc.model.choice import Precision
 from depthsvc.model.engines import TORCHSCRIPT, torchscript
-from depthsvc.model.network import DepthNetwork
+from depthsvc.model.networks.checkpoint import load_network
+from depthsvc.model.networks.midas import DepthNetwork
 from depthsvc.model.spec import VerifiedFile
 from depthsvc.model.weights.files import sha256_of
 

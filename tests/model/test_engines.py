@@ -15,11 +15,11 @@ import torch
 from depthsvc.errors import ConfigurationError, ModelError
 from depthsvc.model import engines
 from depthsvc.model.artefacts import artefact
-from depthsvc.model.checkpoint import load_network
 from depthsvc.model.choice import EngineName, Precision, WeightsLocations
 from depthsvc.model.engines import KINDS, ONNXRUNTIME, OPENVINO, TORCHSCRIPT, EngineKind
 from depthsvc.model.engines.torchscript import TorchScriptEngine
-from depthsvc.model.network import DepthNetwork
+from depthsvc.model.networks.checkpoint import load_network
+from depthsvc.model.networks.midas import DepthNetwork
 from depthsvc.model.registry import registered
 from depthsvc.model.spec import VerifiedFile
 from depthsvc.model.weights.files import obtain

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from depthsvc.model.architecture import COMPACT
-from depthsvc.model.network import DepthNetwork
+from depthsvc.model.networks.midas import DepthNetwork
 from training import scenes
 from training.data import Batches, Pair, draw_pair, read_photos, read_rgbd
 from training.export import averaged_weights, serialise, to_half

@@ -56,7 +56,7 @@ def weights_path(settings: Settings, name: str) -> None:
 @click.argument("name", default="midas_small")
 def verify_weights(settings: Settings, name: str) -> None:
     """Check the weights on this machine: hash, and every tensor's name, shape and values."""
-    from depthsvc.model.checkpoint import load_network
+    from depthsvc.model.networks.checkpoint import load_network
     from depthsvc.model.registry import registered
     from depthsvc.model.weights.files import locate
 

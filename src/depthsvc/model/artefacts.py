@@ -47,7 +47,7 @@ def artefact(
             return spare / filename
 
     def write(path: Path) -> None:
-        from depthsvc.model.checkpoint import load_network
+        from depthsvc.model.networks.checkpoint import load_network
 
         kind.write(load_network(architecture, weights), path / filename, precision)
 

@@ -22,7 +22,7 @@ def export(model: ResolvedModel, kind: EngineKind, path: Path, precision: Precis
     if path.suffix.lower() != kind.suffix:
         raise ConfigurationError(f"{path}: a file of this format ends in {kind.suffix}.")
     kind.require()
-    from depthsvc.model.checkpoint import load_network
+    from depthsvc.model.networks.checkpoint import load_network
 
     kind.write(load_network(model.architecture, model.file), path, precision)
     description = ModelDescription.of(model.spec)

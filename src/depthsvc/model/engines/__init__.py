@@ -14,7 +14,7 @@ from depthsvc.model.choice import EngineName, Precision
 from depthsvc.model.engines.base import Engine
 
 if TYPE_CHECKING:
-    from depthsvc.model.network import DepthNetwork
+    from depthsvc.model.networks.midas import DepthNetwork
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from depthsvc.errors import ModelError
 from depthsvc.model.choice import Precision
-from depthsvc.model.encoder import without_padded_copies
+from depthsvc.model.networks.encoder import without_padded_copies
 
 _EXAMPLE_SHAPE = (1, 3, 96, 128)
 

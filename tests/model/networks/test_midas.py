@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from depthsvc.model.architecture import COMPACT, MIDAS_SMALL
-from depthsvc.model.checkpoint import load_network
 from depthsvc.model.engines.torchscript import trace
-from depthsvc.model.network import DepthNetwork
+from depthsvc.model.networks.checkpoint import load_network
+from depthsvc.model.networks.midas import DepthNetwork
 from depthsvc.model.spec import VerifiedFile
 from tests import parity
 from tests.conftest import Checkpoint

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from depthsvc.model.architecture import Architecture
-from depthsvc.model.encoder import Encoder
+from depthsvc.model.networks.encoder import Encoder
 
 
 def _conv3x3(inputs: int, outputs: int, *, bias: bool = True) -> nn.Conv2d:

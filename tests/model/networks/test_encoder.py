@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from depthsvc.model.encoder import SamePaddedConv2d, _missing_torchvision_operators_tolerated, import_timm
 from depthsvc.model.engines.torchscript import trace
+from depthsvc.model.networks.encoder import SamePaddedConv2d, _missing_torchvision_operators_tolerated, import_timm
 
 
 def _function() -> None:
@@ -21,7 +21,7 @@ def _function() -> None:
 
 def test_timm_is_imported_in_a_fresh_process() -> None:
     """Also where `import torchvision` by itself fails: operator torchvision::nms does not exist."""
-    code = "from depthsvc.model.encoder import import_timm; print(import_timm().__name__)"
+    code = "from depthsvc.model.networks.encoder import import_timm; print(import_timm().__name__)"
     fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert fresh.stdout == "timm\n", fresh.stderr
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from depthsvc.errors import WeightsError
 from depthsvc.model.architecture import Architecture
-from depthsvc.model.network import DepthNetwork
+from depthsvc.model.networks.midas import DepthNetwork
 from depthsvc.model.spec import VerifiedFile
 
 StateDict = dict[str, Tensor]

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from depthsvc.errors import WeightsError
 from depthsvc.model.architecture import COMPACT
-from depthsvc.model.checkpoint import StateDict, load_network
 from depthsvc.model.choice import WeightsLocations
-from depthsvc.model.network import DepthNetwork
+from depthsvc.model.networks.checkpoint import StateDict, load_network
+from depthsvc.model.networks.midas import DepthNetwork
 from depthsvc.model.registry import registered
 from depthsvc.model.spec import VerifiedFile
 from depthsvc.model.weights.files import obtain, sha256_of

@@ -1,0 +1,1 @@
+"""Networks, a file for each family, and the reading of their checkpoints."""
