@@ -18,9 +18,9 @@ from benchmarks.material import Material
 from benchmarks.results import Part, Target
 from depthsvc.bench import Report, forward, seconds_in_turns
 from depthsvc.model.architecture import MIDAS_SMALL
-from depthsvc.model.artefacts import artefact
 from depthsvc.model.choice import EngineName, Precision, WeightsLocations
-from depthsvc.model.engines import KINDS
+from depthsvc.model.engines.cache import artefact
+from depthsvc.model.engines.kinds import KINDS
 from depthsvc.model.networks.checkpoint import load_network
 from depthsvc.model.resolve import resolve
 from depthsvc.model.spec import ResolvedModel

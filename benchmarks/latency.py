@@ -22,7 +22,7 @@ import numpy as np
 from depthsvc.imaging.decode import Photo
 from depthsvc.imaging.resize import network_size, to_network_input
 from depthsvc.model.choice import EngineChoice, Precision
-from depthsvc.model.engines import TORCHSCRIPT
+from depthsvc.model.engines.kinds import TORCHSCRIPT
 from depthsvc.model.loaded import open_model
 from depthsvc.model.networks.midas import DepthNetwork
 from depthsvc.model.registry import MODELS

@@ -8,7 +8,7 @@ import subprocess
 from importlib.metadata import distributions
 from pathlib import Path
 
-from depthsvc.model.processor import processor_name
+from depthsvc.model.engines.devices import processor_name
 from depthsvc.settings import available_cpus
 
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")

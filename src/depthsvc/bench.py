@@ -28,11 +28,11 @@ from depthsvc.imaging.colormaps import levels
 from depthsvc.imaging.decode import decode
 from depthsvc.imaging.resize import network_size, to_network_input, upsample
 from depthsvc.imaging.spec import InputSpec
-from depthsvc.model.artefacts import artefact
 from depthsvc.model.choice import EngineName, Precision
-from depthsvc.model.engines import KINDS, TORCHSCRIPT, EngineKind
 from depthsvc.model.engines.base import Engine
-from depthsvc.model.processor import has_bf16, processor_name
+from depthsvc.model.engines.cache import artefact
+from depthsvc.model.engines.devices import has_bf16, processor_name
+from depthsvc.model.engines.kinds import KINDS, TORCHSCRIPT, EngineKind
 from depthsvc.model.spec import ResolvedModel
 from depthsvc.pool.heap import bound_heap
 from depthsvc.settings import available_cpus

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from depthsvc.model import engines
+from depthsvc.model.engines import kinds as engines
 from tests.model.weights.file_server import FileServer, join_abandoned_downloads
 
 

@@ -13,7 +13,7 @@ from depthsvc import DepthEstimator
 from depthsvc.cli import main
 from depthsvc.imaging.resize import network_size, to_network_input
 from depthsvc.model.choice import Precision
-from depthsvc.model.engines import OPENVINO
+from depthsvc.model.engines.kinds import OPENVINO
 from depthsvc.model.registry import registered
 from tests import parity
 

@@ -25,7 +25,7 @@ def export(settings: Settings, format: str, precision: str, output: str | None) 
     """Write a model of the registry as one file for other programs, or for --model, with its description beside it."""
     log_to_stderr(settings)
     from depthsvc.model.choice import EngineName, Precision
-    from depthsvc.model.engines import KINDS
+    from depthsvc.model.engines.kinds import KINDS
     from depthsvc.model.export import export as write
     from depthsvc.model.resolve import resolve
 

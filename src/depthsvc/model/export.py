@@ -7,7 +7,7 @@ from pathlib import Path
 from depthsvc.errors import ConfigurationError
 from depthsvc.model.choice import Precision
 from depthsvc.model.custom import ModelDescription
-from depthsvc.model.engines import EngineKind
+from depthsvc.model.engines.kinds import EngineKind
 from depthsvc.model.spec import ResolvedModel
 
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from depthsvc.errors import ModelError
 from depthsvc.imaging.resize import network_size
-from depthsvc.model.engines import KINDS
 from depthsvc.model.engines.base import Engine
+from depthsvc.model.engines.kinds import KINDS
 from depthsvc.model.spec import OutputKind, PreparedModel
 
 _COMMON_ASPECTS = ((4, 3), (3, 4), (1, 1))

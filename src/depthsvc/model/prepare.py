@@ -9,11 +9,11 @@ from pathlib import Path
 from statistics import median
 
 from depthsvc.errors import DepthServiceError, WeightsError
-from depthsvc.model.artefacts import artefact
 from depthsvc.model.choice import EngineChoice, EngineName
-from depthsvc.model.engines import EngineKind
+from depthsvc.model.engines.cache import artefact
+from depthsvc.model.engines.kinds import EngineKind
+from depthsvc.model.engines.selection import engines_for, precision_for
 from depthsvc.model.loaded import Model, open_model
-from depthsvc.model.selection import engines_for, precision_for
 from depthsvc.model.spec import PreparedModel, ResolvedModel
 from depthsvc.model.weights.files import sha256_of
 

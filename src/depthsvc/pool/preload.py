@@ -5,7 +5,7 @@ Imports little itself, so that it can come first.
 
 from __future__ import annotations
 
-from depthsvc.model.engines import KINDS, TORCHSCRIPT
+from depthsvc.model.engines.kinds import KINDS, TORCHSCRIPT
 from depthsvc.pool.processes import start_fork_server
 from depthsvc.settings import Settings
 

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from depthsvc.model.architecture import Architecture
 from depthsvc.model.choice import Precision
-from depthsvc.model.engines import EngineKind
+from depthsvc.model.engines.kinds import EngineKind
 from depthsvc.model.spec import VerifiedFile
 from depthsvc.model.weights.files import sha256_of
 

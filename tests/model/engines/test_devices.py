@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from depthsvc.model import processor
-from depthsvc.model.processor import has_bf16, processor_name
+from depthsvc.model.engines import devices
+from depthsvc.model.engines.devices import has_bf16, processor_name
 
 
 @pytest.mark.parametrize(
@@ -21,12 +21,12 @@ def test_processor_is_described_as_linux_does(
     lines: str, name: str | None, bf16: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "cpuinfo").write_text(lines)
-    monkeypatch.setattr(processor, "_CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(devices, "_CPU_INFO", tmp_path / "cpuinfo")
     assert has_bf16() is bf16
     assert processor_name() == name or (name is None and processor_name())
 
 
 def test_other_systems_have_no_such_description(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processor, "_CPU_INFO", tmp_path / "none")
+    monkeypatch.setattr(devices, "_CPU_INFO", tmp_path / "none")
     assert not has_bf16()
     assert processor_name()

@@ -18,9 +18,10 @@ import torch
 from torch import nn
 
 from depthsvc.model.architecture import COMPACT
-from depthsvc.model.artefacts import artefact
 from depthsvc.model.choice import Precision
-from depthsvc.model.engines import TORCHSCRIPT, torchscript
+from depthsvc.model.engines import torchscript
+from depthsvc.model.engines.cache import artefact
+from depthsvc.model.engines.kinds import TORCHSCRIPT
 from depthsvc.model.networks.checkpoint import load_network
 from depthsvc.model.networks.midas import DepthNetwork
 from depthsvc.model.spec import VerifiedFile
@@ -102,9 +103,10 @@ def test_processes_that_start_together_make_it_once(weights: VerifiedFile, tmp_p
     code = f"""
 from pathlib import Path
 from depthsvc.model.architecture import COMPACT
-from depthsvc.model.artefacts import artefact
+from depthsvc.model.engines.cache import artefact
 from depthsvc.model.choice import Precision
-from depthsvc.model.engines import TORCHSCRIPT, torchscript
+from depthsvc.model.engines import torchscript
+from depthsvc.model.engines.kinds import TORCHSCRIPT
 from depthsvc.model.weights.files import VerifiedFile
 trace = torchscript.trace
 def counted(network):
@@ -200,9 +202,9 @@ def test_trace_that_does_not_fit_on_the_disk_is_an_error_and_leaves_no_part(
 import resource, signal
 from pathlib import Path
 from depthsvc.model.architecture import COMPACT
-from depthsvc.model.artefacts import artefact
+from depthsvc.model.engines.cache import artefact
 from depthsvc.model.choice import Precision
-from depthsvc.model.engines import TORCHSCRIPT
+from depthsvc.model.engines.kinds import TORCHSCRIPT
 from depthsvc.model.weights.files import VerifiedFile
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))

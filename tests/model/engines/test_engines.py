@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from depthsvc.errors import ConfigurationError, ModelError
-from depthsvc.model import engines
-from depthsvc.model.artefacts import artefact
 from depthsvc.model.choice import EngineName, Precision, WeightsLocations
-from depthsvc.model.engines import KINDS, ONNXRUNTIME, OPENVINO, TORCHSCRIPT, EngineKind
+from depthsvc.model.engines import kinds as engines
+from depthsvc.model.engines.cache import artefact
+from depthsvc.model.engines.kinds import KINDS, ONNXRUNTIME, OPENVINO, TORCHSCRIPT, EngineKind
 from depthsvc.model.engines.torchscript import TorchScriptEngine
 from depthsvc.model.networks.checkpoint import load_network
 from depthsvc.model.networks.midas import DepthNetwork

@@ -7,8 +7,8 @@ from pathlib import Path
 from depthsvc.errors import ConfigurationError
 from depthsvc.model.choice import EngineChoice, EngineName, Precision
 from depthsvc.model.custom import ONNX_SUFFIXES
-from depthsvc.model.engines import KINDS, ONNXRUNTIME, OPENVINO, TORCHSCRIPT, EngineKind
-from depthsvc.model.processor import has_bf16
+from depthsvc.model.engines.devices import has_bf16
+from depthsvc.model.engines.kinds import KINDS, ONNXRUNTIME, OPENVINO, TORCHSCRIPT, EngineKind
 from depthsvc.model.spec import ResolvedModel
 
 AUTO_ERROR = 1 / 255

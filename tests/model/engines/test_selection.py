@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from depthsvc.errors import ConfigurationError, ModelError
-from depthsvc.model import selection
 from depthsvc.model.choice import EngineChoice, EngineName, Precision, WeightsLocations
-from depthsvc.model.engines import KINDS, ONNXRUNTIME, OPENVINO, TORCHSCRIPT
+from depthsvc.model.engines import selection
+from depthsvc.model.engines.kinds import KINDS, ONNXRUNTIME, OPENVINO, TORCHSCRIPT
+from depthsvc.model.engines.selection import AUTO_ERROR, engines_for, precision_for
 from depthsvc.model.prepare import prepare
 from depthsvc.model.registry import registered
 from depthsvc.model.resolve import resolve
-from depthsvc.model.selection import AUTO_ERROR, engines_for, precision_for
 from depthsvc.model.spec import ModelSpec, OutputKind, ResolvedModel, VerifiedFile
 
 

@@ -1,0 +1,89 @@
+"""The engines that there are, and what to know of each before its library is imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from depthsvc.errors import ConfigurationError, ModelError
+from depthsvc.model.choice import EngineName, Precision
+
+if TYPE_CHECKING:
+    from depthsvc.model.engines.base import Engine
+    from depthsvc.model.networks.midas import DepthNetwork
+
+
+@dataclass(frozen=True)
+class EngineKind:
+    """What there is to know of an engine before its library is imported."""
+
+    name: EngineName
+    suffix: str
+    """Of the file that it runs."""
+    packages: tuple[str, ...]
+    """Modules, named like their distributions: the first runs its files, all are needed to write one."""
+    precisions: tuple[Precision, ...]
+
+    def can_run(self) -> bool:
+        """Whether the package that runs its files is installed."""
+        return find_spec(self.packages[0]) is not None
+
+    def can_write(self) -> bool:
+        """Whether all packages that write its files are installed."""
+        return all(map(find_spec, self.packages))
+
+    def require(self, *, to_write: bool = True) -> None:
+        """Raise ConfigurationError, with the command that helps, if a package is missing that runs or writes files."""
+        if missing := [package for package in self.packages[: None if to_write else 1] if find_spec(package) is None]:
+            raise ConfigurationError(
+                f"The engine {self.name} needs the package {missing[0]}. "
+                f"Install it: pip install 'depthsvc[{_EXTRAS[self.name]}]'"
+            )
+
+    def versions(self) -> str:
+        """The versions of the packages that have a part in its files, without importing them."""
+        return "-".join(f"{package}{version(package)}" for package in sorted({"torch", *self.packages}))
+
+    @property
+    def module(self) -> str:
+        """The module that imports its packages."""
+        return f"{__package__}.{self.name}"
+
+    def write(self, network: DepthNetwork, path: Path, precision: Precision) -> None:
+        """Write a network in evaluation mode as a file for this engine, good for every size of input.
+
+        Imports torch. Raises OSError if it cannot be written, ConfigurationError if a package is missing.
+        """
+        self.require()
+        self._imported().write(network, path, precision)
+
+    def open(self, path: Path, threads: int, precision: Precision) -> Engine:
+        """Load a file into this process. Raises ModelError, and ConfigurationError if a package is missing."""
+        self.require(to_write=False)
+        return self._imported().open_file(path, threads, precision)
+
+    def _imported(self) -> _EngineModule:
+        try:
+            return cast(_EngineModule, import_module(self.module))
+        except ImportError as error:
+            raise ModelError(f"The engine {self.name} is installed but cannot be imported: {error}") from error
+
+
+class _EngineModule(Protocol):
+    """What each of the modules in this package offers."""
+
+    def write(self, network: DepthNetwork, path: Path, precision: Precision) -> None: ...
+
+    def open_file(self, path: Path, threads: int, precision: Precision) -> Engine: ...
+
+
+TORCHSCRIPT = EngineKind(EngineName.TORCHSCRIPT, ".ts", ("torch",), (Precision.FP32, Precision.BF16))
+OPENVINO = EngineKind(EngineName.OPENVINO, ".xml", ("openvino",), (Precision.FP32, Precision.BF16))
+ONNXRUNTIME = EngineKind(EngineName.ONNXRUNTIME, ".onnx", ("onnxruntime", "onnx"), (Precision.FP32,))
+KINDS = {kind.name: kind for kind in (TORCHSCRIPT, OPENVINO, ONNXRUNTIME)}
+
+_EXTRAS = {EngineName.OPENVINO: "openvino", EngineName.ONNXRUNTIME: "onnx"}
