@@ -19,7 +19,7 @@ from statistics import median
 import cv2
 import numpy as np
 
-from depthsvc.imaging.decode import Photo
+from depthsvc.imaging.photo.decode import Photo
 from depthsvc.imaging.resize import network_size, to_network_input
 from depthsvc.model.choice import EngineChoice, Precision
 from depthsvc.model.engines.kinds import TORCHSCRIPT

@@ -20,7 +20,7 @@ from depthsvc import DepthEstimator
 from depthsvc.bench import Report, seconds_in_turns
 from depthsvc.imaging import encode
 from depthsvc.imaging.colormaps import color_table, colored, levels
-from depthsvc.imaging.decode import decode
+from depthsvc.imaging.photo.decode import decode
 from depthsvc.imaging.resize import upsample
 from depthsvc.imaging.spec import Colormap
 

@@ -25,7 +25,7 @@ from depthsvc.depth import DepthMap
 from depthsvc.errors import ConfigurationError
 from depthsvc.imaging import encode
 from depthsvc.imaging.colormaps import levels
-from depthsvc.imaging.decode import decode
+from depthsvc.imaging.photo.decode import decode
 from depthsvc.imaging.resize import network_size, to_network_input, upsample
 from depthsvc.imaging.spec import InputSpec
 from depthsvc.model.choice import EngineName, Precision

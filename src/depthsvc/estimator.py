@@ -13,7 +13,7 @@ from PIL import Image
 
 from depthsvc.depth import DepthMap
 from depthsvc.errors import InvalidParameter
-from depthsvc.imaging.decode import Photo, photo_of_array, photo_of_image
+from depthsvc.imaging.photo.decode import Photo, photo_of_array, photo_of_image
 from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.model.prepare import prepare
 from depthsvc.model.resolve import resolve

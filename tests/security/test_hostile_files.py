@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from depthsvc.errors import RequestError
-from depthsvc.imaging.decode import decode
+from depthsvc.imaging.photo.decode import decode
 from tests.conftest import RunningService
 from tests.security.files import BOMBS, WHOLE
 

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from depthsvc.errors import BodyTooLarge
-from depthsvc.imaging.decode import sniff
+from depthsvc.imaging.photo.decode import sniff
 
 _BYTES_PER_PIXEL = 8
 """The most that a photo of any kind needs: a PNG of four 16-bit channels that does not compress at all."""

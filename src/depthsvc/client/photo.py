@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from depthsvc.imaging.decode import photo_of_array, photo_of_image
 from depthsvc.imaging.encode import photo_file
+from depthsvc.imaging.photo.decode import photo_of_array, photo_of_image
 
 
 class ReadablePhoto(Protocol):

@@ -13,7 +13,7 @@ from depthsvc.batch.outputs import result_name
 from depthsvc.batch.reading import check_size
 from depthsvc.batch.sources import Location, Source, is_photo_name
 from depthsvc.errors import ConfigurationError
-from depthsvc.imaging.decode import sniff
+from depthsvc.imaging.photo.decode import sniff
 
 try:
     from pyarrow import ArrowException

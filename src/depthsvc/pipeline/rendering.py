@@ -13,7 +13,7 @@ from depthsvc.errors import TooManyPixels
 from depthsvc.imaging import encode
 from depthsvc.imaging.bokeh import refocus
 from depthsvc.imaging.colormaps import levels
-from depthsvc.imaging.decode import Photo
+from depthsvc.imaging.photo.decode import Photo
 from depthsvc.imaging.pointcloud import PointCloud, grid_size, point_cloud
 from depthsvc.imaging.resize import fitting, resized
 from depthsvc.options import (

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from depthsvc.depth import DepthMap
 from depthsvc.errors import InvalidParameter
-from depthsvc.imaging.decode import Photo, decode
 from depthsvc.imaging.edges import follow_edges
+from depthsvc.imaging.photo.decode import Photo, decode
 from depthsvc.imaging.resize import colours_of, network_size, to_network_input
 from depthsvc.imaging.spec import Enlargement, ResizeRule
 from depthsvc.model.loaded import Model, open_model

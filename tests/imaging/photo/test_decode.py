@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from depthsvc.errors import BrokenImage, MissingImage, NotAnImage, TooManyPixels, UnsupportedMediaType
-from depthsvc.imaging.decode import Photo, decode, photo_of_image, sniff
+from depthsvc.imaging.photo.decode import Photo, decode, photo_of_image, sniff
 from tests.conftest import encoded
 from tests.parity import photo
 

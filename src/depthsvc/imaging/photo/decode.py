@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile
 
 from depthsvc.errors import BrokenImage, MissingImage, NotAnImage, TooManyPixels, UnsupportedMediaType
-from depthsvc.imaging.structure import check_jpeg_scans, check_jpeg_segments, essential_png
+from depthsvc.imaging.photo.structure import check_jpeg_scans, check_jpeg_segments, essential_png
 
 MAX_SIDE = 65_535
 """Longest side in pixels: a JPEG has no longer one, and libpng writes none beyond a million."""

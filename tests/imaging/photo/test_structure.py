@@ -6,8 +6,8 @@ import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
 from depthsvc.errors import BrokenImage
-from depthsvc.imaging.decode import decode
-from depthsvc.imaging.structure import check_jpeg_scans, check_jpeg_segments, essential_png
+from depthsvc.imaging.photo.decode import decode
+from depthsvc.imaging.photo.structure import check_jpeg_scans, check_jpeg_segments, essential_png
 from tests.conftest import encoded, opened
 from tests.parity import photo
 

@@ -1,0 +1,1 @@
+"""Photos: which formats there are, the bounds on their files, and decoding."""
