@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.machine import versions
 from benchmarks.material import Material
 from benchmarks.results import Part, Target
-from depthsvc.bench import Report, forward, seconds_in_turns
+from depthsvc.evaluation.speed import Report, forward, seconds_in_turns
 from depthsvc.model.architecture import MIDAS_SMALL
 from depthsvc.model.choice import EngineName, Precision, WeightsLocations
 from depthsvc.model.engines.cache import artefact

@@ -15,7 +15,7 @@ from benchmarks.machine import versions
 from benchmarks.material import MIDDLE, PHOTO_SIZES, SMALL, Material, photo
 from benchmarks.results import Part, Target, percentile
 from benchmarks.servers import free_port, running_service
-from depthsvc.bench import Report
+from depthsvc.evaluation.speed import Report
 
 _PIPELINE = ("decode", "infer", "render")
 _WARMING_TURNS = 4

@@ -17,7 +17,7 @@ from benchmarks.machine import versions
 from benchmarks.material import LARGE, MIDDLE, Material, photo
 from benchmarks.results import Part
 from depthsvc import DepthEstimator
-from depthsvc.bench import Report, seconds_in_turns
+from depthsvc.evaluation.speed import Report, seconds_in_turns
 from depthsvc.imaging import encode
 from depthsvc.imaging.colormaps import color_table, colored, levels
 from depthsvc.imaging.photo.decode import decode

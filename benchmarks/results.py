@@ -10,7 +10,7 @@ from statistics import median
 from pydantic import BaseModel, Field, RootModel
 
 from benchmarks.machine import machine
-from depthsvc.bench import Report
+from depthsvc.evaluation.speed import Report
 
 MEASURED, REPORT, PLOT = "measured.json", "README.md", "serving.svg"
 

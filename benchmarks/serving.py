@@ -21,7 +21,7 @@ from benchmarks.machine import versions, versions_of_alternatives
 from benchmarks.material import LARGE, PHOTO_SIZES, Material, photo
 from benchmarks.results import Panel, Part, Target, percentile, spread
 from benchmarks.servers import START_S, Server, ServerFailed, free_port, started
-from depthsvc.bench import Report
+from depthsvc.evaluation.speed import Report
 from depthsvc.settings import available_cpus
 
 Size = tuple[int, int]

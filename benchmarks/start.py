@@ -12,7 +12,7 @@ from benchmarks.machine import versions
 from benchmarks.material import LARGE, Material, photo
 from benchmarks.results import Part, Target, spread
 from benchmarks.servers import seconds_until_ready
-from depthsvc.bench import Report
+from depthsvc.evaluation.speed import Report
 
 _READY_S, _PREDICT_S = 5.0, 4.0
 

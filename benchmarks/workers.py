@@ -15,7 +15,7 @@ from benchmarks.machine import versions
 from benchmarks.material import MIDDLE, Material, photo
 from benchmarks.results import Part, Target, percentile, spread
 from benchmarks.servers import free_port, running_service
-from depthsvc.bench import Report
+from depthsvc.evaluation.speed import Report
 from depthsvc.settings import available_cpus
 
 _SCALING = 0.95

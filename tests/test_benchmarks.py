@@ -22,7 +22,7 @@ from benchmarks.material import photo
 from benchmarks.plot import svg
 from benchmarks.results import Panel, Part, Target, spread
 from benchmarks.servers import Server, ServerFailed, free_port, started
-from depthsvc.bench import Report
+from depthsvc.evaluation.speed import Report
 from tests.conftest import opened, until
 
 DELAY_S = 0.02

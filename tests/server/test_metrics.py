@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from depthsvc import errors
-from depthsvc.logs import configure
+from depthsvc.cli.logs import configure
 from depthsvc.settings import LogFormat
 from depthsvc.version import __version__
 from tests.conftest import RunningService

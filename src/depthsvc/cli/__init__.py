@@ -47,7 +47,7 @@ def main() -> None:
 @main.command(cls=CommandWithSettings, setting_names=None)
 def serve(settings: Settings) -> None:
     """Run the HTTP service."""
-    from depthsvc.logs import configure
+    from depthsvc.cli.logs import configure
     from depthsvc.settings import unknown_variables
 
     configure(settings.log_level, settings.log_format)

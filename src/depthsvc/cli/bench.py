@@ -47,7 +47,7 @@ def bench(
     log_to_stderr(settings)
     from rich.console import Console
 
-    from depthsvc.bench import forward, machine, photos_in, pixels
+    from depthsvc.evaluation.speed import forward, machine, photos_in, pixels
     from depthsvc.model.choice import EngineName, Precision
     from depthsvc.model.resolve import resolve
 

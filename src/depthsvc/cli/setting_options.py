@@ -78,7 +78,7 @@ def _setting_problem(problem: Any) -> str:
 
 def log_to_stderr(settings: Settings) -> None:
     """Log for a person, whether or not standard error is a terminal."""
-    from depthsvc.logs import configure
+    from depthsvc.cli.logs import configure
     from depthsvc.settings import LogFormat
 
     configure(settings.log_level, LogFormat.CONSOLE)

@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from depthsvc import bench
-from depthsvc.bench import Report, forward, seconds_in_turns
 from depthsvc.cli import main
 from depthsvc.errors import ConfigurationError
+from depthsvc.evaluation import speed as bench
+from depthsvc.evaluation.speed import Report, forward, seconds_in_turns
 from depthsvc.model.choice import EngineName, Precision, WeightsLocations
 from depthsvc.model.resolve import resolve
 from tests import parity

@@ -1,0 +1,1 @@
+"""How fast and how good models are on this machine."""
