@@ -21,7 +21,7 @@ LARGE = (3840, 2160)
 MIDDLE = (1920, 1080)
 SMALL = (640, 480)
 PHOTO_SIZES = (LARGE, MIDDLE, SMALL)
-_SCENE = Path(depthsvc.__file__).parent / "server/static/samples/street.jpg"
+_SCENE = Path(depthsvc.__file__).parent / "web/samples/street.jpg"
 _GRAIN = 6.0
 """Standard deviation of the noise: with it a JPEG of 3840 x 2160 has 1.8 MB, as a camera's has."""
 

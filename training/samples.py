@@ -54,7 +54,7 @@ _GAMMA = 2.2
 _EXPOSURE = 0.36
 """Geometric mean of a picture's light."""
 
-STATIC = Path(__file__).parents[1] / "src/depthsvc/server/static/samples"
+STATIC = Path(__file__).parents[1] / "src/depthsvc/web/samples"
 
 _LEVEL = 117
 """Seed of a camera that is held level."""

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_pla
 
 from tests.conftest import RunningService, StartService, encoded, opened
 
-SAMPLES = Path(__file__).parents[2] / "src/depthsvc/server/static/samples"
+SAMPLES = Path(__file__).parents[2] / "src/depthsvc/web/samples"
 
 _SWITCHES = (
     "--no-sandbox",

@@ -115,7 +115,7 @@ def test_refocused_jpeg(visit: Visit, scene: Path) -> None:
 def test_enlarging_equals_the_services(visit: Visit, height: int, width: int, enlargement: Enlargement) -> None:
     values = (np.random.default_rng(1).random((192, 256), np.float32) * 1000).astype(np.float16).astype(np.float32)
     script = """async ([values, width, height, enlargement]) => {
-        const { upsample } = await import("/static/resize.js");
+        const { upsample } = await import("/static/depth/resize.js");
         const map = { values: Float32Array.from(values), width: 256, height: 192, enlargement };
         return Array.from(upsample(map, width, height).values);
     }"""
@@ -127,7 +127,7 @@ def test_enlarging_equals_the_services(visit: Visit, height: int, width: int, en
 
 def test_half_floats_are_numpys(visit: Visit) -> None:
     script = """async (numbers) => {
-        const { fromFloat16, toFloat16 } = await import("/static/float16.js");
+        const { fromFloat16, toFloat16 } = await import("/static/depth/float16.js");
         const bits = Uint16Array.from({ length: 0x7c00 }, (_, half) => half);
         const halves = new Uint16Array(toFloat16(Float32Array.from(numbers)).buffer);
         return [Array.from(fromFloat16(bits.buffer)), Array.from(halves)];
@@ -145,7 +145,7 @@ def test_half_floats_are_numpys(visit: Visit) -> None:
 
 def test_the_colour_tables_are_the_services(visit: Visit) -> None:
     script = """async () => {
-        const { loadColormaps } = await import("/static/heatmap.js");
+        const { loadColormaps } = await import("/static/views/heatmap.js");
         const tables = Object.entries(await loadColormaps());
         return Object.fromEntries(tables.map(([name, table]) => [name, Array.from(table)]));
     }"""

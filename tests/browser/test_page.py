@@ -259,7 +259,7 @@ def test_no_halo_grows_around_a_sharp_foreground(start_visit: StartVisit) -> Non
     visit = start_visit()
     white = visit.page.evaluate(
         """async () => {
-            const { Bokeh } = await import("/static/bokeh.js");
+            const { Bokeh } = await import("/static/views/bokeh.js");
             const [width, height] = [240, 180];
             const photo = document.createElement("canvas");
             [photo.width, photo.height] = [width, height];
@@ -379,7 +379,7 @@ def test_the_page_speaks_the_browsers_language_and_can_be_switched(start_visit: 
 
 
 def test_both_languages_have_all_words(visit: Visit) -> None:
-    source = (SAMPLES.parent / "i18n.js").read_text()
+    source = (SAMPLES.parent / "words/i18n.js").read_text()
     english, chinese = (set(re.findall(r"^  (\w+):", part, re.MULTILINE)) for part in source.split("const CHINESE")[:2])
     assert english == chinese
     html = (SAMPLES.parent / "index.html").read_text()

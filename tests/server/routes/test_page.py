@@ -11,9 +11,9 @@ import pytest
 
 from depthsvc.imaging.colormaps import color_table
 from depthsvc.imaging.spec import Colormap
-from depthsvc.server.routes.page import STATIC
+from depthsvc.server.routes.page import WEB
 
-FILES = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.*"))
+FILES = sorted(path.relative_to(WEB).as_posix() for path in WEB.rglob("*.*"))
 
 
 @pytest.mark.parametrize("path", ["/", "/static/colormaps.json", *(f"/static/{name}" for name in FILES)])
@@ -43,10 +43,13 @@ def test_the_policy_forbids_foreign_and_inline_code(client: httpx.Client) -> Non
     assert "script-src 'self';" in policy
     assert "style-src 'self';" in policy
     assert "unsafe" not in policy
-    assert not re.search(r" style=|<style| on\w+=|<script>", (STATIC / "index.html").read_text())
+    assert not re.search(r" style=|<style| on\w+=|<script>", (WEB / "index.html").read_text())
 
 
 def test_every_module_is_used() -> None:
-    sources = {path.name: path.read_text() for path in STATIC.glob("*.js")}
-    imported = {name for source in sources.values() for name in re.findall(r'from "\./([\w.]+)"', source)}
-    assert imported | {"page.js"} == set(sources)
+    imported = {
+        (path.parent / target).resolve()
+        for path in WEB.rglob("*.js")
+        for target in re.findall(r'from "(\.[\w./]+)"', path.read_text())
+    }
+    assert imported | {WEB / "page.js"} == set(WEB.rglob("*.js"))

@@ -16,7 +16,7 @@ from depthsvc.imaging.spec import Colormap
 
 router = APIRouter(include_in_schema=False)
 
-STATIC = Path(__file__).parents[1] / "static"
+WEB = Path(__file__).parents[2] / "web"
 
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
@@ -31,7 +31,7 @@ _CACHE_CONTROL = {"Cache-Control": "no-cache"}
 async def page() -> FileResponse:
     """The web page."""
     headers = {"Content-Security-Policy": _CONTENT_SECURITY_POLICY, **_CACHE_CONTROL}
-    return FileResponse(STATIC / "index.html", headers=headers)
+    return FileResponse(WEB / "index.html", headers=headers)
 
 
 @router.get("/static/colormaps.json")
@@ -55,4 +55,4 @@ class _PageFiles(StaticFiles):
 
 def static_files() -> StaticFiles:
     """What the page loads."""
-    return _PageFiles(directory=STATIC)
+    return _PageFiles(directory=WEB)

@@ -1,6 +1,6 @@
 // The page's words in English and Chinese.
 
-import { recall, remember } from "./storage.js";
+import { recall, remember } from "../storage.js";
 
 const KEY = "language";
 

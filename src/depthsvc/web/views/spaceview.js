@@ -1,9 +1,9 @@
 // The 3-D view in the page: made when it is first looked at.
 
-import { normalized } from "./nearness.js";
-import { sizeOn } from "./picture.js";
-import { pointCloud } from "./pointcloud.js";
-import { fitting, upsample } from "./resize.js";
+import { normalized } from "../depth/nearness.js";
+import { sizeOn } from "../photo/picture.js";
+import { pointCloud } from "../depth/pointcloud.js";
+import { fitting, upsample } from "../depth/resize.js";
 import { Scene, steer } from "./scene3d.js";
 
 const LONGEST = 1600; // pixels of the view

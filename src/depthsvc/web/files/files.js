@@ -1,11 +1,11 @@
 // Files to keep: the depth at the photo's full size, made when somebody asks for it.
 
-import { toFloat16 } from "./float16.js";
-import { levelOf } from "./heatmap.js";
-import { extent, normalized, scale } from "./nearness.js";
+import { toFloat16 } from "../depth/float16.js";
+import { levelOf } from "../views/heatmap.js";
+import { extent, normalized, scale } from "../depth/nearness.js";
 import { GREY, PALETTE, png } from "./png.js";
-import { gridSize, ply, pointCloud } from "./pointcloud.js";
-import { enlarged, upsample } from "./resize.js";
+import { gridSize, ply, pointCloud } from "../depth/pointcloud.js";
+import { enlarged, upsample } from "../depth/resize.js";
 
 const BAND = 64; // rows at a time, so that the page answers between two bands
 

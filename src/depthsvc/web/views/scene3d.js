@@ -1,7 +1,7 @@
 // The photo as a point cloud that can be turned and zoomed.
 
 import { attribute, context, program } from "./gl.js";
-import { FIELD_OF_VIEW } from "./pointcloud.js";
+import { FIELD_OF_VIEW } from "../depth/pointcloud.js";
 
 const VERTEX = `
   layout(location = 0) in vec3 point;
@@ -81,7 +81,7 @@ export class Scene {
     this.#gl.enable(this.#gl.DEPTH_TEST);
   }
 
-  /** Show a cloud. @param {ReturnType<import("./pointcloud.js").pointCloud>} cloud */
+  /** Show a cloud. @param {ReturnType<import("../depth/pointcloud.js").pointCloud>} cloud */
   load(cloud) {
     this.#cloud = cloud;
     const depths = cloud.points.filter((_, index) => index % 3 === 2).sort();

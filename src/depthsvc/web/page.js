@@ -1,16 +1,16 @@
 // The page's conductor: a photo comes in, is sent once, and everything else happens here in the browser.
 
-import { apiKey, depth, health, isKey, Problem, refocused, rememberApiKey } from "./api.js";
-import { fromCamera } from "./camera.js";
-import { depthNpy, depthPng16, heatmapPng, pointsPly, save } from "./files.js";
-import { loadColormaps } from "./heatmap.js";
-import { HeatmapView, LookControls } from "./heatmapview.js";
-import { hush, knows, quote, say, speak } from "./i18n.js";
-import { decoded, Picture } from "./picture.js";
-import { RefocusView } from "./refocusview.js";
-import { patiently } from "./retry.js";
-import { fromDrop, fromInput, fromPaste, fromSamples } from "./sources.js";
-import { SpaceView } from "./spaceview.js";
+import { apiKey, depth, health, isKey, Problem, refocused, rememberApiKey } from "./service/api.js";
+import { fromCamera } from "./photo/camera.js";
+import { depthNpy, depthPng16, heatmapPng, pointsPly, save } from "./files/files.js";
+import { loadColormaps } from "./views/heatmap.js";
+import { HeatmapView, LookControls } from "./views/heatmapview.js";
+import { hush, knows, quote, say, speak } from "./words/i18n.js";
+import { decoded, Picture } from "./photo/picture.js";
+import { RefocusView } from "./views/refocusview.js";
+import { patiently } from "./service/retry.js";
+import { fromDrop, fromInput, fromPaste, fromSamples } from "./photo/sources.js";
+import { SpaceView } from "./views/spaceview.js";
 import { tabs } from "./tabs.js";
 
 const element = (id) => document.getElementById(id);

@@ -17,7 +17,7 @@ export class Picture {
   /**
    * @param {Blob} photo the file
    * @param {HTMLImageElement} image from `decoded`
-   * @param {Awaited<ReturnType<import("./api.js").depth>>} depth
+   * @param {Awaited<ReturnType<import("../service/api.js").depth>>} depth
    */
   constructor(photo, image, depth) {
     const name = photo.name || "photo";

@@ -2,9 +2,9 @@
 
 import { Bokeh } from "./bokeh.js";
 import { followKeys, followPress, mark } from "./cursor.js";
-import { normalized } from "./nearness.js";
-import { sizeOn } from "./picture.js";
-import { upsample } from "./resize.js";
+import { normalized } from "../depth/nearness.js";
+import { sizeOn } from "../photo/picture.js";
+import { upsample } from "../depth/resize.js";
 
 const LONGEST = 1280; // pixels of the refocused photo
 

@@ -1,7 +1,7 @@
 // The service, as the page sees it.
 
-import { fromFloat16 } from "./float16.js";
-import { recall, remember } from "./storage.js";
+import { fromFloat16 } from "../depth/float16.js";
+import { recall, remember } from "../storage.js";
 
 const KEY = "apiKey"; // in the storage of this tab, which forgets it when it is closed
 let givenKey = recall("sessionStorage", KEY);

@@ -2,10 +2,10 @@
 
 import { followKeys, followPointer, mark } from "./cursor.js";
 import { GRAY, paint, paintLegend, steps } from "./heatmap.js";
-import { say } from "./i18n.js";
-import { normalized } from "./nearness.js";
-import { sizeOn } from "./picture.js";
-import { upsample } from "./resize.js";
+import { say } from "../words/i18n.js";
+import { normalized } from "../depth/nearness.js";
+import { sizeOn } from "../photo/picture.js";
+import { upsample } from "../depth/resize.js";
 
 const LONGEST = 1600; // pixels of the heatmap on the screen
 
@@ -71,7 +71,7 @@ export class HeatmapView {
     return this.colormaps[this.controls.colormap] ?? GRAY;
   }
 
-  /** Show a picture's depth. @param {import("./picture.js").Picture} picture */
+  /** Show a picture's depth. @param {import("../photo/picture.js").Picture} picture */
   show(picture) {
     this.#picture = picture;
     this.#map = null;
