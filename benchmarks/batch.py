@@ -29,9 +29,9 @@ from pathlib import Path
 from benchmarks.material import photo
 from depthsvc.formats import options_of
 from depthsvc.pipeline.stages import Pipeline
+from depthsvc.pool.config import WorkerConfig
 from depthsvc.pool.launch import worker_config
 from depthsvc.pool.processes import kill_children
-from depthsvc.pool.workers import WorkerConfig
 from depthsvc.settings import Settings, available_cpus
 
 _process: tuple[Pipeline, Barrier] | None = None

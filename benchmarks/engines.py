@@ -65,7 +65,7 @@ def _against_each_other(model: ResolvedModel, cache: Path, rounds: int) -> tuple
     planes = np.zeros(_SHAPE, np.float32)
     calls = []
     for kind in kinds:
-        path = artefact(MIDAS_SMALL, model.file, kind, Precision.FP32, cache)
+        path = artefact(model, kind, Precision.FP32, cache)
         calls.append(partial(kind.open(path, 1, Precision.FP32).infer, planes))
     for call in calls * 3:
         call()

@@ -24,7 +24,7 @@ from depthsvc.imaging.resize import network_size, to_network_input
 from depthsvc.model.choice import EngineChoice, Precision
 from depthsvc.model.engines.kinds import TORCHSCRIPT
 from depthsvc.model.loaded import open_model
-from depthsvc.model.networks.midas import DepthNetwork
+from depthsvc.model.networks.base import build
 from depthsvc.model.registry import MODELS
 from depthsvc.model.spec import PreparedModel, RegisteredModel
 from depthsvc.options import OutputSize
@@ -34,7 +34,7 @@ from depthsvc.pool.heap import bound_heap
 
 def _pipeline(model: RegisteredModel, folder: Path) -> Pipeline:
     path = folder / f"{model.name}.ts"
-    TORCHSCRIPT.write(DepthNetwork(model.architecture).eval(), path, Precision.FP32)
+    TORCHSCRIPT.write(build(model.architecture).eval(), model.spec.input, path, Precision.FP32)
     return Pipeline(
         open_model(PreparedModel(model.spec, path, EngineChoice())), max_pixels=100_000_000, max_input_size=1024
     )

@@ -36,7 +36,7 @@ from depthsvc.errors import (
 )
 from depthsvc.imaging.spec import Enlargement
 from depthsvc.options import HeatmapOptions, Options
-from depthsvc.pipeline.stages import Answer
+from depthsvc.pipeline.answer import Answer
 from depthsvc.pool.base import TRIES, RestartCause
 from tests.conftest import until
 

@@ -19,9 +19,10 @@ from depthsvc.model.prepare import prepare
 from depthsvc.model.resolve import resolve
 from depthsvc.model.spec import PreparedModel
 from depthsvc.options import DepthFormat, DepthOptions, HeatmapOptions
-from depthsvc.pipeline.stages import Answer
+from depthsvc.pipeline.answer import Answer
 from depthsvc.pool.base import RestartCause
-from depthsvc.pool.workers import WorkerConfig, WorkerPool
+from depthsvc.pool.config import WorkerConfig
+from depthsvc.pool.workers import WorkerPool
 from depthsvc.settings import Settings
 from tests.conftest import Checkpoint, encoded, until
 

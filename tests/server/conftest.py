@@ -16,7 +16,7 @@ from depthsvc.model.choice import EngineChoice
 from depthsvc.model.registry import registered
 from depthsvc.model.spec import ModelSpec, OutputKind, PreparedModel
 from depthsvc.options import Options
-from depthsvc.pipeline.stages import Answer
+from depthsvc.pipeline.answer import Answer
 from depthsvc.pool.base import PhotoPool, RestartCause
 from depthsvc.server.app import create_app
 from depthsvc.server.service import Service

@@ -29,7 +29,7 @@ from depthsvc.cluster.storage import Storage, StoredResults
 from depthsvc.cluster.tries import begun_before, counted, forget, new_prefix
 from depthsvc.errors import ConfigurationError, RequestError
 from depthsvc.options import Options
-from depthsvc.pipeline.stages import Answer
+from depthsvc.pipeline.answer import Answer
 from depthsvc.pool.launch import prepared_model
 from depthsvc.pool.processes import kill_children, start_fork_server
 from depthsvc.pool.worker import reply

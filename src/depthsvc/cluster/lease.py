@@ -8,16 +8,14 @@ first thing that it sends; only after it, what comes is unpickled.
 from __future__ import annotations
 
 import asyncio
-import pickle
 import socket
-import struct
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, BinaryIO
 
 from depthsvc.options import Options
-from depthsvc.pipeline.stages import Answer
+from depthsvc.pipeline.answer import Answer
+from depthsvc.pool.channel import LENGTHS_BYTES, frame, lengths, unframe
 
 Address = tuple[str, int]
 Reply = Callable[[bytes, Options, float], Answer | Exception]
@@ -26,8 +24,6 @@ Reply = Callable[[bytes, Options, float], Answer | Exception]
 TOKEN_BYTES = 32
 PATIENCE_S = 5.0
 """Longest wait of a replica for a connection or the next photo, and of the service for a token."""
-_LENGTHS = struct.Struct("!QQ")
-"""Before each message: the bytes of its pickled head and of its body, which is a photo or an answer's."""
 _PIECE_BYTES = 1 << 20
 
 
@@ -44,23 +40,18 @@ def serve_lease(service: Address, token: bytes, reply: Reply) -> None:
 
 def _send(connection: socket.socket, answer: Answer | Exception) -> None:
     body = b"" if isinstance(answer, Exception) else answer.body
-    connection.sendall(_head(answer if isinstance(answer, Exception) else replace(answer, body=b""), body))
+    connection.sendall(frame(answer if isinstance(answer, Exception) else answer.without_body(), body))
     for start in range(0, len(body), _PIECE_BYTES):  # the socket's timeout is for each call, not for each packet
         connection.sendall(memoryview(body)[start : start + _PIECE_BYTES])
 
 
 def _read(stream: BinaryIO) -> tuple[Any, bytes] | None:
-    lengths = stream.read(_LENGTHS.size)
-    if len(lengths) < _LENGTHS.size:
+    head = stream.read(LENGTHS_BYTES)
+    if len(head) < LENGTHS_BYTES:
         return None
-    head_bytes, body_bytes = _LENGTHS.unpack(lengths)
-    head, body = stream.read(head_bytes), stream.read(body_bytes)
-    return (pickle.loads(head), body) if len(body) == body_bytes else None  # noqa: S301
-
-
-def _head(head: object, body: bytes | bytearray) -> bytes:
-    pickled = pickle.dumps(head)
-    return _LENGTHS.pack(len(pickled), len(body)) + pickled
+    pickled_bytes, body_bytes = lengths(head)
+    pickled, body = stream.read(pickled_bytes), stream.read(body_bytes)
+    return (unframe(pickled), body) if len(body) == body_bytes else None
 
 
 class Connection:
@@ -76,13 +67,13 @@ class Connection:
 
     async def ask(self, photo: bytes | bytearray, options: Options, remaining_s: float) -> Answer | Exception:
         """What the replica makes of a photo. Raises EOFError or OSError if it is gone."""
-        self._writer.write(_head((options, remaining_s), photo))
+        self._writer.write(frame((options, remaining_s), photo))
         self._writer.write(photo)
         await self._writer.drain()
-        head_bytes, body_bytes = _LENGTHS.unpack(await self._reader.readexactly(_LENGTHS.size))
-        answer: Answer | Exception = pickle.loads(await self._reader.readexactly(head_bytes))  # noqa: S301
+        pickled_bytes, body_bytes = lengths(await self._reader.readexactly(LENGTHS_BYTES))
+        answer: Answer | Exception = unframe(await self._reader.readexactly(pickled_bytes))
         body = await self._reader.readexactly(body_bytes)
-        return answer if isinstance(answer, Exception) else replace(answer, body=body)
+        return answer if isinstance(answer, Exception) else answer.with_body(body)
 
     def close(self) -> None:
         """End it at once, whatever is on its way."""

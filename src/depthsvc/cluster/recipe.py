@@ -14,8 +14,8 @@ from depthsvc.model.prepare import prepare
 from depthsvc.model.resolve import resolve
 from depthsvc.model.spec import PreparedModel
 from depthsvc.pipeline.stages import Pipeline
+from depthsvc.pool.config import WorkerConfig
 from depthsvc.pool.worker import open_pipeline
-from depthsvc.pool.workers import WorkerConfig
 from depthsvc.settings import Settings
 
 

@@ -17,7 +17,7 @@ from ray.serve.exceptions import BackPressureError, RayServeException
 
 from depthsvc.cluster.lease import TOKEN_BYTES, Address, Connection, Listener
 from depthsvc.errors import ConfigurationError, DeadlineExceeded, QueueFull, Unavailable
-from depthsvc.pipeline.stages import Answer
+from depthsvc.pipeline.answer import Answer
 from depthsvc.pool.base import TRIES, PhotoPool, RestartCause, closing, given_up
 from depthsvc.pool.jobs import Job
 
@@ -188,7 +188,7 @@ class ReplicaPool(PhotoPool):
         lease = await self._replica_for(job)
         try:
             async with asyncio.timeout(job.remaining + _DEADLINE_MARGIN_S):
-                answer = await lease.connection.ask(job.photo[0], job.options, job.remaining)
+                answer = await lease.connection.ask(job.photo, job.options, job.remaining)
         except (EOFError, OSError) as error:  # TimeoutError too
             late = job.remaining <= 0
             self._start(self._end_lease(lease, late=late))

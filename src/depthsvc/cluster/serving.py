@@ -17,7 +17,7 @@ from depthsvc.cluster.session import LOCAL, connected
 from depthsvc.errors import ConfigurationError, ModelError
 from depthsvc.model.spec import PreparedModel
 from depthsvc.options import Options
-from depthsvc.pipeline.stages import Answer
+from depthsvc.pipeline.answer import Answer
 from depthsvc.pool.base import PhotoPool
 from depthsvc.pool.launch import prepared_model
 from depthsvc.pool.processes import start_fork_server

@@ -116,8 +116,7 @@ def forward(
     size, in 255ths of the photo's range: the mean, and the 99th percentile of the worst photo. OpenVINO's bf16 is left
     out where the processor has none; PyTorch's is slow there, but gives the numbers.
     """
-    architecture = model.architecture
-    if architecture is None:
+    if model.architecture is None:
         raise ConfigurationError("Only models of the registry can be measured.")
     bound_heap()  # as in a worker: else the system clears pages for each of PyTorch's arrays
     engines = engines or [name for name, kind in KINDS.items() if kind.can_write()]
@@ -128,7 +127,7 @@ def forward(
     for name, precision, count in product(engines, precisions, threads):
         kind = KINDS[name]
         if precision is Precision.FP32 or (precision in kind.precisions and (kind is TORCHSCRIPT or has_bf16())):
-            path = artefact(architecture, model.file, kind, precision, cache_dir)
+            path = artefact(model, kind, precision, cache_dir)
             opened[kind, precision, count] = kind.open(path, count, precision)
     if not opened:
         raise ConfigurationError("None of these engines computes in any of these precisions on this machine.")

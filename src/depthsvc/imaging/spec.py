@@ -48,6 +48,9 @@ class Interpolation(StrEnum):
     """Area averages to shrink, bilinear to enlarge, and colours rounded to 8 bits."""
 
 
+Shape = tuple[int, int, int, int]
+
+
 @dataclass(frozen=True)
 class InputSpec:
     """What a network takes."""
@@ -63,3 +66,10 @@ class InputSpec:
     """Divides RGB in 0..1 after the mean is subtracted."""
     interpolation: Interpolation = Interpolation.BICUBIC
     """How the photo is resized."""
+
+    @property
+    def example_shape(self) -> Shape:
+        """Batch, channels, height and width of an input that the network takes: small, and no square where it may."""
+        if self.rule is ResizeRule.STRETCH:
+            return 1, 3, self.size, self.size
+        return 1, 3, 3 * self.multiple, 4 * self.multiple

@@ -1,16 +1,25 @@
-"""What distinguishes one network of the MiDaS family from another. Knows no torch."""
+"""Which network a model is, without building it. Knows no torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """An encoder, a decoder's widths and a head; `DepthNetwork` builds it."""
+    """One network of a family. Each family is a subclass with what sets its networks apart."""
 
+    family: ClassVar[str]
+    """Module of `depthsvc.model.networks` whose `build` makes the network."""
     name: str
+
+
+@dataclass(frozen=True)
+class MidasArchitecture(Architecture):
+    """A convolutional encoder, a decoder's widths and a head, as in MiDaS v2.1 small."""
+
+    family = "midas"
     encoder: str
     """timm's name of the encoder."""
     decoder_widths: tuple[int, int, int, int]
@@ -23,8 +32,8 @@ class Architecture:
     """Further arguments of timm's create_model."""
 
 
-MIDAS_SMALL = Architecture("midas_small", "tf_efficientnet_lite3", (64, 128, 256, 512))
-COMPACT = Architecture(
+MIDAS_SMALL = MidasArchitecture("midas_small", "tf_efficientnet_lite3", (64, 128, 256, 512))
+COMPACT = MidasArchitecture(
     "compact",
     "mobilenetv2_100",
     (48, 64, 96, 96),

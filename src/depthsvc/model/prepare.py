@@ -42,12 +42,10 @@ def prepare(model: ResolvedModel, cache_dir: Path, choice: EngineChoice = DEFAUL
 
 def _prepared(model: ResolvedModel, kind: EngineKind, cache_dir: Path, wanted: EngineChoice) -> PreparedModel:
     precision = precision_for(model, kind, wanted.precision)
-    if model.architecture is not None:
-        path = artefact(model.architecture, model.file, kind, precision, cache_dir)
-    else:
-        path = model.file.path.resolve()
+    is_network = model.architecture is None
+    path = model.file.path.resolve() if is_network else artefact(model, kind, precision, cache_dir)
     prepared = PreparedModel(model.spec, path, EngineChoice(kind.name, precision, wanted.threads), model.degraded)
-    if model.architecture is None:
+    if is_network:
         open_model(prepared).warm()
     return prepared
 

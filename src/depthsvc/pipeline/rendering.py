@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,22 +25,7 @@ from depthsvc.options import (
     OutputSize,
     PointCloudOptions,
 )
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """A result."""
-
-    body: bytes
-    media_type: str
-    dtype: str
-    """NumPy's name for the numbers in the body."""
-    shape: tuple[int, int]
-    """Height and width of the result; of a point cloud, rows and columns of the grid that its points come from."""
-    min: float
-    """Inverse depth of the farthest point, in the units of the body for formats that hold depth."""
-    max: float
-    """Inverse depth of the nearest point."""
+from depthsvc.pipeline.answer import Rendered
 
 
 def pixels_needed(options: Options) -> int | None:

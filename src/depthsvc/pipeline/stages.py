@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 from depthsvc.depth import DepthMap
 from depthsvc.errors import InvalidParameter
@@ -14,22 +13,12 @@ from depthsvc.imaging.spec import Enlargement, ResizeRule
 from depthsvc.model.loaded import Model, open_model
 from depthsvc.model.spec import PreparedModel
 from depthsvc.options import DepthOptions, HeatmapOptions, Options, OutputSize
-from depthsvc.pipeline.rendering import Rendered, pixels_needed, render_map, render_photo, sized
+from depthsvc.pipeline.answer import Answer
+from depthsvc.pipeline.rendering import pixels_needed, render_map, render_photo, sized
 
 _DECODE_MARGIN = 2
 """A JPEG is decoded to at least this many times the network's input size. On six photos of 8 to 22 megapixels the
 embedded model's depth then differed from that of a full decode by 0.2 to 1 % of its range, mean over the photo."""
-
-
-@dataclass(frozen=True)
-class Answer(Rendered):
-    """What a photo became."""
-
-    model: str
-    enlargement: Enlargement
-    """How the model's grid becomes the photo's."""
-    seconds: dict[str, float]
-    """Time spent in each stage: queue, where there is one, decode, infer, render."""
 
 
 class Pipeline:

@@ -9,14 +9,11 @@ from collections import Counter
 from concurrent.futures import Future
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING
 
 from depthsvc.errors import QueueFull, Unavailable, WorkerCrashed
 from depthsvc.options import Options
+from depthsvc.pipeline.answer import Answer
 from depthsvc.pool.jobs import Job
-
-if TYPE_CHECKING:
-    from depthsvc.pipeline.stages import Answer
 
 TRIES = 2
 """Workers that may die on one photo before it is given up: inference is idempotent, crashes may be chance."""
@@ -101,16 +98,16 @@ class PhotoPool(ABC):
         Cancelling the future takes the photo out of the queue, or does nothing if a worker has it. Raises
         QueueFull at once if as many photos wait as may, and Unavailable when the pool is closing.
         """
-        job = Job([data], options, time.monotonic() + deadline_s)
+        job = Job(data, options, time.monotonic() + deadline_s)
         with self._lock:
             self.check_room()
             self._accepted += 1
-            job.future.add_done_callback(partial(self._forget, job.photo))
+            job.future.add_done_callback(partial(self._forget, job))
             self._add(job)
         return job.future
 
-    def _forget(self, photo: list[bytes | bytearray], _: Future[Answer]) -> None:
-        photo.clear()
+    def _forget(self, job: Job, _: Future[Answer]) -> None:
+        job.release()
         with self._lock:
             self._accepted -= 1
 

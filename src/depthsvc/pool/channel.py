@@ -9,8 +9,25 @@ import struct
 import time
 from typing import Any
 
-_HEAD = struct.Struct("!QQ")
-"""Lengths of the pickled object and of the bytes after it."""
+_LENGTHS = struct.Struct("!QQ")
+LENGTHS_BYTES = _LENGTHS.size
+
+
+def frame(message: object, payload: bytes | bytearray = b"") -> bytes:
+    """What goes before the payload: the lengths of the pickled object and of the payload, and the object."""
+    pickled = pickle.dumps(message)
+    return _LENGTHS.pack(len(pickled), len(payload)) + pickled
+
+
+def lengths(head: bytes) -> tuple[int, int]:
+    """Bytes of the pickled object and of the payload that follow these first `LENGTHS_BYTES` of a message."""
+    pickled_bytes, payload_bytes = _LENGTHS.unpack(head)
+    return pickled_bytes, payload_bytes
+
+
+def unframe(pickled: bytes) -> Any:
+    """The object of a message. Only from who is trusted: unpickling runs what it is told to."""
+    return pickle.loads(pickled)  # noqa: S301
 
 
 class Channel:
@@ -51,15 +68,14 @@ class Channel:
 
     def send(self, message: object, payload: bytes | bytearray = b"") -> None:
         """Send an object and bytes with it. Raises OSError."""
-        pickled = pickle.dumps(message)
-        self._put(_HEAD.pack(len(pickled), len(payload)) + pickled)
+        self._put(frame(message, payload))
         self._put(payload)
 
     def receive(self) -> tuple[Any, bytes]:
         """Wait for an object and its bytes. Raises EOFError if the other end is closed, or OSError."""
-        pickled_length, payload_length = _HEAD.unpack(self._take(_HEAD.size))
-        message = pickle.loads(self._take(pickled_length))  # noqa: S301
-        return message, self._take(payload_length)
+        pickled_bytes, payload_bytes = lengths(self._take(LENGTHS_BYTES))
+        message = unframe(self._take(pickled_bytes))
+        return message, self._take(payload_bytes)
 
     def _put(self, data: bytes | bytearray) -> None:
         left = memoryview(data)

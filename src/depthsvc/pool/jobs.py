@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import queue
 import time
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING
 
 from depthsvc.errors import DeadlineExceeded
 from depthsvc.options import Options
-
-if TYPE_CHECKING:
-    from depthsvc.pipeline.stages import Answer
+from depthsvc.pipeline.answer import Answer
 
 
 @dataclass
 class Job:
     """One photo, what is asked of it, and the future that its answer goes to."""
 
-    photo: list[bytes | bytearray]
-    """The photo's bytes, or nothing once the job is over: a cancelled job stays in the queue until its turn comes."""
+    photo: bytes | bytearray
+    """The photo's bytes; empty once the job is over."""
     options: Options
     deadline: float
     """On time.monotonic()'s clock."""
@@ -45,6 +40,10 @@ class Job:
             return False
         self.tries += 1
         return True
+
+    def release(self) -> None:
+        """Let the photo go: a cancelled job stays in the queue until its turn comes."""
+        self.photo = b""
 
     def fail(self, error: Exception) -> None:
         with suppress(InvalidStateError):
@@ -76,21 +75,3 @@ class JobQueue:
             while True:
                 if (job := self._entries.get_nowait()[2]) is not None:
                     job.fail(error)
-
-
-def completed(future: Future[Answer]) -> asyncio.Future[None]:
-    """Done when a future of the pool is done. asyncio.wrap_future would keep a large answer alive in a cycle."""
-    loop = asyncio.get_running_loop()
-    done = loop.create_future()
-    future.add_done_callback(partial(_finish_from_thread, loop, done))
-    return done
-
-
-def _finish_from_thread(loop: asyncio.AbstractEventLoop, done: asyncio.Future[None], _: Future[Answer]) -> None:
-    with suppress(RuntimeError):  # the loop has ended
-        loop.call_soon_threadsafe(_finish, done)
-
-
-def _finish(done: asyncio.Future[None]) -> None:
-    if not done.done():
-        done.set_result(None)

@@ -8,9 +8,9 @@ from depthsvc.errors import ModelError
 from depthsvc.model.prepare import prepare
 from depthsvc.model.resolve import resolve
 from depthsvc.model.spec import PreparedModel, ResolvedModel
+from depthsvc.pool.config import WorkerConfig
 from depthsvc.pool.preload import preload
 from depthsvc.pool.processes import run_in_child
-from depthsvc.pool.workers import WorkerConfig
 from depthsvc.settings import Settings
 
 logger = logging.getLogger(__name__)

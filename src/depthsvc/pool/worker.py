@@ -8,16 +8,16 @@ from __future__ import annotations
 import os
 import traceback
 from contextlib import suppress
-from dataclasses import replace
 
 import cv2
 
 from depthsvc.errors import DepthServiceError, RequestError
 from depthsvc.options import Options
-from depthsvc.pipeline.stages import Answer, Pipeline
+from depthsvc.pipeline.answer import Answer
+from depthsvc.pipeline.stages import Pipeline
 from depthsvc.pool.channel import Channel
+from depthsvc.pool.config import WorkerConfig
 from depthsvc.pool.heap import bound_heap
-from depthsvc.pool.workers import WorkerConfig
 
 _CACHED_PRIMITIVES = 256
 """oneDNN keeps this many compiled operations; each shape of photo needs its own."""
@@ -47,7 +47,7 @@ def _answer_next(channel: Channel, pipeline: Pipeline) -> None:
     if isinstance(outcome, Exception):
         channel.send(outcome)
     else:
-        channel.send(replace(outcome, body=b""), outcome.body)
+        channel.send(outcome.without_body(), outcome.body)
 
 
 def open_pipeline(config: WorkerConfig) -> Pipeline:

@@ -10,115 +10,25 @@ from __future__ import annotations
 import logging
 import os
 import queue
-import select
 import signal
 import threading
 import time
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from depthsvc.errors import DeadlineExceeded, ModelError
-from depthsvc.model.spec import PreparedModel
 from depthsvc.pool.base import TRIES, PhotoPool, RestartCause, closing, given_up
-from depthsvc.pool.channel import Channel
+from depthsvc.pool.config import WorkerConfig
+from depthsvc.pool.handle import END_S, START_TIMEOUT_S, WorkerDied, WorkerHandle
 from depthsvc.pool.jobs import Job, JobQueue
-from depthsvc.pool.processes import start_child
-
-if TYPE_CHECKING:
-    from depthsvc.pipeline.stages import Answer
 
 logger = logging.getLogger(__name__)
 
-START_TIMEOUT_S = 120.0
-"""Longest time for a worker to load and warm its model."""
 _IDLE_CHECK_S = 0.2
 """How often an idle worker is looked at, to replace it if it has died."""
-_END_S = 5.0
-"""Longest wait for a feeder whose worker has been killed; one that cannot end is a daemon thread."""
 _BACKOFF_S = (0.1, 10.0)
 """First and longest pause before a worker is started again that keeps dying without having answered a photo."""
-
-
-@dataclass(frozen=True)
-class WorkerConfig:
-    """How a worker sets up its pipeline."""
-
-    model: PreparedModel
-    max_pixels: int
-    max_input_size: int
-
-
-class _WorkerDied(Exception):
-    """The process ended, or its channel broke."""
-
-
-class _Worker:
-    """One process and this side's end of its channel."""
-
-    def __init__(self, config: WorkerConfig) -> None:
-        """Start the process; `wait_until_warm` comes next."""
-        self.process, self._channel = start_child(_serve, config, name="depthsvc-worker")
-        self._ended = select.poll()
-        self._ended.register(self.process.sentinel, select.POLLIN)
-        self.answered = 0
-
-    def wait_until_warm(self) -> None:
-        """Raises ModelError or _WorkerDied."""
-        first = self._receive_first()
-        if isinstance(first, Exception):
-            self.kill()
-            raise ModelError(f"A worker cannot load the model: {first}") from first
-
-    def _receive_first(self) -> object:
-        try:
-            self._channel.wait_at_most(START_TIMEOUT_S)
-            return self._channel.receive()[0]
-        except BlockingIOError as error:
-            self.kill()
-            raise _WorkerDied(f"it was not ready after {START_TIMEOUT_S:g} s") from error
-        except (EOFError, OSError) as error:
-            self.kill()
-            raise _WorkerDied("it died while starting") from error
-
-    @property
-    def alive(self) -> bool:
-        return not self._ended.poll(0)  # a seventh of the time of process.is_alive(), before every photo
-
-    def reply(self, job: Job) -> Answer | Exception:
-        """What the process makes of one job: an answer or an exception.
-
-        Raises DeadlineExceeded or _WorkerDied. After any exception the channel cannot be used again.
-        """
-        try:
-            self._channel.wait_at_most(job.remaining)
-            self._channel.send(job.options, job.photo[0])
-            reply, body = self._channel.receive()
-        except BlockingIOError as error:
-            raise DeadlineExceeded("The photo was not ready at its deadline. Send a smaller one.") from error
-        except (EOFError, OSError) as error:
-            raise _WorkerDied("it died on a photo") from error
-        self.answered += 1
-        return reply if isinstance(reply, Exception) else replace(reply, body=body)
-
-    def kill(self) -> None:
-        self._channel.close()
-        with suppress(OSError):
-            self.process.kill()
-        self.process.join()
-
-    def cause_of_death(self) -> RestartCause:
-        """How a process whose channel is broken ended."""
-        self.process.join(_END_S)
-        return RestartCause.KILLED if self.process.exitcode == -signal.SIGKILL else RestartCause.CRASHED
-
-
-def _serve(channel: Channel, config: WorkerConfig) -> None:
-    """A worker's main function; importing the worker's modules is left to its process."""
-    from depthsvc.pool.worker import serve
-
-    serve(channel, config)
 
 
 class WorkerPool(PhotoPool):
@@ -183,7 +93,7 @@ class WorkerPool(PhotoPool):
         for pid in self.started_pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        end = time.monotonic() + _END_S
+        end = time.monotonic() + END_S
         for feeder in self._feeders:
             if feeder.is_alive():
                 feeder.join(max(0.0, end - time.monotonic()))
@@ -205,7 +115,7 @@ class _Feeder(threading.Thread):
         """Workers that have died since one last answered a photo."""
 
     def run(self) -> None:
-        worker: _Worker | None = None
+        worker: WorkerHandle | None = None
         while True:
             worker = worker or self._start()
             if worker is None:
@@ -227,11 +137,11 @@ class _Feeder(threading.Thread):
             self.busy = False
             del job  # and with it the photo
 
-    def _start(self) -> _Worker | None:
+    def _start(self) -> WorkerHandle | None:
         """A warm worker, however many attempts it takes; None once the pool is closing."""
         while not self._pool.closed.wait(self._pause_s()):
             try:
-                worker = _Worker(self._pool.config)
+                worker = WorkerHandle(self._pool.config)
                 self.pid = worker.process.pid
                 if self._pool.closed.is_set():
                     worker.kill()
@@ -256,12 +166,12 @@ class _Feeder(threading.Thread):
         first, longest = _BACKOFF_S
         return min(first * 2.0 ** min(self._deaths - 2, 30), longest) if self._deaths >= 2 else 0.0
 
-    def _end(self, worker: _Worker) -> None:
+    def _end(self, worker: WorkerHandle) -> None:
         self.warm = False
         self.pid = None
         worker.kill()
 
-    def _replace(self, worker: _Worker, cause: RestartCause) -> None:
+    def _replace(self, worker: WorkerHandle, cause: RestartCause) -> None:
         """End a worker that is dead or not wanted any more; the next one is started in its place."""
         self._end(worker)
         if self._pool.closed.is_set():
@@ -278,7 +188,7 @@ class _Feeder(threading.Thread):
             worker.process.exitcode,
         )
 
-    def _answer(self, worker: _Worker, job: Job) -> RestartCause | None:
+    def _answer(self, worker: WorkerHandle, job: Job) -> RestartCause | None:
         """Have a job answered, and say why the worker must be replaced afterwards, if it must."""
         if not worker.alive:  # it died while it was idle, which is not this photo's fault
             self._pool.jobs.add_first(job)
@@ -291,7 +201,7 @@ class _Feeder(threading.Thread):
         except DeadlineExceeded as error:
             job.fail(error)
             return RestartCause.DEADLINE
-        except _WorkerDied:
+        except WorkerDied:
             self._retry(job)
             return worker.cause_of_death()
         except Exception as error:

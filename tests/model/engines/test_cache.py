@@ -24,7 +24,8 @@ from depthsvc.model.engines.cache import artefact
 from depthsvc.model.engines.kinds import TORCHSCRIPT
 from depthsvc.model.networks.checkpoint import load_network
 from depthsvc.model.networks.midas import DepthNetwork
-from depthsvc.model.spec import VerifiedFile
+from depthsvc.model.registry import registered
+from depthsvc.model.spec import ResolvedModel, VerifiedFile
 from depthsvc.model.weights.files import sha256_of
 
 
@@ -39,8 +40,12 @@ def _weights(path: Path, seed: int) -> VerifiedFile:
     return VerifiedFile(path, sha256_of(path))
 
 
+def _resolved(weights: VerifiedFile) -> ResolvedModel:
+    return ResolvedModel(registered("embedded").spec, weights, COMPACT)
+
+
 def _cached(weights: VerifiedFile, cache_dir: Path) -> Path:
-    return artefact(COMPACT, weights, TORCHSCRIPT, Precision.FP32, cache_dir)
+    return artefact(_resolved(weights), TORCHSCRIPT, Precision.FP32, cache_dir)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +84,7 @@ def unwritable_cache(tmp_path: Path) -> Path:
 
 
 def _forbid_tracing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def trace(_: object) -> NoReturn:
+    def trace(*_: object) -> NoReturn:
         raise AssertionError("traced again")
 
     monkeypatch.setattr(torchscript, "trace", trace)
@@ -107,15 +112,17 @@ from depthsvc.model.engines.cache import artefact
 from depthsvc.model.choice import Precision
 from depthsvc.model.engines import torchscript
 from depthsvc.model.engines.kinds import TORCHSCRIPT
-from depthsvc.model.weights.files import VerifiedFile
+from depthsvc.model.registry import registered
+from depthsvc.model.spec import ResolvedModel, VerifiedFile
 trace = torchscript.trace
-def counted(network):
+def counted(*arguments):
     with open({str(counter)!r}, "a") as file:
         file.write("x")
-    return trace(network)
+    return trace(*arguments)
 torchscript.trace = counted
 weights = VerifiedFile(Path({str(weights.path)!r}), {weights.sha256!r})
-print(artefact(COMPACT, weights, TORCHSCRIPT, Precision.FP32, Path({str(tmp_path / "cache")!r})))
+model = ResolvedModel(registered("embedded").spec, weights, COMPACT)
+print(artefact(model, TORCHSCRIPT, Precision.FP32, Path({str(tmp_path / "cache")!r})))
 """
     command = [sys.executable, "-c", "from depthsvc.model.engines import torchscript\n" + code]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -205,11 +212,13 @@ from depthsvc.model.architecture import COMPACT
 from depthsvc.model.engines.cache import artefact
 from depthsvc.model.choice import Precision
 from depthsvc.model.engines.kinds import TORCHSCRIPT
-from depthsvc.model.weights.files import VerifiedFile
+from depthsvc.model.registry import registered
+from depthsvc.model.spec import ResolvedModel, VerifiedFile
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
 weights = VerifiedFile(Path({str(weights.path)!r}), {weights.sha256!r})
-artefact(COMPACT, weights, TORCHSCRIPT, Precision.FP32, Path({str(tmp_path / "cache")!r}))
+model = ResolvedModel(registered("embedded").spec, weights, COMPACT)
+artefact(model, TORCHSCRIPT, Precision.FP32, Path({str(tmp_path / "cache")!r}))
 """
     environment = {**os.environ, "TMPDIR": str(temporary)}
     process = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)

@@ -18,16 +18,26 @@ from depthsvc.model.engines import kinds as engines
 from depthsvc.model.engines.cache import artefact
 from depthsvc.model.engines.kinds import KINDS, ONNXRUNTIME, OPENVINO, TORCHSCRIPT, EngineKind
 from depthsvc.model.engines.torchscript import TorchScriptEngine
+from depthsvc.model.networks.base import Network
 from depthsvc.model.networks.checkpoint import load_network
-from depthsvc.model.networks.midas import DepthNetwork
 from depthsvc.model.registry import registered
-from depthsvc.model.spec import VerifiedFile
+from depthsvc.model.spec import ResolvedModel, VerifiedFile
 from depthsvc.model.weights.files import obtain
 from tests import parity
 from tests.conftest import Checkpoint
 
 SHAPES = [(192, 256), (256, 192), (256, 256), (96, 768), (32, 512)]
 """Height and width: 4:3, 3:4, square, wide, and as flat as a photo can become."""
+
+
+class _Relu(Network):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.relu()
+
+
+def _resolved(name: str, file: VerifiedFile) -> ResolvedModel:
+    model = registered(name)
+    return ResolvedModel(model.spec, file, model.architecture)
 
 
 @pytest.fixture(scope="module", params=["midas_small", "embedded"])
@@ -39,19 +49,19 @@ def weights(request: pytest.FixtureRequest, checkpoint: Checkpoint, cache_dir: P
 
 
 @pytest.fixture(scope="module")
-def network(weights: tuple[str, VerifiedFile]) -> DepthNetwork:
+def network(weights: tuple[str, VerifiedFile]) -> Network:
     name, file = weights
     return load_network(registered(name).architecture, file)
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
 def test_every_engine_agrees_with_the_network_for_every_shape(
-    kind: EngineKind, weights: tuple[str, VerifiedFile], network: DepthNetwork, cache_dir: Path
+    kind: EngineKind, weights: tuple[str, VerifiedFile], network: Network, cache_dir: Path
 ) -> None:
     if not kind.can_write():
         pytest.skip(f"{kind.name} is not installed")
     name, file = weights
-    path = artefact(registered(name).architecture, file, kind, Precision.FP32, cache_dir)
+    path = artefact(_resolved(name, file), kind, Precision.FP32, cache_dir)
     engine = kind.open(path, 1, Precision.FP32)
     for height, width in SHAPES:
         planes = parity.network_input(height, width)
@@ -70,7 +80,7 @@ def test_an_answer_stays_when_the_next_one_is_computed(kind: EngineKind, cache_d
         pytest.skip(f"{kind.name} is not installed")
     model = registered("embedded")
     weights = obtain(model, WeightsLocations(cache_dir))
-    engine = kind.open(artefact(model.architecture, weights, kind, Precision.FP32, cache_dir), 1, Precision.FP32)
+    engine = kind.open(artefact(_resolved(model.name, weights), kind, Precision.FP32, cache_dir), 1, Precision.FP32)
     first = engine.infer(parity.network_input(64, 96))
     kept = first.copy()
     assert not np.array_equal(engine.infer(parity.network_input(64, 96, seed=1)), kept)
@@ -83,7 +93,7 @@ def test_bf16_is_near_fp32(cache_dir: Path) -> None:
     weights = obtain(model, WeightsLocations(cache_dir))
     planes = parity.network_input(64, 96)
     exact, rounded = (
-        TorchScriptEngine(artefact(model.architecture, weights, TORCHSCRIPT, precision, cache_dir), 1).infer(planes)
+        TorchScriptEngine(artefact(_resolved(model.name, weights), TORCHSCRIPT, precision, cache_dir), 1).infer(planes)
         for precision in (Precision.FP32, Precision.BF16)
     )
     assert rounded.dtype == np.float32
@@ -106,13 +116,13 @@ def test_a_missing_package_is_told_with_the_command_that_installs_it(
     model = registered("embedded")
     weights = obtain(model, WeightsLocations(cache_dir))
     with pytest.raises(ConfigurationError) as caught:
-        artefact(model.architecture, weights, kind, Precision.FP32, cache_dir)
+        artefact(_resolved(model.name, weights), kind, Precision.FP32, cache_dir)
     assert str(caught.value) == f"The engine {kind.name} needs the package {package}. Install it: {command}"
 
 
 def test_a_file_can_be_run_without_the_packages_that_write_it(without: Callable[[str], None], tmp_path: Path) -> None:
     path = tmp_path / "own.onnx"
-    ONNXRUNTIME.write(torch.nn.ReLU(), path, Precision.FP32)  # type: ignore[arg-type]
+    ONNXRUNTIME.write(_Relu(), registered("embedded").spec.input, path, Precision.FP32)
     without("onnx")
     planes = np.full((1, 3, 96, 128), -1, np.float32)
     assert ONNXRUNTIME.open(path, 1, Precision.FP32).infer(planes).max() == 0
@@ -137,7 +147,7 @@ def test_openvino_runs_a_users_onnx_file(tmp_path: Path) -> None:
     if not (OPENVINO.can_run() and ONNXRUNTIME.can_write()):
         pytest.skip("openvino or onnx is not installed")
     path = tmp_path / "own.onnx"
-    ONNXRUNTIME.write(torch.nn.ReLU(), path, Precision.FP32)  # type: ignore[arg-type]
+    ONNXRUNTIME.write(_Relu(), registered("embedded").spec.input, path, Precision.FP32)
     planes = parity.network_input(64, 96)
     assert np.array_equal(OPENVINO.open(path, 1, Precision.FP32).infer(planes), np.maximum(planes, 0))
     path.write_bytes(b"not a network")

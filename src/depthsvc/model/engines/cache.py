@@ -13,10 +13,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from depthsvc.model.architecture import Architecture
 from depthsvc.model.choice import Precision
 from depthsvc.model.engines.kinds import EngineKind
-from depthsvc.model.spec import VerifiedFile
+from depthsvc.model.spec import ResolvedModel
 from depthsvc.model.weights.files import sha256_of
 
 logger = logging.getLogger(__name__)
@@ -26,16 +25,16 @@ ARTEFACT_FORMAT = 4
 _SUMS = "sha256.json"
 
 
-def artefact(
-    architecture: Architecture, weights: VerifiedFile, kind: EngineKind, precision: Precision, cache_dir: Path
-) -> Path:
-    """The file for this engine of this architecture with these weights, made if it is not in the cache.
+def artefact(model: ResolvedModel, kind: EngineKind, precision: Precision, cache_dir: Path) -> Path:
+    """The file that this engine runs for a registered model, made if it is not in the cache.
 
     Where the cache cannot be written to, it goes to the folder for temporary files instead. Of several processes that
     want the same one, one makes it and the others wait. Imports torch if it has to be made. Raises WeightsError,
     ConfigurationError, and OSError if it can be written nowhere.
     """
+    assert model.architecture is not None
     kind.require()
+    architecture, weights = model.architecture, model.file
     name = f"{architecture.name}-{weights.sha256[:16]}-{kind.name}-{precision}-{kind.versions()}-v{ARTEFACT_FORMAT}"
     filename = f"{architecture.name}{kind.suffix}"
     folder = cache_dir / "engines" / name
@@ -49,7 +48,7 @@ def artefact(
     def write(path: Path) -> None:
         from depthsvc.model.networks.checkpoint import load_network
 
-        kind.write(load_network(architecture, weights), path / filename, precision)
+        kind.write(load_network(architecture, weights), model.spec.input, path / filename, precision)
 
     try:
         _make_alone(folder, write)

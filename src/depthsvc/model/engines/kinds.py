@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from depthsvc.errors import ConfigurationError, ModelError
+from depthsvc.imaging.spec import InputSpec, Shape
 from depthsvc.model.choice import EngineName, Precision
 
 if TYPE_CHECKING:
     from depthsvc.model.engines.base import Engine
-    from depthsvc.model.networks.midas import DepthNetwork
+    from depthsvc.model.networks.base import Network
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,13 @@ class EngineKind:
         """The module that imports its packages."""
         return f"{__package__}.{self.name}"
 
-    def write(self, network: DepthNetwork, path: Path, precision: Precision) -> None:
-        """Write a network in evaluation mode as a file for this engine, good for every size of input.
+    def write(self, network: Network, spec: InputSpec, path: Path, precision: Precision) -> None:
+        """Write a network in evaluation mode as a file for this engine, good for every size of input that `spec` gives.
 
         Imports torch. Raises OSError if it cannot be written, ConfigurationError if a package is missing.
         """
         self.require()
-        self._imported().write(network, path, precision)
+        self._imported().write(network, spec.example_shape, path, precision)
 
     def open(self, path: Path, threads: int, precision: Precision) -> Engine:
         """Load a file into this process. Raises ModelError, and ConfigurationError if a package is missing."""
@@ -76,7 +77,7 @@ class EngineKind:
 class _EngineModule(Protocol):
     """What each of the modules in this package offers."""
 
-    def write(self, network: DepthNetwork, path: Path, precision: Precision) -> None: ...
+    def write(self, network: Network, example_shape: Shape, path: Path, precision: Precision) -> None: ...
 
     def open_file(self, path: Path, threads: int, precision: Precision) -> Engine: ...
 

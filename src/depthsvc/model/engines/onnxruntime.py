@@ -11,13 +11,13 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from depthsvc.errors import ModelError
+from depthsvc.imaging.spec import Shape
 from depthsvc.model.choice import Precision
 
 if TYPE_CHECKING:
-    from torch import nn
+    from depthsvc.model.networks.base import Network
 
 _OPSET = 18
-_EXAMPLE_SHAPE = (1, 3, 96, 128)
 
 
 class OnnxEngine:
@@ -38,7 +38,7 @@ class OnnxEngine:
         return np.asarray(self._session.run(None, {self._input: planes})[0], np.float32)
 
 
-def write(network: nn.Module, path: Path, precision: Precision) -> None:
+def write(network: Network, example_shape: Shape, path: Path, precision: Precision) -> None:
     """Export a network whose height and width are left open."""
     import torch
 
@@ -46,7 +46,7 @@ def write(network: nn.Module, path: Path, precision: Precision) -> None:
         warnings.simplefilter("ignore")  # of the exporter's age; its successor needs two more packages
         torch.onnx.export(
             network,
-            (torch.zeros(_EXAMPLE_SHAPE),),
+            (torch.zeros(example_shape),),
             path,
             dynamo=False,
             opset_version=_OPSET,

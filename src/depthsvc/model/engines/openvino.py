@@ -17,10 +17,11 @@ import openvino  # noqa: E402
 from openvino import properties  # noqa: E402
 
 from depthsvc.errors import ModelError  # noqa: E402
+from depthsvc.imaging.spec import Shape  # noqa: E402
 from depthsvc.model.choice import Precision  # noqa: E402
 
 if TYPE_CHECKING:
-    from torch import nn
+    from depthsvc.model.networks.base import Network
 
 _HINTS = {Precision.FP32: openvino.Type.f32, Precision.BF16: openvino.Type.bf16}
 
@@ -47,7 +48,7 @@ class OpenVinoEngine:
         return np.asarray(self._request.infer([planes], share_inputs=True)[0], np.float32)
 
 
-def write(network: nn.Module, path: Path, precision: Precision) -> None:
+def write(network: Network, example_shape: Shape, path: Path, precision: Precision) -> None:
     """Convert a network and write it; in which precision it computes is decided when it is loaded."""
     # The front end is used directly: openvino.convert_model reports each conversion to a server on the internet.
     from openvino.frontend import FrontEndManager
@@ -56,7 +57,9 @@ def write(network: nn.Module, path: Path, precision: Precision) -> None:
     from depthsvc.model.engines.torchscript import trace
 
     frontend = FrontEndManager().load_by_framework("pytorch")
-    decoder = TorchScriptPythonDecoder(trace(network))  # needed until the conversion is over
+    decoder = TorchScriptPythonDecoder(
+        trace(network.for_inference(), example_shape)
+    )  # needed until the conversion is over
     model = frontend.convert(frontend.load(decoder))
     model.reshape(openvino.PartialShape([1, 3, -1, -1]))
     try:

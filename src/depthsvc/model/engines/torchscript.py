@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from depthsvc.errors import ModelError
+from depthsvc.imaging.spec import Shape
 from depthsvc.model.choice import Precision
-from depthsvc.model.networks.encoder import without_padded_copies
-
-_EXAMPLE_SHAPE = (1, 3, 96, 128)
+from depthsvc.model.networks.base import Network
 
 
 class TorchScriptEngine:
@@ -57,25 +56,26 @@ class _InBfloat16(nn.Module):
         return output.float()
 
 
-def trace(network: nn.Module) -> torch.jit.ScriptModule:
+def trace(network: nn.Module, example_shape: Shape) -> torch.jit.ScriptModule:
     """A frozen TorchScript trace of a network in evaluation mode, valid for every input size it takes."""
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        # Weights and features with the channels last take a fifth less time on a CPU; no padded copies, 2 to 4 %.
-        network = without_padded_copies(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        traced: torch.jit.ScriptModule = torch.jit.trace(network, torch.zeros(_EXAMPLE_SHAPE), check_trace=False)  # type: ignore[no-untyped-call]
+        traced: torch.jit.ScriptModule = torch.jit.trace(network, torch.zeros(example_shape), check_trace=False)  # type: ignore[no-untyped-call]
         frozen: torch.jit.ScriptModule = torch.jit.freeze(traced)
         return frozen
 
 
-def write(network: nn.Module, path: Path, precision: Precision) -> None:
+def write(network: Network, example_shape: Shape, path: Path, precision: Precision) -> None:
     """Trace a network and write it, in the precision in which it is to compute."""
-    module = trace(_InBfloat16(network).eval() if precision is Precision.BF16 else network)
+    module = network.for_inference()
+    if precision is Precision.BF16:
+        module = _InBfloat16(module).eval()
+    traced = trace(module, example_shape)
     # PyTorch ends the whole process where its own writing of a file fails, as on a full disk.
     serialized = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.save(module, serialized)
+        torch.jit.save(traced, serialized)
     path.write_bytes(serialized.getbuffer())
 
 

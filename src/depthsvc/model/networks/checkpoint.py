@@ -13,19 +13,19 @@ from torch import Tensor
 
 from depthsvc.errors import WeightsError
 from depthsvc.model.architecture import Architecture
-from depthsvc.model.networks.midas import DepthNetwork
+from depthsvc.model.networks.base import Network, build
 from depthsvc.model.spec import VerifiedFile
 
 StateDict = dict[str, Tensor]
 
 
-def load_network(architecture: Architecture, weights: VerifiedFile) -> DepthNetwork:
+def load_network(architecture: Architecture, weights: VerifiedFile) -> Network:
     """The network with these weights, in evaluation mode, float32.
 
     The bytes that are hashed are the bytes that are loaded. Nothing in the file is executed. Raises
     WeightsError, naming the file and the reason, if the hash, the format, a key, a shape or a value is wrong.
     """
-    network = DepthNetwork(architecture)
+    network = build(architecture)
     state = _read(weights)
     if mismatch := _mismatch(state, network.state_dict()):
         raise WeightsError(f"{weights.path} is refused: not a checkpoint of {architecture.name}: {mismatch}.")

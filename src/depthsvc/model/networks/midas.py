@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from depthsvc.model.architecture import Architecture
-from depthsvc.model.networks.encoder import Encoder
+from depthsvc.model.architecture import Architecture, MidasArchitecture
+from depthsvc.model.networks.base import Network
+from depthsvc.model.networks.encoder import Encoder, without_padded_copies
 
 
 def _conv3x3(inputs: int, outputs: int, *, bias: bool = True) -> nn.Conv2d:
@@ -54,7 +55,7 @@ class FeatureFusionBlock(nn.Module):
 class Decoder(nn.Module):
     """RefineNet over the encoder's features; gives one channel of unbounded inverse depth."""
 
-    def __init__(self, architecture: Architecture, encoder_widths: tuple[int, ...]) -> None:
+    def __init__(self, architecture: MidasArchitecture, encoder_widths: tuple[int, ...]) -> None:
         super().__init__()
         width1, width2, width3, width4 = architecture.decoder_widths
         last_width = architecture.skip_width or width1
@@ -107,10 +108,10 @@ class Decoder(nn.Module):
         return depth
 
 
-class DepthNetwork(nn.Module):
+class DepthNetwork(Network):
     """Relative inverse depth of normalised photos: larger is nearer, scale and shift are unknown."""
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, architecture: MidasArchitecture) -> None:
         super().__init__()
         self.pretrained = Encoder(architecture.encoder, **architecture.encoder_options)
         self.scratch = Decoder(architecture, self.pretrained.widths)
@@ -121,3 +122,16 @@ class DepthNetwork(nn.Module):
         x = x.contiguous(memory_format=torch.channels_last)
         depth: Tensor = self.output_activation(self.scratch(self.pretrained(x)))
         return depth.squeeze(1)
+
+    def for_inference(self) -> nn.Module:
+        """A copy with weights and features laid out with the channels last, and without padded copies of features.
+
+        On a CPU the layout takes a fifth less time, and doing without the copies 2 to 4 %.
+        """
+        return without_padded_copies(self).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def build(architecture: Architecture) -> DepthNetwork:
+    """The network of a `MidasArchitecture`, with random weights."""
+    assert isinstance(architecture, MidasArchitecture)
+    return DepthNetwork(architecture)

@@ -11,9 +11,9 @@ from structlog.contextvars import bind_contextvars
 
 from depthsvc import errors
 from depthsvc.options import BokehOptions, DepthOptions, HeatmapOptions, Options, PointCloudOptions
-from depthsvc.pipeline.stages import Answer
-from depthsvc.pool.jobs import completed
+from depthsvc.pipeline.answer import Answer
 from depthsvc.server.problems import documented
+from depthsvc.server.routes.waiting import when_done
 from depthsvc.server.service import CurrentService, Service
 from depthsvc.server.transfer.answer import BufferedResponse
 from depthsvc.server.transfer.body import OPENAPI_REQUEST_BODY, photo_bytes
@@ -133,7 +133,7 @@ async def _answer(request: Request, service: Service, options: Options) -> Respo
 
 async def _computed(request: Request, computing: Future[Answer], longest_s: float) -> Answer:
     """What the pool makes of a photo. Once the client has gone, a photo that still waits is not computed."""
-    ready = completed(computing)
+    ready = when_done(computing)
     gone = asyncio.ensure_future(_disconnected(request))
     try:
         await asyncio.wait({ready, gone}, timeout=longest_s, return_when=asyncio.FIRST_COMPLETED)

@@ -9,6 +9,10 @@ from operator import itemgetter
 
 _TRICKLE = 1000
 """A client that moves fewer bytes than this in the longest time that it may pause has stopped."""
+_PATIENCE_S = 2.0
+"""No client is called slow before this time has passed."""
+_SLOW = 1_000_000
+"""Bytes a second of a client that has to go when memory is short."""
 
 
 class Hold:
@@ -32,8 +36,7 @@ class Hold:
     def add(self, count: int) -> None:
         """Hold more bytes. If those are too many in sum, a client that is moving bytes is evicted, perhaps this one."""
         self.bytes += count
-        self._buffer.bytes += count
-        self._buffer.keep_bounds()
+        self._buffer.grow(count)
 
     @asynccontextmanager
     async def transfer(self, *, longest_s: float) -> AsyncIterator[None]:
@@ -61,7 +64,7 @@ class Hold:
         """End the transfer with TimeoutError as soon as the event loop comes to it."""
         assert self._timeout is not None
         self.evicted = True
-        self._buffer.bytes -= self.bytes
+        self._buffer.shrink(self.bytes)
         self._timeout.reschedule(asyncio.get_running_loop().time())
 
 
@@ -90,16 +93,21 @@ class Buffer:
         finally:
             self._holds.discard(hold)
             if not hold.evicted:
-                self.bytes -= hold.bytes
+                self.shrink(hold.bytes)
 
-    def keep_bounds(self) -> None:
-        """Evict clients until the rest fits, as far as any may be evicted."""
+    def grow(self, count: int) -> None:
+        """Count more bytes, and evict clients until the rest fits, as far as any may be evicted."""
+        self.bytes += count
         while self.bytes > self.max_bytes:
             moving = [hold for hold in self._holds if hold.moving and not hold.evicted]
             orders = [(order, hold) for hold in moving if (order := self._eviction_order(hold)) is not None]
             if not orders:
                 return
             max(orders, key=itemgetter(0))[1].evict()
+
+    def shrink(self, count: int) -> None:
+        """Count fewer bytes."""
+        self.bytes -= count
 
 
 def uploads(max_bytes: int, stall_s: float) -> Buffer:
@@ -116,9 +124,3 @@ def answers(max_bytes: int, stall_s: float) -> Buffer:
 
 def _is_slow(hold: Hold) -> bool:
     return hold.age_s > _PATIENCE_S and hold.moved_bytes / hold.age_s < _SLOW
-
-
-_PATIENCE_S = 2.0
-"""No client is called slow before this time has passed."""
-_SLOW = 1_000_000
-"""Bytes a second of a client that has to go when memory is short."""

@@ -1,0 +1,91 @@
+"""One worker process, seen from the process that feeds it."""
+
+from __future__ import annotations
+
+import select
+import signal
+from contextlib import suppress
+
+from depthsvc.errors import DeadlineExceeded, ModelError
+from depthsvc.pipeline.answer import Answer
+from depthsvc.pool.base import RestartCause
+from depthsvc.pool.channel import Channel
+from depthsvc.pool.config import WorkerConfig
+from depthsvc.pool.jobs import Job
+from depthsvc.pool.processes import start_child
+
+START_TIMEOUT_S = 120.0
+"""Longest time for a worker to load and warm its model."""
+END_S = 5.0
+"""Longest wait for the end of a process that has been killed, and of the thread that feeds it."""
+
+
+class WorkerDied(Exception):
+    """The process ended, or its channel broke."""
+
+
+class WorkerHandle:
+    """One process and this side's end of its channel."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        """Start the process; `wait_until_warm` comes next."""
+        self.process, self._channel = start_child(_serve, config, name="depthsvc-worker")
+        self._ended = select.poll()
+        self._ended.register(self.process.sentinel, select.POLLIN)
+        self.answered = 0
+
+    def wait_until_warm(self) -> None:
+        """Raises ModelError or WorkerDied."""
+        first = self._receive_first()
+        if isinstance(first, Exception):
+            self.kill()
+            raise ModelError(f"A worker cannot load the model: {first}") from first
+
+    def _receive_first(self) -> object:
+        try:
+            self._channel.wait_at_most(START_TIMEOUT_S)
+            return self._channel.receive()[0]
+        except BlockingIOError as error:
+            self.kill()
+            raise WorkerDied(f"it was not ready after {START_TIMEOUT_S:g} s") from error
+        except (EOFError, OSError) as error:
+            self.kill()
+            raise WorkerDied("it died while starting") from error
+
+    @property
+    def alive(self) -> bool:
+        return not self._ended.poll(0)  # a seventh of the time of process.is_alive(), before every photo
+
+    def reply(self, job: Job) -> Answer | Exception:
+        """What the process makes of one job: an answer or an exception.
+
+        Raises DeadlineExceeded or WorkerDied. After any exception the channel cannot be used again.
+        """
+        try:
+            self._channel.wait_at_most(job.remaining)
+            self._channel.send(job.options, job.photo)
+            reply, body = self._channel.receive()
+        except BlockingIOError as error:
+            raise DeadlineExceeded("The photo was not ready at its deadline. Send a smaller one.") from error
+        except (EOFError, OSError) as error:
+            raise WorkerDied("it died on a photo") from error
+        self.answered += 1
+        return reply if isinstance(reply, Exception) else reply.with_body(body)
+
+    def kill(self) -> None:
+        self._channel.close()
+        with suppress(OSError):
+            self.process.kill()
+        self.process.join()
+
+    def cause_of_death(self) -> RestartCause:
+        """How a process whose channel is broken ended."""
+        self.process.join(END_S)
+        return RestartCause.KILLED if self.process.exitcode == -signal.SIGKILL else RestartCause.CRASHED
+
+
+def _serve(channel: Channel, config: WorkerConfig) -> None:
+    """A worker's main function; importing the worker's modules is left to its process."""
+    from depthsvc.pool.worker import serve
+
+    serve(channel, config)
