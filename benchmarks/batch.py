@@ -27,7 +27,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from benchmarks.material import photo
-from depthsvc.formats import options_of
+from depthsvc.options import HeatmapOptions
 from depthsvc.pipeline.stages import Pipeline
 from depthsvc.pool.config import WorkerConfig
 from depthsvc.pool.launch import worker_config
@@ -49,7 +49,7 @@ def _rate(paths: list[Path]) -> float:
     """Photos a second of this process, timed from when all processes are ready."""
     assert _process is not None
     pipeline, barrier = _process
-    options = options_of("png", palette=True)
+    options = HeatmapOptions(palette=True)
     pipeline.answer(paths[0].read_bytes(), options)
     barrier.wait()
     started = time.perf_counter()

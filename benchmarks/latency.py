@@ -19,7 +19,7 @@ from statistics import median
 import cv2
 import numpy as np
 
-from depthsvc.imaging.photo.decode import Photo
+from depthsvc.imaging.photo.pixels import Photo
 from depthsvc.imaging.resize import network_size, to_network_input
 from depthsvc.model.choice import EngineChoice, Precision
 from depthsvc.model.engines.kinds import TORCHSCRIPT
@@ -27,7 +27,6 @@ from depthsvc.model.loaded import open_model
 from depthsvc.model.networks.base import build
 from depthsvc.model.registry import MODELS
 from depthsvc.model.spec import PreparedModel, RegisteredModel
-from depthsvc.options import OutputSize
 from depthsvc.pipeline.stages import Pipeline
 from depthsvc.pool.heap import bound_heap
 
@@ -47,7 +46,7 @@ def _ways(model: RegisteredModel, photo: Photo, folder: Path) -> dict[str, Calla
     )
     return {
         "network": lambda: pipeline.model.inverse_depth(planes),
-        "depth": lambda: pipeline.depth(photo, size=OutputSize.MODEL),
+        "depth": lambda: pipeline.infer(photo),
     }
 
 

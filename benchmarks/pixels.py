@@ -95,15 +95,14 @@ def encoders(depth: NDArray[np.float32], size: tuple[int, int]) -> Ways:
     rgb = colored(heat, table)
     paletted = Image.fromarray(heat, mode=None)
     paletted.putpalette(table.tobytes())
-    half = values.astype(np.float16)
     return {
         "depthsvc: scale up": lambda: upsample(depth, *size),
         "depthsvc: depth to levels": lambda: levels(values),
         "depthsvc: levels to colours": lambda: colored(heat, table),
-        "depthsvc: levels to RGB PNG": lambda: encode.heatmap_png(heat),
-        "depthsvc: levels to palette PNG": lambda: encode.heatmap_png(heat, palette=True),
+        "depthsvc: depth to RGB PNG": lambda: encode.heatmap_png(values),
+        "depthsvc: depth to palette PNG": lambda: encode.heatmap_png(values, palette=True),
         "depthsvc: depth to 16-bit PNG": lambda: encode.png16(values),
-        "depthsvc: float16": lambda: encode.float16_bytes(half),
+        "depthsvc: float16": lambda: encode.f16(values),
         "OpenCV RGB PNG, its defaults": partial(_opencv_png, rgb, []),
         **{
             f"OpenCV RGB PNG, level {level}, filter {filter_name}, strategy {strategy}": partial(

@@ -69,7 +69,7 @@ def test_predict_names_its_output_after_the_photo(
     ("arguments", "message"),
     [
         (["missing.jpg"], "missing.jpg: No such file or directory"),
-        (["{photo}", "-o", "depth.tiff"], "unknown format. Use one of .png, .npy, .f16, .png16, .ply, or --format"),
+        (["{photo}", "-o", "depth.tiff"], "unknown format. Use one of .png, .f16, .npy, .png16, .ply, or --format"),
         (["{photo}", "-o", "no/such/depth.png"], "the folder no/such does not exist"),
         (["{photo}", "--model", "nonesuch"], "Unknown model 'nonesuch': use one of auto, midas_small, embedded"),
         (["{photo}", "--model", "embedded", "--colormap", "rainbow"], "'rainbow' is not one of inferno, magma"),

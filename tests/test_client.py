@@ -29,6 +29,7 @@ from depthsvc.errors import (
     ServiceUnreachable,
     Unavailable,
 )
+from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.version import __version__
 from tests.conftest import RunningService, encoded, opened
 from tests.parity import photo
@@ -115,8 +116,8 @@ def test_a_service_gives_what_an_estimator_gives(
     assert (picture.mode, picture.size) == ("P", (256, 192))
     assert opened(ask(embedded_service.url, "upload", photo_png, palette=False)).mode == "RGB"
     assert ask(embedded_service.url, "depth", photo_png, normalize=True).max == 1.0
-    cloud = ask(embedded_service.url, "pointcloud", photo_png, stride=2)
-    assert cloud == embedded.pointcloud(photo_png, stride=2).ply()
+    cloud = ask(embedded_service.url, "point_cloud", photo_png, stride=2)
+    assert cloud.ply() == embedded.point_cloud(photo_png, stride=2).ply()
     assert opened(ask(embedded_service.url, "bokeh", photo_png, focus="0.5,0.5", strength=1)).size == (320, 240)
 
 
@@ -200,18 +201,21 @@ def test_health_of_a_service_that_is_not_ready_is_no_error(ask: Ask) -> None:
 
 
 def test_each_method_has_its_route_query_and_key(ask: Ask) -> None:
+    cloud = PointCloud(np.zeros((1, 3), np.float32), np.zeros((1, 3), np.uint8))
+    queries: list[bytes] = []
+
     def handler(request: httpx.Request) -> httpx.Response:
         kind = {"/base/pointcloud": "model/ply", "/base/bokeh": "image/jpeg"}[request.url.path]
         assert request.headers["Authorization"] == "Bearer secret"
         assert request.headers["User-Agent"] == f"depthsvc/{__version__}"
         assert b'name="image"; filename="photo"' in request.content
-        return httpx.Response(200, content=request.url.query, headers={"Content-Type": kind})
+        queries.append(request.url.query)
+        return httpx.Response(200, content=cloud.ply(), headers={"Content-Type": kind})
 
     base = f"{URL}/base/"
-    query = ask(base, "pointcloud", b"photo", handler=handler, api_key="secret", fov=70, stride=2, max_points=9)
-    assert query == b"fov=70&stride=2&max_points=9"
-    query = ask(base, "bokeh", b"photo", handler=handler, api_key="secret", focus="0.5,0.25", strength=0.75)
-    assert query == b"focus=0.5%2C0.25&strength=0.75"
+    ask(base, "point_cloud", b"photo", handler=handler, api_key="secret", fov=70, stride=2, max_points=9)
+    ask(base, "bokeh", b"photo", handler=handler, api_key="secret", focus="0.5,0.25", strength=0.75)
+    assert queries == [b"fov=70.0&stride=2&max_points=9", b"focus=0.5%2C0.25&strength=0.75"]
 
 
 @pytest.mark.parametrize(
@@ -340,5 +344,5 @@ def test_both_clients_have_the_same_methods() -> None:
 
     assert methods(AsyncDepthClient) - {"answer"} == methods(DepthClient)
     assert json.dumps(sorted(methods(DepthClient))) == (
-        '["bokeh", "close", "depth", "health", "models", "pointcloud", "upload"]'
+        '["bokeh", "close", "depth", "health", "heatmap", "models", "point_cloud", "predict", "upload"]'
     )

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from pydantic import ValidationError
 
 import depthsvc
 from depthsvc import DepthEstimator, DepthMap
@@ -100,7 +99,7 @@ def test_a_jpeg_decoded_at_reduced_size_has_nearly_the_depth_of_the_whole(embedd
 
 
 def test_a_point_cloud_from_python(embedded: DepthEstimator, photo_png: bytes, tmp_path: Path) -> None:
-    cloud = embedded.pointcloud(photo_png, fov=50, max_points=10_000)
+    cloud = embedded.point_cloud(photo_png, fov=50, max_points=10_000)
     assert 5_000 < len(cloud.points) <= 10_000
     assert cloud.points[:, 2].max() == pytest.approx(-1, abs=0.01)
     cloud.save(tmp_path / "cloud.ply")
@@ -109,9 +108,9 @@ def test_a_point_cloud_from_python(embedded: DepthEstimator, photo_png: bytes, t
 
 def test_a_refocused_photo_from_python(embedded: DepthEstimator, photo_png: bytes) -> None:
     pixels = np.asarray(Image.open(io.BytesIO(photo_png)))
-    assert np.array_equal(embedded.bokeh(photo_png, strength=0), pixels)
-    refocused = embedded.bokeh(photo_png, focus=f"{1 / 3},9e-1", strength=1)
+    assert np.array_equal(embedded.bokeh(photo_png, strength=0).pixels, pixels)
+    refocused = embedded.bokeh(photo_png, focus=f"{1 / 3},9e-1", strength=1).pixels
     assert refocused.shape == pixels.shape
     assert np.diff(refocused.astype(int), axis=1).std() < np.diff(pixels.astype(int), axis=1).std()
-    with pytest.raises(ValidationError, match="x,y with both between 0 and 1"):
+    with pytest.raises(InvalidParameter, match="x,y with both between 0 and 1"):
         embedded.bokeh(photo_png, focus="middle")

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from depthsvc.errors import ConfigurationError
-from depthsvc.formats import format_of
+from depthsvc.formats import Result, format_named, format_of_file, formats_of
 from depthsvc.imaging import encode
-from depthsvc.imaging.colormaps import levels, normalized
+from depthsvc.imaging.colormaps import normalized
 from depthsvc.imaging.guided import refined
 from depthsvc.imaging.resize import upsample
 from depthsvc.imaging.spec import Colormap, Enlargement
+from depthsvc.options import HeatmapOptions, checked
 
 FLOAT16_MAX = 65504.0
+MAP_FORMATS = formats_of(Result.HEATMAP, Result.DEPTH)
+"""The files that a map can be written to."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DepthMap:
     """Relative inverse depth: larger is NEARER, scale and shift are unknown.
 
@@ -77,27 +81,39 @@ class DepthMap:
 
     def heatmap(self, colormap: str = Colormap.INFERNO, *, invert: bool = False) -> NDArray[np.uint8]:
         """RGB (height, width, 3): near is the colormap's end (bright in Inferno), far its beginning."""
-        return encode.heatmap(self.values, Colormap(colormap), invert=invert)
+        return encode.heatmap(self.values, checked(HeatmapOptions, colormap=colormap).colormap, invert=invert)
 
-    def save(self, path: str | Path, *, format: str | None = None, colormap: str = Colormap.INFERNO) -> None:
+    def to_image(self, colormap: str = Colormap.INFERNO, *, invert: bool = False) -> Image.Image:
+        """The heatmap as a Pillow image. Raises InvalidParameter for a colormap that does not exist."""
+        return Image.fromarray(self.heatmap(colormap, invert=invert))
+
+    def save(
+        self,
+        path: str | PathLike[str],
+        *,
+        format: str | None = None,
+        colormap: str = Colormap.INFERNO,
+        invert: bool = False,
+    ) -> None:
         """Write a file: .png a heatmap, .npy, .f16 raw float16, .16.png (or format="png16") a 16-bit grey PNG.
 
-        Raises ConfigurationError for another extension, and OSError.
+        Raises ConfigurationError for another extension or format, InvalidParameter for a colormap that does not exist,
+        and OSError.
         """
         path = Path(path)
-        path.write_bytes(
-            self.encoded(format or format_of(path.name) or path.suffix.removeprefix("."), colormap=colormap)
-        )
+        if format is None and (by_name := format_of_file(path.name, MAP_FORMATS)):
+            format = by_name.name
+        path.write_bytes(self.encoded(format or path.suffix.removeprefix("."), colormap=colormap, invert=invert))
 
-    def encoded(self, format: str, *, colormap: str = Colormap.INFERNO) -> bytes:
-        """The bytes that `save` writes for "png", "npy", "f16" or "png16"."""
-        match format:
-            case "png":
-                return encode.heatmap_png(levels(self.values), Colormap(colormap))
-            case "npy":
-                return encode.npy(self.float16())
-            case "f16":
-                return encode.float16_bytes(self.float16())
-            case "png16":
-                return encode.png16(self.values)
-        raise ConfigurationError(f"Unknown output format {format!r}: use png, npy, f16 or png16.")
+    def encoded(self, format: str, *, colormap: str = Colormap.INFERNO, invert: bool = False) -> bytes:
+        """The bytes that `save` writes for "png", "npy", "f16" or "png16". Raises as it does."""
+        row = format_named(format, MAP_FORMATS)
+        style = checked(HeatmapOptions, colormap=colormap, invert=invert).style if row.result is Result.HEATMAP else {}
+        return row.encode(self.values, **style)
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        return self.encoded("png")
+
+    def __repr__(self) -> str:
+        return f"DepthMap({self.width} x {self.height}, {self.min:.4g} to {self.max:.4g}, by {self.model})"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class DepthServiceError(Exception):
     """Base of all errors that depthsvc raises on purpose. The message is public."""
@@ -122,3 +125,24 @@ class QueueFull(Unavailable):
 
 class DeadlineExceeded(RequestError):
     status, code, title = 504, "deadline_exceeded", "The photo took too long"
+
+
+_SHOWN = 64
+"""Longest part of a client's own words that is repeated to it."""
+
+
+def problem_name(problem: Mapping[str, Any]) -> str:
+    """What one of pydantic's errors is about: the last name of its location."""
+    return str(problem["loc"][-1])[:_SHOWN] if problem["loc"] else ""
+
+
+def problem_reason(problem: Mapping[str, Any], noun: str = "parameter") -> str:
+    """One of pydantic's errors in words, without a full stop. `noun`: what a name stands for there."""
+    given = repr(problem["input"])[:_SHOWN]
+    if problem["type"] == "extra_forbidden":
+        return f"there is no such {noun}"
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
+    if problem["type"] == "enum":
+        return f"{given} is not one of {problem['ctx']['expected'].replace(chr(39), '').replace(' or ', ', ')}"
+    return f"{problem['msg']}, not {given}"

@@ -4,123 +4,181 @@ from __future__ import annotations
 
 from dataclasses import replace
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from depthsvc.depth import DepthMap
-from depthsvc.errors import InvalidParameter
-from depthsvc.imaging.photo.decode import Photo, photo_of_array, photo_of_image
+from depthsvc.imaging.photo.pixels import Photo
+from depthsvc.imaging.photo.source import PhotoSource, decoded
+from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.model.prepare import prepare
 from depthsvc.model.resolve import resolve
-from depthsvc.options import BokehOptions, OutputSize, PointCloudOptions
-from depthsvc.pipeline.rendering import cloud, pixels_needed, refocused
+from depthsvc.options import (
+    BokehOptions,
+    DepthOptions,
+    HeatmapOptions,
+    Options,
+    PointCloudOptions,
+    SideBySideOptions,
+    UploadQuery,
+    checked,
+    named,
+)
+from depthsvc.pipeline.rendering import Drawing, Renderer, fitted, renderer_for
 from depthsvc.pipeline.stages import Pipeline
-from depthsvc.settings import Settings, available_cpus
-
-PhotoLike = str | PathLike[str] | bytes | NDArray[np.uint8] | Image.Image
+from depthsvc.settings import Settings, available_cpus, read_settings
 
 
 class DepthEstimator:
     """A depth model, ready for use.
 
-        depth = DepthEstimator("midas_small").predict("photo.jpg")
-        depth.save("depth.png")
+        estimator = DepthEstimator("midas_small")
+        estimator.depth("photo.jpg").save("depth.npy")
 
-    The first two photos, and the first of each shape, take longer. Use one in one thread at a time.
+    A photo is a `PhotoSource`: a path, bytes, an open binary file, an array or a Pillow image. The first two photos,
+    and the first of each shape, take longer. Use an estimator from one thread at a time.
     """
 
-    def __init__(self, model: str | None = None, **settings: Any) -> None:
-        """`model` and `settings` are fields of `depthsvc.settings.Settings`, such as `weights`,
-        `weights_sha256`, `weights_dir`, `cache_dir`, `download`, `engine`, `precision`, `worker_threads` and
-        `max_megapixels`; those not given come from DEPTHSVC_* variables. All CPUs are used unless `worker_threads`
-        says otherwise.
+    @named
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        weights: str | PathLike[str] | None = None,
+        weights_sha256: str | None = None,
+        weights_dir: str | PathLike[str] | None = None,
+        cache_dir: str | PathLike[str] | None = None,
+        download: bool | None = None,
+        engine: str | None = None,
+        precision: str | None = None,
+        worker_threads: int | None = None,
+        max_megapixels: float | None = None,
+        max_input_size: int | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        """The arguments are settings of the service (see docs/settings.md); those not given come from DEPTHSVC_*
+        variables. All CPUs are used unless `worker_threads` says otherwise. `settings` stands for all the others.
 
-        Raises ConfigurationError, ModelError or WeightsError, and pydantic's ValidationError.
+        Raises ConfigurationError, ModelError or WeightsError.
         """
-        if model is not None:
-            settings["model"] = model
-        self._open(Settings(**settings))
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> DepthEstimator:
-        """An estimator for settings that are complete. Raises as the constructor does."""
-        estimator = cls.__new__(cls)
-        estimator._open(settings)
-        return estimator
-
-    def _open(self, settings: Settings) -> None:
+        given = {name: value for name, value in locals().items() if name not in ("self", "settings")}
+        settings = settings or read_settings({name: value for name, value in given.items() if value is not None})
         threads = settings.worker_threads or available_cpus()
         resolved = resolve(settings.model, settings.weights_locations)
         prepared = prepare(resolved, settings.cache_dir, replace(settings.engine_choice, threads=threads))
         self.degraded = prepared.degraded
-        """Whether the embedded model stands in for MiDaS_small, which could not be had."""
+        """Whether the embedded model stands in for MiDaS_small, which is not available."""
         self.engine = str(prepared.choice.engine)
-        """What computes the network; with `auto` it tells which one it became."""
+        """What computes the network; with `auto`, the engine that was chosen."""
         self.precision = str(prepared.choice.precision)
         """The number format in which it computes."""
-        self.pipeline = Pipeline.open(
-            prepared,
-            max_pixels=settings.max_pixels,
-            max_input_size=settings.max_input_size,
-        )
+        self.pipeline = Pipeline.open(prepared, max_pixels=settings.max_pixels, max_input_size=settings.max_input_size)
         """From a photo's bytes to a file's."""
 
     @property
     def model(self) -> str:
-        """Name of the model in use; with `auto` it tells which one it became."""
+        """Name of the model in use; with `auto`, the model that was chosen."""
         return self.pipeline.model.spec.name
 
-    def predict(
+    def __repr__(self) -> str:
+        return f"DepthEstimator({self.model!r}, {self.engine}, {self.precision})"
+
+    @named
+    def depth(
         self,
-        photo: PhotoLike,
+        photo: PhotoSource,
         *,
         input_size: int | None = None,
-        size: OutputSize | str = OutputSize.SOURCE,
+        size: str = "source",
         refine: bool = False,
+        normalize: bool = False,
     ) -> DepthMap:
-        """Depth of a photo: a path, the bytes of a JPEG, PNG or WebP file, a Pillow image, or an array.
+        """Relative inverse depth: larger is nearer.
 
-        An array is uint8, RGB (h, w, 3) or grey (h, w), and is taken as upright. `size` is "source" for the photo's
-        upright width and height, or "model" for the network's own grid; `refine` draws the edges of the former to
-        those of the whole photo, which costs time. Raises RequestError and OSError.
+        `size` is "source" for the photo's upright width and height, or "model" for the network's own grid. `refine`
+        aligns depth edges with the full-resolution photo, which costs time. `normalize` scales the values to 0..1.
+        Raises RequestError and OSError.
         """
-        if size not in list(OutputSize):
-            raise InvalidParameter(f"size: {size!r} is not one of {', '.join(OutputSize)}.")
-        decoded = self._decoded(photo, input_size, None if refine else 0)
-        return self.pipeline.depth(decoded, input_size=input_size, size=OutputSize(size), refine=refine)
+        options = checked(DepthOptions, input_size=input_size, size=size, refine=refine, normalize=normalize)
+        renderer: Renderer[Any] = renderer_for(options)
+        taken = self._decoded(photo, renderer.pixels_needed, options)
+        return fitted(self.pipeline.infer(taken, options.input_size), taken, options)
 
-    def pointcloud(self, photo: PhotoLike, **options: Any) -> PointCloud:
-        """The photo, as `predict` takes it, as a cloud of coloured points.
+    predict = depth
+    """Another name of `depth`."""
 
-        `options` are fields of `depthsvc.options.PointCloudOptions`: fov, stride, max_points, input_size. Raises
-        RequestError, OSError, and pydantic's ValidationError.
+    @named
+    def heatmap(
+        self,
+        photo: PhotoSource,
+        *,
+        input_size: int | None = None,
+        size: str = "source",
+        refine: bool = False,
+        colormap: str = "inferno",
+        invert: bool = False,
+        palette: bool = True,
+        side_by_side: bool = False,
+    ) -> Picture:
+        """A PNG from the farthest to the nearest point of this photo; near is bright unless `invert` is set.
+
+        `palette`: an 8-bit palette PNG, which is smaller and faster than truecolour. `side_by_side`: the photo on the
+        left of its heatmap, truecolour. The other options are as for `depth`. Raises RequestError and OSError.
         """
-        wanted = PointCloudOptions(**options)
-        decoded = self._decoded(photo, wanted.input_size, pixels_needed(wanted))
-        return cloud(decoded, self._coarse_depth(decoded, wanted.input_size), wanted)
+        query = checked(
+            UploadQuery,
+            input_size=input_size,
+            size=size,
+            refine=refine,
+            colormap=colormap,
+            invert=invert,
+            palette=palette,
+            side_by_side=side_by_side,
+        )
+        options: HeatmapOptions | SideBySideOptions = query.options()
+        return Picture.of(options.file_format.encode(self._drawn(photo, options).content, **options.style))
 
-    def bokeh(self, photo: PhotoLike, **options: Any) -> NDArray[np.uint8]:
-        """The photo, as `predict` takes it, refocused by its depth: RGB (h, w, 3).
+    @named
+    def point_cloud(
+        self,
+        photo: PhotoSource,
+        *,
+        input_size: int | None = None,
+        fov: float = 60,
+        stride: int = 1,
+        max_points: int = 1_000_000,
+    ) -> PointCloud:
+        """The photo as a cloud of coloured points. The distances are plausible, not metres.
 
-        `options` are fields of `depthsvc.options.BokehOptions`: focus, strength, input_size. Raises RequestError,
-        OSError, and pydantic's ValidationError.
+        `fov` is the angle in degrees that the photo's longer side spans; `stride` keeps every n-th pixel of each row
+        and column, and grows until there are at most `max_points`. Raises RequestError and OSError.
         """
-        wanted = BokehOptions(**options)
-        decoded = self._decoded(photo, wanted.input_size, pixels_needed(wanted))
-        return refocused(decoded, self._coarse_depth(decoded, wanted.input_size), wanted)
+        options = checked(PointCloudOptions, input_size=input_size, fov=fov, stride=stride, max_points=max_points)
+        cloud: PointCloud = self._drawn(photo, options).content
+        return cloud
 
-    def _coarse_depth(self, photo: Photo, input_size: int | None) -> DepthMap:
-        return self.pipeline.depth(photo, input_size=input_size, size=OutputSize.MODEL)
+    @named
+    def bokeh(
+        self,
+        photo: PhotoSource,
+        *,
+        input_size: int | None = None,
+        focus: str | tuple[float, float] = "auto",
+        strength: float = 0.5,
+    ) -> Picture:
+        """The photo refocused by its depth, as a JPEG; `pixels` of it are exact.
 
-    def _decoded(self, photo: PhotoLike, input_size: int | None, enough: int | None = 0) -> Photo:
-        if isinstance(photo, Image.Image):
-            return photo_of_image(photo)
-        if isinstance(photo, np.ndarray):
-            return photo_of_array(photo)
-        data = photo if isinstance(photo, bytes) else Path(photo).read_bytes()
-        return self.pipeline.decode(data, input_size, enough=enough)
+        `focus` is the point that stays sharp, as fractions of width and height from the left top, or "auto" for the
+        nearest thing that stands out. `strength`, 0 to 1, scales the blur. Raises RequestError and OSError.
+        """
+        options = checked(BokehOptions, input_size=input_size, focus=focus, strength=strength)
+        pixels = self._drawn(photo, options).content
+        return Picture.of(options.file_format.encode(pixels), pixels)
+
+    def _drawn(self, photo: PhotoSource, options: Options) -> Drawing:
+        renderer: Renderer[Any] = renderer_for(options)
+        taken = self._decoded(photo, renderer.pixels_needed, options)
+        return renderer.draw(taken, self.pipeline.infer(taken, options.input_size))
+
+    def _decoded(self, photo: PhotoSource, enough: float, options: Options) -> Photo:
+        return decoded(photo, lambda data: self.pipeline.decode(data, options.input_size, enough=enough))

@@ -1,68 +1,80 @@
-"""The files that photos become: what each format is called, what it asks of the pipeline or a service, its extension.
+"""The files that results become, a row each. HTTP, command line, clients, Python and documentation ask this table.
 
-It imports what is heavy only when asked: the command line needs the names at once.
+It imports what is heavy only to encode: the command line needs the names at once.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
 from depthsvc.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    from depthsvc.options import Options
 
-FORMATS = ("png", "npy", "f16", "png16", "ply")
-"""png: a heatmap; npy and f16: float16 values; png16: a 16-bit grey PNG; ply: a point cloud."""
+class Result(StrEnum):
+    """What can be made of a photo. Each has a class of options, a renderer, and one or more formats."""
 
-_EXTENSIONS = {"png16": "16.png"}
-"""Of formats whose files other programs know by another name; yet no two formats share one."""
-
-
-def is_uri(word: str) -> bool:
-    """Whether a file or folder is named by a URI instead of a path."""
-    return "://" in word
+    HEATMAP = "heatmap"
+    SIDE_BY_SIDE = "side_by_side"
+    DEPTH = "depth"
+    POINT_CLOUD = "point_cloud"
+    BOKEH = "bokeh"
 
 
-def format_of(name: str) -> str:
-    """The format of a file by its name, as `extension` makes it; "" if it has none that is known."""
-    suffixes = {f".{extension(format)}": format for format in FORMATS} | {f".{format}": format for format in FORMATS}
-    return next((suffixes[suffix] for suffix in sorted(suffixes, key=len)[::-1] if name.lower().endswith(suffix)), "")
+@dataclass(frozen=True)
+class Format:
+    """One kind of file."""
+
+    name: str
+    result: Result
+    extension: str
+    """Of its files' names, without the first dot. No two formats share one."""
+    media_type: str
+    dtype: str
+    """NumPy's name for the numbers in it."""
+    encoder: str
+    """Function of `depthsvc.imaging.encode` that makes its bytes."""
+    description: str
+    """What it is, in a few words."""
+
+    def encode(self, content: Any, **style: Any) -> bytes:
+        """The file's bytes. `content` is what the result's renderer draws, and `style` its options' `style`."""
+        from depthsvc.imaging import encode
+
+        data: bytes = getattr(encode, self.encoder)(content, **style)
+        return data
 
 
-def options_of(format: str, **wanted: Any) -> Options:
-    """What a file of this format asks of one photo. `wanted` are fields of the format's options; None: its default.
-
-    Raises ConfigurationError for a format, a field or a value that does not exist.
-    """
-    from pydantic import ValidationError
-
-    from depthsvc.options import DepthFormat, DepthOptions, HeatmapOptions, PointCloudOptions
-
-    options: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
-    try:
-        match format:
-            case "png":
-                return HeatmapOptions(**options)
-            case "npy" | "f16" | "png16":
-                return DepthOptions(format=DepthFormat(format), **options)
-            case "ply":
-                return PointCloudOptions(**options)
-    except ValidationError as error:
-        raise ConfigurationError("\n".join(map(_problem, error.errors()))) from error
-    raise ConfigurationError(f"Unknown format {format!r}: use one of {', '.join(FORMATS)}.")
+FORMATS = (
+    Format("png", Result.HEATMAP, "png", "image/png", "uint8", "heatmap_png", "heatmap"),
+    Format("pair", Result.SIDE_BY_SIDE, "pair.png", "image/png", "uint8", "rgb_png", "photo beside its heatmap"),
+    Format("f16", Result.DEPTH, "f16", "application/octet-stream", "float16", "f16", "raw little-endian float16"),
+    Format("npy", Result.DEPTH, "npy", "application/x-npy", "float16", "npy", "the same as a NumPy file"),
+    Format("png16", Result.DEPTH, "16.png", "image/png", "uint16", "png16", "16-bit grey PNG from farthest to nearest"),
+    Format("ply", Result.POINT_CLOUD, "ply", "model/ply", "float32", "ply", "coloured points"),
+    Format("jpeg", Result.BOKEH, "jpg", "image/jpeg", "uint8", "jpeg", "refocused photo"),
+)
 
 
-def _problem(problem: Any) -> str:
-    name = str(problem["loc"][0])
-    option = f"--{name.replace('_', '-')}"
-    if problem["type"] == "extra_forbidden":
-        return f"{option} does not go with this format."
-    if problem["type"] == "enum":
-        return f"{option}: {problem['input']!r} is not one of {problem['ctx']['expected'].replace(chr(39), '')}."
-    return f"{option}: {problem['msg']}, not {problem['input']!r}."
+def formats_of(*results: Result) -> tuple[Format, ...]:
+    """The formats of these results, the usual one of each first."""
+    return tuple(format for format in FORMATS if format.result in results)
 
 
-def extension(format: str, *, side_by_side: bool = False) -> str:
-    """The extension of a file's name, without its first dot."""
-    return f"{'pair.' if side_by_side else ''}{_EXTENSIONS.get(format, format)}"
+def format_named(name: str, formats: Iterable[Format] = FORMATS) -> Format:
+    """The format of this name. Raises ConfigurationError if there is none among `formats`."""
+    formats = list(formats)
+    for format in formats:
+        if format.name == name:
+            return format
+    names = ", ".join(format.name for format in formats)
+    raise ConfigurationError(f"Unknown output format {name!r}: use one of {names}.")
+
+
+def format_of_file(name: str, formats: Iterable[Format]) -> Format | None:
+    """The format of a file by its name, which ends in the format's extension or its name."""
+    suffixes = {f".{suffix}": format for format in formats for suffix in (format.name, format.extension)}
+    longest_first = sorted(suffixes, key=len, reverse=True)
+    return next((suffixes[suffix] for suffix in longest_first if name.lower().endswith(suffix)), None)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import platformdirs
-from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
+from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from depthsvc.errors import ConfigurationError, problem_name, problem_reason
 from depthsvc.model.choice import EngineChoice, EngineName, Precision, WeightsLocations
 
 
@@ -203,6 +205,18 @@ class Settings(BaseSettings):
     @property
     def max_pixels(self) -> int:
         return round(self.max_megapixels * 1e6)
+
+
+def read_settings(given: Mapping[str, object], name: Callable[[str], str] = str) -> Settings:
+    """Settings given by name, and the environment's. `name` is how they are called in errors.
+
+    Raises ConfigurationError, a line for each setting that is wrong.
+    """
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # it says itself what is wrong with them
+    except ValidationError as error:
+        lines = [f"{name(problem_name(problem))}: {problem_reason(problem, 'setting')}." for problem in error.errors()]
+        raise ConfigurationError("\n".join(lines)) from error
 
 
 def unknown_variables() -> dict[str, list[str]]:

@@ -7,11 +7,11 @@ import pytest
 from depthsvc.batch.outputs import Outputs
 from depthsvc.batch.sources import Source
 from depthsvc.errors import ConfigurationError
-from depthsvc.formats import FORMATS, extension
+from depthsvc.formats import FORMATS
 
 
 def test_names_never_collide_within_a_folder_nor_between_formats(tmp_path: Path) -> None:
-    extensions = [extension(format) for format in FORMATS] + [extension("png", side_by_side=True)]
+    extensions = [format.extension for format in FORMATS]
     paths = {
         Outputs(tmp_path, extension).path(Source(Path("in/x/a.jpg"), Path("x", name)))
         for extension in extensions

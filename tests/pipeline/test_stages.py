@@ -20,8 +20,10 @@ from depthsvc.options import (
     Options,
     OutputSize,
     PointCloudOptions,
+    SideBySideOptions,
+    UploadQuery,
 )
-from depthsvc.pipeline.rendering import pixels_needed
+from depthsvc.pipeline.rendering import renderer_for
 from depthsvc.pipeline.stages import Pipeline
 from tests.conftest import encoded, opened
 from tests.parity import photo
@@ -57,7 +59,7 @@ def test_one_pixel_that_is_no_number_spoils_no_other(value: float) -> None:
     values = np.tile(np.linspace(1, 9, 64, dtype=np.float32), (64, 1))
     values[3, 3] = value
     pipeline = pipeline_of(FixedEngine(values[None]), follows_edges=True)
-    depth = pipeline.depth(pipeline.decode(PHOTO), size=OutputSize.MODEL).values
+    depth = pipeline.infer(pipeline.decode(PHOTO)).values
     assert np.isfinite(depth).all()
     assert np.abs(depth[32:] - values[32:]).max() < 1
 
@@ -154,7 +156,8 @@ def test_a_large_jpeg_keeps_the_pixels_that_its_result_needs() -> None:
     assert np.abs(np.asarray(opened(refocused.body)).astype(int) - np.asarray(opened(data))).mean() < 3
     cloud = pipeline.answer(data, PointCloudOptions(max_points=200_000))
     assert cloud.shape == (300, 400)
-    assert pipeline.decode(data, enough=pixels_needed(PointCloudOptions(max_points=200_000))).pixels.shape[0] == 600
+    enough = renderer_for(PointCloudOptions(max_points=200_000)).pixels_needed
+    assert pipeline.decode(data, enough=enough).pixels.shape[0] == 600
 
 
 SLOPE = np.linspace(0, 9, 64 * 64, dtype=np.float32).reshape(1, 64, 64)
@@ -163,7 +166,7 @@ SLOPE = np.linspace(0, 9, 64 * 64, dtype=np.float32).reshape(1, 64, 64)
 def test_side_by_side_is_the_photo_and_its_heatmap() -> None:
     pipeline = pipeline_of(FixedEngine(SLOPE))
     heatmap = np.asarray(opened(pipeline.answer(PHOTO, HeatmapOptions(colormap="hot", invert=True)).body))
-    options = HeatmapOptions(colormap="hot", invert=True, side_by_side=True, palette=True)
+    options = UploadQuery(colormap="hot", invert=True, side_by_side=True, palette=True).options()
     answer = pipeline.answer(PHOTO, options)
     pair = np.asarray(opened(answer.body))
     assert answer.shape == (30, 80)
@@ -178,10 +181,10 @@ def test_side_by_side_is_upright_and_follows_the_size() -> None:
     pixels[:, 20:] = 255  # right as stored, below as a person sees it
     turned = encoded(pixels, exif=exif)
     pipeline = pipeline_of(FixedEngine(SLOPE))
-    pair = np.asarray(opened(pipeline.answer(turned, HeatmapOptions(side_by_side=True)).body))
+    pair = np.asarray(opened(pipeline.answer(turned, SideBySideOptions()).body))
     assert pair.shape == (40, 60, 3)
     assert (pair[:20, :30].max(), pair[20:, :30].min()) == (0, 255)
-    small = opened(pipeline.answer(turned, HeatmapOptions(side_by_side=True, size=OutputSize.MODEL)).body)
+    small = opened(pipeline.answer(turned, SideBySideOptions(size=OutputSize.MODEL)).body)
     assert small.size == (128, 64)
 
 
@@ -190,6 +193,6 @@ def test_side_by_side_of_a_large_photo_is_bounded_and_keeps_its_detail() -> None
     columns[:, ::500] = 255
     pipeline = pipeline_of(FixedEngine(SLOPE))
     for format in ("PNG", "JPEG"):
-        pair = np.asarray(opened(pipeline.answer(encoded(columns, format), HeatmapOptions(side_by_side=True)).body))
+        pair = np.asarray(opened(pipeline.answer(encoded(columns, format), SideBySideOptions()).body))
         assert pair.shape == (82, 8192, 3)
         assert pair[:, :10].max() > 150  # one bright column in 500 would be lost at a reduced size

@@ -18,7 +18,7 @@ from depthsvc.errors import BrokenImage, DeadlineExceeded, ModelError, QueueFull
 from depthsvc.model.prepare import prepare
 from depthsvc.model.resolve import resolve
 from depthsvc.model.spec import PreparedModel
-from depthsvc.options import DepthFormat, DepthOptions, HeatmapOptions
+from depthsvc.options import DepthOptions, HeatmapOptions
 from depthsvc.pipeline.answer import Answer
 from depthsvc.pool.base import RestartCause
 from depthsvc.pool.config import WorkerConfig
@@ -83,7 +83,7 @@ def test_a_worker_killed_while_idle_is_replaced(pool: WorkerPool) -> None:
 def test_a_worker_killed_while_it_sends_a_large_answer_harms_no_other(pool: WorkerPool) -> None:
     large = encoded(np.full((4000, 4000, 3), 128, np.uint8))
     for _ in range(2):
-        futures = [pool.submit(large, DepthOptions(format=DepthFormat.F16), deadline_s=60) for _ in range(4)]
+        futures = [pool.submit(large, DepthOptions(), deadline_s=60) for _ in range(4)]
         until(futures[1].done)
         os.kill(pool.pids[0], signal.SIGKILL)
         assert {len(future.result().body) for future in futures} == {32_000_000}

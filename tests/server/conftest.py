@@ -19,6 +19,7 @@ from depthsvc.options import Options
 from depthsvc.pipeline.answer import Answer
 from depthsvc.pool.base import PhotoPool, RestartCause
 from depthsvc.server.app import create_app
+from depthsvc.server.keys import api_keys
 from depthsvc.server.service import Service
 from depthsvc.settings import Settings
 
@@ -55,7 +56,8 @@ def ask(
     """What a service with this pool and these settings answers to one request."""
     spec = ModelSpec("m", registered("embedded").spec.input, OutputKind.INVERSE_DEPTH)
     model = PreparedModel(spec, Path("m"), EngineChoice())
-    app = create_app(Service(Settings(**settings), model, cast(PhotoPool, pool)))
+    chosen = Settings(**settings)
+    app = create_app(Service(chosen, model, cast(PhotoPool, pool), api_keys(chosen)))
 
     async def request() -> httpx.Response:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)

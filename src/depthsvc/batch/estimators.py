@@ -14,6 +14,7 @@ from depthsvc.client import AsyncDepthClient
 from depthsvc.errors import ConfigurationError, ServiceUnreachable, Unauthorized
 from depthsvc.options import Options
 from depthsvc.pool.launch import worker_config
+from depthsvc.pool.preload import preload
 from depthsvc.pool.processes import kill_children
 from depthsvc.pool.workers import WorkerPool
 from depthsvc.settings import Settings
@@ -68,6 +69,7 @@ def local_estimator(settings: Settings, options: Options, workers: int) -> Itera
 
     Raises DepthServiceError if they cannot start.
     """
+    preload(settings)
     try:
         with WorkerPool(
             worker_config(settings),

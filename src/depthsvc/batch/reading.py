@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from depthsvc.errors import BodyTooLarge
-from depthsvc.imaging.photo.decode import sniff
+from depthsvc.imaging.photo.formats import format_of
 
 _BYTES_PER_PIXEL = 8
 """The most that a photo of any kind needs: a PNG of four 16-bit channels that does not compress at all."""
@@ -17,13 +17,13 @@ _HEAD = 64
 def read(path: Path, max_pixels: int) -> bytes:
     """The bytes of a file that begins like a photo, and is no larger than one may be.
 
-    Raises OSError, and as `sniff` does.
+    Raises OSError, and as `depthsvc.imaging.photo.formats.format_of` does.
     """
     about = path.stat()
     if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait for ever
         raise OSError("it is not a file")
     with path.open("rb", buffering=0) as file:
-        sniff(file.read(_HEAD))
+        format_of(file.read(_HEAD))
         check_size(about.st_size, max_pixels)
         file.seek(0)
         return file.readall()

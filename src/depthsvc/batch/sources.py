@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from depthsvc.errors import ConfigurationError
-
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"})
-"""Files of a folder or a glob with these extensions, in small or capital letters, are taken to be photos."""
-
+from depthsvc.imaging.photo.formats import SUFFIXES
 
 Location = Path | str
 """A file of this machine, or the URI of one elsewhere."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from depthsvc.cli.setting_options import MODEL_SETTINGS, CommandWithSettings, log_to_stderr
+from depthsvc.cli.photo_options import FILE_FORMATS, FORMAT_CHOICE, FORMAT_HELP, PhotoCommand, options_for
+from depthsvc.cli.setting_options import MODEL_SETTINGS, log_to_stderr
 from depthsvc.errors import DepthServiceError
-from depthsvc.formats import FORMATS, extension, is_uri, options_of
+from depthsvc.formats import format_named
 
 if TYPE_CHECKING:
     from depthsvc.batch.run import Plan
     from depthsvc.batch.sources import Source
+    from depthsvc.options import Options
     from depthsvc.settings import Settings
 
 _RAY_SETTINGS = ("ray", "ray_address", "ray_max_workers")
@@ -33,23 +35,13 @@ class _CannotBegin(click.ClickException):
 
 
 @click.command(
-    cls=CommandWithSettings,
+    cls=PhotoCommand,
+    photo_options=("colormap", "side_by_side", "input_size", "size", "refine", "fov"),
     setting_names=(*MODEL_SETTINGS, *_WORKER_SETTINGS, "max_megapixels", "log_level"),
 )
 @click.argument("paths", nargs=-1, metavar="IN... OUT")
 @click.option("--list", "list_file", metavar="FILE", help="File of photos, one path a line, instead of IN.")
-@click.option(
-    "--format",
-    type=click.Choice(FORMATS),
-    default="png",
-    help="png: heatmap; npy, f16: float16 values; png16: 16-bit grey; ply: point cloud.  [png]",
-)
-@click.option("--colormap", help="Colours of a heatmap, as in the HTTP interface.  [inferno]")
-@click.option("--side-by-side", is_flag=True, default=None, help="The photo on the left of its heatmap.")
-@click.option("--input-size", type=int, help="Size at which the network sees the photos.  [the model's own]")
-@click.option("--size", type=click.Choice(["source", "model"]), help="Grid of a result.  [source]")
-@click.option("--refine", is_flag=True, default=None, help="Draw the edges of depth to those of the whole photo.")
-@click.option("--fov", type=float, help="Of a point cloud: degrees that the photo's longer side spans.  [60]")
+@click.option("--format", type=FORMAT_CHOICE, default=FILE_FORMATS[0].name, help=f"{FORMAT_HELP}  [png]")
 @click.option("--overwrite", is_flag=True, help="Make anew what exists.")
 @click.option(
     "--report",
@@ -74,15 +66,10 @@ class _CannotBegin(click.ClickException):
 def batch(
     context: click.Context,
     settings: Settings,
+    wanted: dict[str, Any],
     paths: tuple[str, ...],
     list_file: str | None,
     format: str,
-    colormap: str | None,
-    side_by_side: bool | None,
-    input_size: int | None,
-    size: str | None,
-    refine: bool | None,
-    fov: float | None,
     overwrite: bool,
     report: Path | None,
     watch: bool,
@@ -108,17 +95,15 @@ def batch(
     if with_ray and watch:
         raise click.UsageError("--watch does not go with --ray.")
     _check_uris(given, output, report, with_ray=with_ray)
-    palette = None if format != "png" else not side_by_side
-    wanted = {"side_by_side": side_by_side, "input_size": input_size, "size": size, "refine": refine, "fov": fov}
     try:
-        options = options_of(format, colormap=colormap, palette=palette, **wanted)
+        options = _options(format, wanted)
         from depthsvc.batch import run
         from depthsvc.batch.estimators import Remote
 
         remote = Remote(url, api_key, concurrency) if url else None
         plan = run.Plan(
             Path(output),
-            extension(format, side_by_side=bool(side_by_side)),
+            options.file_format.extension,
             options,
             settings,
             report,
@@ -136,6 +121,14 @@ def batch(
     except OSError as error:
         raise _CannotBegin(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")) from error
     sys.exit(status)
+
+
+def _options(format: str, wanted: dict[str, Any]) -> Options:
+    if format == "png" and wanted.pop("side_by_side", False):
+        format = "pair"
+    elif format == "png":
+        wanted["palette"] = True  # many files: smaller and faster ones
+    return options_for(format_named(format), wanted)
 
 
 def _checked(paths: tuple[str, ...], list_file: str | None, *, watch: bool) -> tuple[str, ...]:
@@ -159,13 +152,18 @@ def _check_no_worker_options(context: click.Context, url: str | None) -> None:
             raise click.UsageError(f"--{name.replace('_', '-')} does not go with --url: the service decides that.")
 
 
+def _is_uri(word: str) -> bool:
+    """Whether a file or folder is named by a URI instead of a path."""
+    return "://" in word
+
+
 def _check_uris(given: list[str], output: str, report: Path | None, *, with_ray: bool) -> None:
-    uris = [word for word in (*given, output) if is_uri(word)]
+    uris = [word for word in (*given, output) if _is_uri(word)]
     if uris and not with_ray:
         raise click.UsageError(f"{uris[0]}: URIs go with --ray only.")
-    if len(given) > 1 and any(map(is_uri, given)):
+    if len(given) > 1 and any(map(_is_uri, given)):
         raise click.UsageError("With a URI for IN give no other IN.")
-    if is_uri(output) and report is None:
+    if _is_uri(output) and report is None:
         raise click.UsageError(f"{output} is not on this machine: name a file for the report with --report.")
 
 
@@ -173,8 +171,8 @@ def _run_with_ray(plan: Plan, given: list[str], list_file: str | None, output: s
     from depthsvc.cluster.batch import run
     from depthsvc.cluster.storage import Storage, find
 
-    results = Storage(output) if is_uri(output) else None
-    if given and is_uri(given[0]):
+    results = Storage(output) if _is_uri(output) else None
+    if given and _is_uri(given[0]):
         photos = Storage(given[0])
         return run(plan, find(photos, output), photos=photos, results=results)
     return run(plan, _sources(given, list_file, Path(output)), results=results)

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from depthsvc.errors import ConfigurationError
-
 if TYPE_CHECKING:
     from depthsvc.settings import Settings
 
@@ -56,24 +54,10 @@ def _option(name: str) -> click.Option:
 
 
 def _settings(given: dict[str, Any]) -> Settings:
-    from pydantic import ValidationError
+    from depthsvc.settings import flag, read_settings, variable
 
-    from depthsvc.settings import Settings
-
-    try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        raise ConfigurationError("\n".join(map(_setting_problem, error.errors()))) from error
-
-
-def _setting_problem(problem: Any) -> str:
-    from depthsvc.settings import flag, variable
-
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if not problem["loc"]:
-        return message
-    name = str(problem["loc"][0])
-    return f"{flag(name)} (or {variable(name)}): {message}, not {problem['input']!r}."
+    said = {name: value for name, value in given.items() if value is not None}
+    return read_settings(said, lambda name: f"{flag(name)} (or {variable(name)})")
 
 
 def log_to_stderr(settings: Settings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Unpack
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -19,23 +19,24 @@ from depthsvc.client.conversation import (
     health_conversation,
     unreachable,
 )
-from depthsvc.client.photo import PhotoSource, photo_bytes
-from depthsvc.client.queries import BokehQuery, DepthQuery, HeatmapQuery, PointCloudQuery
 from depthsvc.depth import DepthMap
 from depthsvc.errors import ConfigurationError
-from depthsvc.options import Options
+from depthsvc.imaging.photo.source import PhotoSource, as_file
+from depthsvc.imaging.picture import Picture
+from depthsvc.imaging.pointcloud import PointCloud
+from depthsvc.options import (
+    BokehOptions,
+    DepthOptions,
+    Options,
+    PointCloudOptions,
+    UploadQuery,
+    checked,
+    named,
+)
 from depthsvc.status import Health, Models
 from depthsvc.version import __version__
 
-__all__ = [
-    "AsyncDepthClient",
-    "BokehQuery",
-    "DepthClient",
-    "DepthQuery",
-    "HeatmapQuery",
-    "PhotoSource",
-    "PointCloudQuery",
-]
+__all__ = ["AsyncDepthClient", "DepthClient", "PhotoSource"]
 
 DEFAULT_URL = "http://127.0.0.1:7860"
 """Where `depthsvc serve` listens by default."""
@@ -105,27 +106,79 @@ class DepthClient(_Client):
         super().__init__(url, api_key, timeout_s, retries, max_wait_s)
         self._http = httpx.Client(transport=transport, **self._connection)
 
-    def upload(self, photo: PhotoSource, **query: Unpack[HeatmapQuery]) -> bytes:
-        """The heatmap as the bytes of a PNG: near is bright, from the farthest to the nearest point of this photo.
+    @named
+    def depth(
+        self,
+        photo: PhotoSource,
+        *,
+        input_size: int | None = None,
+        size: str = "source",
+        refine: bool = False,
+        normalize: bool = False,
+    ) -> DepthMap:
+        """As `DepthEstimator.depth`, rounded to float16, with the name of the model that the service uses."""
+        options = checked(DepthOptions, input_size=input_size, size=size, refine=refine, normalize=normalize)
+        return calls.depth_map(self._ask(calls.call(as_file(photo), options)))
 
-        Options are the fields of `HeatmapQuery`.
-        """
-        return self._ask(calls.upload(photo_bytes(photo), query)).content
+    predict = depth
+    """Another name of `depth`."""
 
-    def depth(self, photo: PhotoSource, **query: Unpack[DepthQuery]) -> DepthMap:
-        """Relative inverse depth, larger is nearer, rounded to float16, with the name of the model that made it.
+    @named
+    def heatmap(
+        self,
+        photo: PhotoSource,
+        *,
+        input_size: int | None = None,
+        size: str = "source",
+        refine: bool = False,
+        colormap: str = "inferno",
+        invert: bool = False,
+        palette: bool = True,
+        side_by_side: bool = False,
+    ) -> Picture:
+        """As `DepthEstimator.heatmap`."""
+        query = checked(
+            UploadQuery,
+            input_size=input_size,
+            size=size,
+            refine=refine,
+            colormap=colormap,
+            invert=invert,
+            palette=palette,
+            side_by_side=side_by_side,
+        )
+        options = query.options()
+        return calls.picture(self._ask(calls.call(as_file(photo), options)))
 
-        Options are the fields of `DepthQuery`.
-        """
-        return calls.depth_map(self._ask(calls.depth(photo_bytes(photo), query)))
+    upload = heatmap
+    """Another name of `heatmap`, that of the service's route."""
 
-    def pointcloud(self, photo: PhotoSource, **query: Unpack[PointCloudQuery]) -> bytes:
-        """A binary PLY file of coloured points, without metres. Options are the fields of `PointCloudQuery`."""
-        return self._ask(calls.pointcloud(photo_bytes(photo), query)).content
+    @named
+    def point_cloud(
+        self,
+        photo: PhotoSource,
+        *,
+        input_size: int | None = None,
+        fov: float = 60,
+        stride: int = 1,
+        max_points: int = 1_000_000,
+    ) -> PointCloud:
+        """As `DepthEstimator.point_cloud`."""
+        options = checked(PointCloudOptions, input_size=input_size, fov=fov, stride=stride, max_points=max_points)
+        return calls.point_cloud(self._ask(calls.call(as_file(photo), options)))
 
-    def bokeh(self, photo: PhotoSource, **query: Unpack[BokehQuery]) -> bytes:
-        """The photo refocused by its depth, as the bytes of a JPEG. Options are the fields of `BokehQuery`."""
-        return self._ask(calls.bokeh(photo_bytes(photo), query)).content
+    @named
+    def bokeh(
+        self,
+        photo: PhotoSource,
+        *,
+        input_size: int | None = None,
+        focus: str | tuple[float, float] = "auto",
+        strength: float = 0.5,
+    ) -> Picture:
+        """As `DepthEstimator.bokeh`, but its pixels are those of the JPEG."""
+        options = checked(BokehOptions, input_size=input_size, focus=focus, strength=strength)
+        return calls.picture(self._ask(calls.call(as_file(photo), options)))
 
     def health(self) -> Health:
         """The state of the service, also when it is not ready. Asks once."""
@@ -197,21 +250,79 @@ class AsyncDepthClient(_Client):
         super().__init__(url, api_key, timeout_s, retries, max_wait_s)
         self._http = httpx.AsyncClient(transport=transport, **self._connection)
 
-    async def upload(self, photo: PhotoSource, **query: Unpack[HeatmapQuery]) -> bytes:
-        """As `DepthClient.upload`."""
-        return (await self._ask(calls.upload(await _apart(photo), query))).content
-
-    async def depth(self, photo: PhotoSource, **query: Unpack[DepthQuery]) -> DepthMap:
+    @named
+    async def depth(
+        self,
+        photo: PhotoSource,
+        *,
+        input_size: int | None = None,
+        size: str = "source",
+        refine: bool = False,
+        normalize: bool = False,
+    ) -> DepthMap:
         """As `DepthClient.depth`."""
-        return calls.depth_map(await self._ask(calls.depth(await _apart(photo), query)))
+        options = checked(DepthOptions, input_size=input_size, size=size, refine=refine, normalize=normalize)
+        return calls.depth_map(await self._ask(calls.call(await _file_apart(photo), options)))
 
-    async def pointcloud(self, photo: PhotoSource, **query: Unpack[PointCloudQuery]) -> bytes:
-        """As `DepthClient.pointcloud`."""
-        return (await self._ask(calls.pointcloud(await _apart(photo), query))).content
+    predict = depth
+    """Another name of `depth`."""
 
-    async def bokeh(self, photo: PhotoSource, **query: Unpack[BokehQuery]) -> bytes:
+    @named
+    async def heatmap(
+        self,
+        photo: PhotoSource,
+        *,
+        input_size: int | None = None,
+        size: str = "source",
+        refine: bool = False,
+        colormap: str = "inferno",
+        invert: bool = False,
+        palette: bool = True,
+        side_by_side: bool = False,
+    ) -> Picture:
+        """As `DepthClient.heatmap`."""
+        query = checked(
+            UploadQuery,
+            input_size=input_size,
+            size=size,
+            refine=refine,
+            colormap=colormap,
+            invert=invert,
+            palette=palette,
+            side_by_side=side_by_side,
+        )
+        options = query.options()
+        return calls.picture(await self._ask(calls.call(await _file_apart(photo), options)))
+
+    upload = heatmap
+    """Another name of `heatmap`, that of the service's route."""
+
+    @named
+    async def point_cloud(
+        self,
+        photo: PhotoSource,
+        *,
+        input_size: int | None = None,
+        fov: float = 60,
+        stride: int = 1,
+        max_points: int = 1_000_000,
+    ) -> PointCloud:
+        """As `DepthClient.point_cloud`."""
+        options = checked(PointCloudOptions, input_size=input_size, fov=fov, stride=stride, max_points=max_points)
+        return calls.point_cloud(await self._ask(calls.call(await _file_apart(photo), options)))
+
+    @named
+    async def bokeh(
+        self,
+        photo: PhotoSource,
+        *,
+        input_size: int | None = None,
+        focus: str | tuple[float, float] = "auto",
+        strength: float = 0.5,
+    ) -> Picture:
         """As `DepthClient.bokeh`."""
-        return (await self._ask(calls.bokeh(await _apart(photo), query))).content
+        options = checked(BokehOptions, input_size=input_size, focus=focus, strength=strength)
+        return calls.picture(await self._ask(calls.call(await _file_apart(photo), options)))
 
     async def health(self) -> Health:
         """As `DepthClient.health`."""
@@ -266,6 +377,6 @@ class AsyncDepthClient(_Client):
         return response
 
 
-async def _apart(photo: PhotoSource) -> bytes:
+async def _file_apart(photo: PhotoSource) -> bytes:
     """The bytes of a photo; reading and encoding take time that belongs to other tasks."""
-    return await anyio.to_thread.run_sync(photo_bytes, photo)
+    return await anyio.to_thread.run_sync(as_file, photo)

@@ -1,4 +1,4 @@
-"""The requests that clients make, and what they read from the answers."""
+"""The requests that clients make, and what they read from the responses."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from depthsvc.client.conversation import Call
-from depthsvc.client.queries import BokehQuery, DepthQuery, HeatmapQuery, PointCloudQuery
 from depthsvc.depth import DepthMap
 from depthsvc.errors import ServiceUnreachable
+from depthsvc.imaging.picture import Picture
+from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.imaging.spec import Enlargement
-from depthsvc.options import BokehOptions, DepthFormat, DepthOptions, HeatmapOptions, Options, PointCloudOptions
+from depthsvc.options import Options
 
 HEALTH = Call("GET", "health", "application/json")
 MODELS = Call("GET", "models", "application/json")
 
-
 Body = TypeVar("Body", bound=BaseModel)
+
+
+def call(photo: bytes, options: Options) -> Call:
+    """What a service is asked for with these options."""
+    return Call("POST", options.route.removeprefix("/"), options.file_format.media_type, photo, options.query())
 
 
 def parsed(body: type[Body], response: httpx.Response) -> Body:
@@ -40,38 +45,12 @@ def depth_map(response: httpx.Response) -> DepthMap:
     return DepthMap.of(values.astype(np.float32), response.headers.get("X-Depth-Model", ""), enlargement)
 
 
-def call(photo: bytes, options: Options) -> Call:
-    """What a service is asked for with these options."""
-    query = options.model_dump(mode="json", exclude_defaults=True)
-    match options:
-        case HeatmapOptions():
-            return Call("POST", "upload", "image/png", photo, query)
-        case DepthOptions():
-            return Call("POST", "depth", _DEPTH_TYPES[options.format], photo, query)
-        case PointCloudOptions():
-            return Call("POST", "pointcloud", "model/ply", photo, query)
-        case BokehOptions():
-            return Call("POST", "bokeh", "image/jpeg", photo, query)
+def picture(response: httpx.Response) -> Picture:
+    return Picture.of(response.content)
 
 
-_DEPTH_TYPES = {
-    DepthFormat.F16: "application/octet-stream",
-    DepthFormat.NPY: "application/x-npy",
-    DepthFormat.PNG16: "image/png",
-}
-
-
-def upload(photo: bytes, query: HeatmapQuery) -> Call:
-    return Call("POST", "upload", "image/png", photo, {"palette": True, **query})
-
-
-def depth(photo: bytes, query: DepthQuery) -> Call:
-    return Call("POST", "depth", "application/octet-stream", photo, {**query})
-
-
-def pointcloud(photo: bytes, query: PointCloudQuery) -> Call:
-    return Call("POST", "pointcloud", "model/ply", photo, {**query})
-
-
-def bokeh(photo: bytes, query: BokehQuery) -> Call:
-    return Call("POST", "bokeh", "image/jpeg", photo, {**query})
+def point_cloud(response: httpx.Response) -> PointCloud:
+    try:
+        return PointCloud.of_ply(response.content)
+    except ValueError as error:
+        raise ServiceUnreachable(f"{response.url} answers something else than points. Is it depthsvc?") from error

@@ -13,7 +13,7 @@ from depthsvc.batch.outputs import result_name
 from depthsvc.batch.reading import check_size
 from depthsvc.batch.sources import Location, Source, is_photo_name
 from depthsvc.errors import ConfigurationError
-from depthsvc.imaging.photo.decode import sniff
+from depthsvc.imaging.photo.formats import format_of
 
 try:
     from pyarrow import ArrowException
@@ -63,7 +63,7 @@ class Storage:
         with _failing_as_files_do(), self._files.open_input_file(self._path(name)) as file:
             check_size(file.size(), max_pixels)
             data: bytes = file.read()
-        sniff(data)
+        format_of(data)
         return data
 
     def write(self, name: str, data: bytes) -> None:

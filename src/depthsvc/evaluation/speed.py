@@ -20,12 +20,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.table import Column, Table
 
-from depthsvc.batch.sources import SUFFIXES
 from depthsvc.depth import DepthMap
 from depthsvc.errors import ConfigurationError
 from depthsvc.imaging import encode
-from depthsvc.imaging.colormaps import levels
 from depthsvc.imaging.photo.decode import decode
+from depthsvc.imaging.photo.formats import ACCEPTED_NAMES, SUFFIXES
 from depthsvc.imaging.resize import network_size, to_network_input, upsample
 from depthsvc.imaging.spec import InputSpec
 from depthsvc.model.choice import EngineName, Precision
@@ -177,7 +176,7 @@ def photos_in(folder: Path) -> list[bytes]:
     """The photos in a folder; ConfigurationError if there are none."""
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not files:
-        raise ConfigurationError(f"{folder}: there is no JPEG, PNG or WebP file in it.")
+        raise ConfigurationError(f"{folder}: there is no {ACCEPTED_NAMES} file in it.")
     return [path.read_bytes() for path in files]
 
 
@@ -198,9 +197,9 @@ def _pixel_stages(width: int, height: int, spec: InputSpec) -> dict[str, Callabl
     return {
         "decode JPEG": lambda: decode(data, max_pixels=width * height, enough=2 * spec.size),
         "scale up": lambda: upsample(small, width, height),
-        "heatmap": lambda: encode.heatmap_png(levels(depth.values)),
-        "palette": lambda: encode.heatmap_png(levels(depth.values), palette=True),
-        "f16": lambda: encode.float16_bytes(depth.float16()),
+        "heatmap": lambda: encode.heatmap_png(depth.values),
+        "palette": lambda: encode.heatmap_png(depth.values, palette=True),
+        "f16": lambda: encode.f16(depth.values),
         "png16": lambda: encode.png16(depth.values),
     }
 

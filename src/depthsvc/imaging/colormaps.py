@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import TypeVar
 
@@ -74,14 +75,19 @@ Levels = TypeVar("Levels", np.uint8, np.uint16)
 
 def quantized(values: NDArray[np.float32], dtype: type[Levels]) -> NDArray[Levels]:
     """Finite values >= 0 to the whole range of an integer type, the minimum to 0; a constant map becomes 0."""
+    result = np.empty(values.shape, dtype)
+    for block, target in zip(quantized_blocks(values, dtype), row_blocks(result), strict=True):
+        target[:] = block
+    return result
+
+
+def quantized_blocks(values: NDArray[np.float32], dtype: type[Levels]) -> Iterator[NDArray[Levels]]:
+    """What `quantized` gives, a few rows at a time from top to bottom."""
     low, high = float(values.min()), float(values.max())
-    result = np.zeros(values.shape, dtype)
-    if high - low <= _ROUNDING * high:
-        return result
-    scale = np.float32(np.iinfo(dtype).max / (high - low))
+    constant = high - low <= _ROUNDING * high
+    scale = np.float32(0 if constant else np.iinfo(dtype).max / (high - low))
     buffer = np.empty((ROWS, values.shape[1]), np.float32)
-    for source, target in zip(row_blocks(values), row_blocks(result), strict=True):
+    for source in row_blocks(values):
         block = np.subtract(source, np.float32(low), out=buffer[: len(source)])
         block *= scale
-        target[:] = np.rint(block, out=block)
-    return result
+        yield np.rint(block, out=block).astype(dtype)

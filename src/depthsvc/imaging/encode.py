@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthsvc.imaging.blocks import row_blocks
-from depthsvc.imaging.colormaps import color_table, colored, levels, quantized
+from depthsvc.imaging.colormaps import color_table, colored, levels, quantized_blocks
 from depthsvc.imaging.png import Filter, PixelFormat, png
+from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.imaging.spec import Colormap
 
 _JPEG_QUALITY = 95
@@ -28,60 +29,65 @@ def heatmap(
 
 
 def heatmap_png(
-    levels: NDArray[np.uint8],
-    colormap: Colormap = Colormap.INFERNO,
+    values: NDArray[np.float32],
     *,
+    colormap: Colormap = Colormap.INFERNO,
     invert: bool = False,
     palette: bool = False,
 ) -> bytes:
-    """Colormap levels (h, w) as a truecolour PNG, or as an 8-bit palette PNG with the same colours.
+    """Inverse depth (h, w) as a truecolour PNG, or as an 8-bit palette PNG with the same colours.
 
     A palette PNG is less than half the work and about two thirds of the bytes, but for example Pillow refuses to save
     it again as JPEG without a conversion.
     """
-    height, width = levels.shape
+    height, width = values.shape
     table = color_table(colormap, invert=invert)
+    blocks = quantized_blocks(values, np.uint8)
     if palette:
-        return png(row_blocks(levels), width, height, PixelFormat.PALETTE, palette=table.tobytes())
-    rows = (colored(block, table).reshape(len(block), -1) for block in row_blocks(levels))
+        return png(blocks, width, height, PixelFormat.PALETTE, palette=table.tobytes())
+    rows = (colored(block, table).reshape(len(block), -1) for block in blocks)
     return png(rows, width, height, PixelFormat.RGB)
-
-
-def side_by_side_png(
-    pixels: NDArray[np.uint8],
-    levels: NDArray[np.uint8],
-    colormap: Colormap = Colormap.INFERNO,
-    *,
-    invert: bool = False,
-) -> bytes:
-    """A photo, RGB (h, w, 3), and on its right the colours of its levels (h, w), as a truecolour PNG."""
-    return _rgb_png(np.hstack([pixels, colored(levels, color_table(colormap, invert=invert))]))
 
 
 def photo_file(pixels: NDArray[np.uint8]) -> bytes:
     """RGB (h, w, 3) as a file to send: a PNG, or a JPEG where a PNG would be unwieldy."""
     if len(pixels) * len(pixels[0]) > LOSSLESS_PIXELS:
         return jpeg(pixels)
-    return _rgb_png(pixels)
+    return rgb_png(pixels)
 
 
 def png16(values: NDArray[np.float32]) -> bytes:
     """Inverse depth (h, w) as a 16-bit grey PNG: 0 at the map's minimum, 65535 at its maximum."""
     height, width = values.shape
-    rows = (block.astype(">u2").view(np.uint8) for block in row_blocks(quantized(values, np.uint16)))
+    rows = (block.astype(">u2").view(np.uint8) for block in quantized_blocks(values, np.uint16))
     return png(rows, width, height, PixelFormat.GREY16, row_filter=Filter.SUB)
 
 
-def float16_bytes(values: NDArray[np.float16]) -> bytes:
-    """Row-major, little-endian float16 without any header."""
-    return values.astype("<f2", copy=False).tobytes()
+def f16(values: NDArray[np.float32]) -> bytes:
+    """Inverse depth (h, w) as row-major, little-endian float16 without any header. Values must be at most 65504."""
+    return _float16_after(b"", values)
 
 
-def npy(values: NDArray[np.float16]) -> bytes:
+def npy(values: NDArray[np.float32]) -> bytes:
     """A NumPy .npy file, version 1.0, of little-endian float16."""
-    buffer = io.BytesIO()
-    np.save(buffer, values.astype("<f2", copy=False), allow_pickle=False)
+    header = io.BytesIO()
+    about = {"descr": "<f2", "fortran_order": False, "shape": values.shape}
+    np.lib.format.write_array_header_1_0(header, about)
+    return _float16_after(header.getvalue(), values)
+
+
+def _float16_after(header: bytes, values: NDArray[np.float32]) -> bytes:
+    """A header and what follows it, made once: BytesIO hands over its own memory."""
+    buffer = io.BytesIO(header)
+    buffer.seek(0, io.SEEK_END)
+    for block in row_blocks(values):
+        buffer.write(block.astype("<f2").data)
     return buffer.getvalue()
+
+
+def ply(cloud: PointCloud) -> bytes:
+    """A binary little-endian PLY file, 15 bytes a point."""
+    return cloud.ply()
 
 
 def jpeg(pixels: NDArray[np.uint8]) -> bytes:
@@ -93,7 +99,8 @@ def jpeg(pixels: NDArray[np.uint8]) -> bytes:
     return data.tobytes()
 
 
-def _rgb_png(pixels: NDArray[np.uint8]) -> bytes:
+def rgb_png(pixels: NDArray[np.uint8]) -> bytes:
+    """RGB (h, w, 3) as a truecolour PNG."""
     height, width, _ = pixels.shape
     rows = (block.reshape(len(block), -1) for block in row_blocks(pixels))
     return png(rows, width, height, PixelFormat.RGB, row_filter=Filter.SUB)

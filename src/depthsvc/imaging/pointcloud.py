@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,11 @@ SKY = 0.02
 _VERTEX = np.dtype(
     [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")], align=False
 )
+_PLY_BEGINNING = b"ply\nformat binary_little_endian 1.0\n"
 _PLY_TYPES = {"f": "float", "u": "uchar"}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PointCloud:
     """Coloured points in the camera's own axes: x to the right, y up, and the camera looks along -z.
 
@@ -42,12 +44,25 @@ class PointCloud:
                 vertices[name] = values[:, index]
         properties = "".join(f"property {_PLY_TYPES[_VERTEX[name].kind]} {name}\n" for name in _VERTEX.names or ())
         header = (
-            "ply\nformat binary_little_endian 1.0\ncomment relative depth, the nearest point at 1; no metres\n"
+            "comment relative depth, the nearest point at 1; not metres\n"
             f"element vertex {len(vertices)}\n{properties}end_header\n"
         )
-        return header.encode() + vertices.tobytes()
+        return _PLY_BEGINNING + header.encode() + vertices.tobytes()
 
-    def save(self, path: str | Path) -> None:
+    @classmethod
+    def of_ply(cls, data: bytes) -> PointCloud:
+        """The cloud of a file that `ply` has made. Raises ValueError for any other file."""
+        header, mark, body = data.partition(b"end_header\n")
+        if not header.startswith(_PLY_BEGINNING) or not mark or len(body) % _VERTEX.itemsize:
+            raise ValueError("not a PLY file of depthsvc")
+        vertices = np.frombuffer(body, _VERTEX)
+        points = np.stack([vertices[name] for name in ("x", "y", "z")], axis=1)
+        return cls(points, np.stack([vertices[name] for name in ("red", "green", "blue")], axis=1))
+
+    def __repr__(self) -> str:
+        return f"PointCloud({len(self.points):,} points)"
+
+    def save(self, path: str | PathLike[str]) -> None:
         """Write a PLY file. Raises OSError."""
         Path(path).write_bytes(self.ply())
 

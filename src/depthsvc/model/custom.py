@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from depthsvc.errors import ModelError
+from depthsvc.errors import ModelError, problem_reason
 from depthsvc.imaging.spec import InputSpec, Interpolation, ResizeRule
 from depthsvc.model.spec import ModelSpec, OutputKind
 
@@ -80,7 +81,10 @@ def read_description(model_file: Path) -> ModelDescription:
             '"std": [0.229, 0.224, 0.225]}, "output": "inverse_depth"}'
         ) from error
     except ValidationError as error:
-        problems = "; ".join(
-            ": ".join(filter(None, (".".join(map(str, problem["loc"])), problem["msg"]))) for problem in error.errors()
-        )
+        problems = "; ".join(map(_in_words, error.errors()))
         raise ModelError(f"{path} does not describe a model: {problems}.") from error
+
+
+def _in_words(problem: Mapping[str, Any]) -> str:
+    where = ".".join(map(str, problem["loc"]))
+    return f"{where}: {problem_reason(problem, 'field')}" if where else problem_reason(problem, "field")

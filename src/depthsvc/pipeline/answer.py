@@ -8,8 +8,8 @@ from depthsvc.imaging.spec import Enlargement
 
 
 @dataclass(frozen=True)
-class Rendered:
-    """A result."""
+class Answer:
+    """A result as a file."""
 
     body: bytes
     media_type: str
@@ -21,12 +21,6 @@ class Rendered:
     """Inverse depth of the farthest point, in the units of the body for formats that hold depth."""
     max: float
     """Inverse depth of the nearest point."""
-
-
-@dataclass(frozen=True)
-class Answer(Rendered):
-    """What a photo became."""
-
     model: str
     enlargement: Enlargement
     """How the model's grid becomes the photo's."""

@@ -1,114 +1,147 @@
-"""Depth, and the photo where it is needed, to the bytes of a result."""
+"""What is made of a photo and its depth: a renderer for each class of options."""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from depthsvc.depth import DepthMap
 from depthsvc.errors import TooManyPixels
 from depthsvc.imaging import encode
 from depthsvc.imaging.bokeh import refocus
-from depthsvc.imaging.colormaps import levels
-from depthsvc.imaging.photo.decode import Photo
-from depthsvc.imaging.pointcloud import PointCloud, grid_size, point_cloud
+from depthsvc.imaging.photo.pixels import Photo
+from depthsvc.imaging.pointcloud import grid_size, point_cloud
 from depthsvc.imaging.resize import fitting, resized
 from depthsvc.options import (
     SIDE_BY_SIDE_MAX_SIDE,
     BokehOptions,
-    DepthFormat,
     DepthOptions,
     HeatmapOptions,
+    MapOptions,
     Options,
     OutputSize,
     PointCloudOptions,
+    SideBySideOptions,
 )
-from depthsvc.pipeline.answer import Rendered
+
+O = TypeVar("O", bound=Options)  # noqa: E741
+Map = TypeVar("Map", HeatmapOptions, DepthOptions)
 
 
-def pixels_needed(options: Options) -> int | None:
-    """Pixels that the shorter side of the photo must keep for this result; None: all it has."""
-    match options:
-        case PointCloudOptions():
-            return math.isqrt(options.max_points) + 1  # no grid of so many points has a longer one
-        case BokehOptions():
-            return None
-        case HeatmapOptions(side_by_side=True):
-            return SIDE_BY_SIDE_MAX_SIDE
-        case HeatmapOptions() | DepthOptions() if options.refines:
-            return None
-    return 0
+@dataclass(frozen=True)
+class Drawing:
+    """A result before it is a file."""
+
+    content: Any
+    """What the encoder of the result's format takes."""
+    shape: tuple[int, int]
+    """Height and width of the result; of a point cloud, rows and columns of the grid that its points come from."""
+    min: float
+    """Inverse depth of the farthest point, in the units of the content where that is depth."""
+    max: float
+    """Inverse depth of the nearest point."""
 
 
-def sized(depth: DepthMap, width: int, height: int, size: OutputSize) -> DepthMap:
-    """A map of the network's grid on the grid that was asked for; the photo is `width` x `height`."""
-    if size is OutputSize.MODEL:
-        return depth
-    return depth.enlarged(width, height)
+class Renderer(ABC, Generic[O]):
+    """Makes one result."""
+
+    def __init__(self, options: O) -> None:
+        self.options = options
+
+    @property
+    @abstractmethod
+    def pixels_needed(self) -> float:
+        """Pixels that the shorter side of the photo must keep: 0 if the photo is not needed, inf for all it has."""
+
+    @abstractmethod
+    def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
+        """The result of a photo and its depth on the network's grid. Raises RequestError."""
 
 
-def render_map(depth: DepthMap, options: HeatmapOptions | DepthOptions) -> Rendered:
-    """Encode a map as the options ask. The map is let go as soon as it can be: it may be the largest array there is."""
-    if isinstance(options, DepthOptions) and options.normalize:
-        depth = depth.normalized()
-    shape, low, high = (depth.height, depth.width), depth.min, depth.max
-    if isinstance(options, HeatmapOptions):
-        heat = levels(depth.values)
-        del depth
-        body = encode.heatmap_png(heat, options.colormap, invert=options.invert, palette=options.palette)
-        return Rendered(body, "image/png", "uint8", shape, low, high)
-    if options.format is DepthFormat.PNG16:
-        return Rendered(encode.png16(depth.values), "image/png", "uint16", shape, low, high)
-    half = depth.float16()
-    del depth
-    if options.format is DepthFormat.NPY:
-        return Rendered(encode.npy(half), "application/x-npy", "float16", shape, low, high)
-    return Rendered(encode.float16_bytes(half), "application/octet-stream", "float16", shape, low, high)
+class MapRenderer(Renderer[Map]):
+    """The map itself, as values or colours."""
+
+    @property
+    def pixels_needed(self) -> float:
+        return math.inf if self.options.refines else 0
+
+    def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
+        depth = fitted(depth, photo, self.options)
+        return Drawing(depth.values, (depth.height, depth.width), depth.min, depth.max)
 
 
-def render_photo(photo: Photo, depth: DepthMap, options: HeatmapOptions | PointCloudOptions | BokehOptions) -> Rendered:
-    """Encode what a photo and its depth, on the network's grid, are together."""
-    match options:
-        case HeatmapOptions():
-            return _side_by_side(photo, depth, options)
-        case BokehOptions():
-            if max(photo.width, photo.height) > encode.JPEG_MAX_SIDE:
-                raise TooManyPixels(
-                    f"The image is {photo.width} x {photo.height}; the JPEG of a refocused photo has at most "
-                    f"{encode.JPEG_MAX_SIDE} pixels a side. Scale it."
-                )
-            body = encode.jpeg(refocused(photo, depth, options))
-            return Rendered(body, "image/jpeg", "uint8", (photo.height, photo.width), depth.min, depth.max)
-        case PointCloudOptions():
-            columns, rows = _grid(photo, options)
-            body = cloud(photo, depth, options).ply()
-            return Rendered(body, "model/ply", "float32", (rows, columns), depth.min, depth.max)
+class SideBySideRenderer(Renderer[SideBySideOptions]):
+    """The photo beside its heatmap. Both are shrunk before anything is made of them: memory follows their bound."""
+
+    @property
+    def pixels_needed(self) -> float:
+        return SIDE_BY_SIDE_MAX_SIDE
+
+    def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
+        width, height = fitting(photo.width, photo.height, SIDE_BY_SIDE_MAX_SIDE)
+        photo = Photo(resized(photo.pixels, width, height), width, height)
+        depth = fitted(depth, photo, self.options)
+        pixels = resized(photo.pixels, depth.width, depth.height)
+        heatmap = encode.heatmap(depth.values, self.options.colormap, invert=self.options.invert)
+        pair = np.hstack([pixels, heatmap])
+        return Drawing(pair, (depth.height, 2 * depth.width), depth.min, depth.max)
 
 
-def _side_by_side(photo: Photo, depth: DepthMap, options: HeatmapOptions) -> Rendered:
-    """A photo beside its heatmap. Both are shrunk before anything is made of them: memory follows their bound."""
-    width, height = fitting(photo.width, photo.height, SIDE_BY_SIDE_MAX_SIDE)
-    if options.refines:
-        depth = depth.refined(resized(photo.pixels, width, height))
-    depth = sized(depth, width, height, options.size)
-    pixels = resized(photo.pixels, depth.width, depth.height)
-    body = encode.side_by_side_png(pixels, levels(depth.values), options.colormap, invert=options.invert)
-    return Rendered(body, "image/png", "uint8", (depth.height, 2 * depth.width), depth.min, depth.max)
-
-
-def refocused(photo: Photo, depth: DepthMap, options: BokehOptions) -> NDArray[np.uint8]:
-    """The photo, RGB (h, w, 3), blurred by its depth."""
-    return refocus(photo.pixels, depth.values, focus=options.focus_point, strength=options.strength)
-
-
-def cloud(photo: Photo, depth: DepthMap, options: PointCloudOptions) -> PointCloud:
+class PointCloudRenderer(Renderer[PointCloudOptions]):
     """The photo's points."""
-    columns, rows = _grid(photo, options)
-    colors = resized(photo.pixels, columns, rows)
-    return point_cloud(colors, depth.enlarged(columns, rows).values, fov=options.fov)
+
+    @property
+    def pixels_needed(self) -> float:
+        return math.isqrt(self.options.max_points) + 1  # no grid of this many points has a longer shorter side
+
+    def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
+        options = self.options
+        columns, rows = grid_size(photo.width, photo.height, stride=options.stride, max_points=options.max_points)
+        colors = resized(photo.pixels, columns, rows)
+        cloud = point_cloud(colors, depth.enlarged(columns, rows).values, fov=options.fov)
+        return Drawing(cloud, (rows, columns), depth.min, depth.max)
 
 
-def _grid(photo: Photo, options: PointCloudOptions) -> tuple[int, int]:
-    return grid_size(photo.width, photo.height, stride=options.stride, max_points=options.max_points)
+class BokehRenderer(Renderer[BokehOptions]):
+    """The photo, RGB (h, w, 3), blurred by its depth."""
+
+    @property
+    def pixels_needed(self) -> float:
+        return math.inf
+
+    def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
+        if max(photo.width, photo.height) > encode.JPEG_MAX_SIDE:
+            raise TooManyPixels(
+                f"The image is {photo.width} x {photo.height}; the JPEG of a refocused photo has at most "
+                f"{encode.JPEG_MAX_SIDE} pixels a side. Resize it."
+            )
+        options = self.options
+        pixels = refocus(photo.pixels, depth.values, focus=options.focus_point, strength=options.strength)
+        return Drawing(pixels, (photo.height, photo.width), depth.min, depth.max)
+
+
+RENDERERS: dict[type[Options], type[Renderer[Any]]] = {
+    HeatmapOptions: MapRenderer,
+    SideBySideOptions: SideBySideRenderer,
+    DepthOptions: MapRenderer,
+    PointCloudOptions: PointCloudRenderer,
+    BokehOptions: BokehRenderer,
+}
+
+
+def renderer_for(options: Options) -> Renderer[Any]:
+    """What makes the result that these options ask for."""
+    return RENDERERS[type(options)](options)
+
+
+def fitted(depth: DepthMap, photo: Photo, options: MapOptions) -> DepthMap:
+    """A map of the network's grid on the grid that is asked for, with the photo's edges if that is asked for."""
+    if options.refines:
+        depth = depth.refined(photo.pixels)
+    elif options.size is OutputSize.SOURCE:
+        depth = depth.enlarged(photo.width, photo.height)
+    return depth.normalized() if options.normalizes else depth

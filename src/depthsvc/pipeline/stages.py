@@ -7,14 +7,15 @@ import time
 from depthsvc.depth import DepthMap
 from depthsvc.errors import InvalidParameter
 from depthsvc.imaging.edges import follow_edges
-from depthsvc.imaging.photo.decode import Photo, decode
+from depthsvc.imaging.photo.decode import decode
+from depthsvc.imaging.photo.pixels import Photo
 from depthsvc.imaging.resize import colours_of, network_size, to_network_input
 from depthsvc.imaging.spec import Enlargement, ResizeRule
 from depthsvc.model.loaded import Model, open_model
 from depthsvc.model.spec import PreparedModel
-from depthsvc.options import DepthOptions, HeatmapOptions, Options, OutputSize
+from depthsvc.options import Options
 from depthsvc.pipeline.answer import Answer
-from depthsvc.pipeline.rendering import pixels_needed, render_map, render_photo, sized
+from depthsvc.pipeline.rendering import renderer_for
 
 _DECODE_MARGIN = 2
 """A JPEG is decoded to at least this many times the network's input size. On six photos of 8 to 22 megapixels the
@@ -35,48 +36,41 @@ class Pipeline:
         return cls(open_model(prepared), max_pixels=max_pixels, max_input_size=max_input_size)
 
     def answer(self, data: bytes, options: Options) -> Answer:
-        """Decode a photo, estimate its depth and encode what the options ask for. Raises RequestError."""
+        """Decode a photo, estimate its depth, draw what the options ask for and encode it. Raises RequestError."""
+        renderer, file_format = renderer_for(options), options.file_format
         started = time.perf_counter()
-        photo = self.decode(data, options.input_size, enough=pixels_needed(options))
+        photo = self.decode(data, options.input_size, enough=renderer.pixels_needed)
         decoded = time.perf_counter()
-        depth = self._infer(photo, options.input_size)
+        depth = self.infer(photo, options.input_size)
         inferred = time.perf_counter()
-        if isinstance(options, DepthOptions) or (isinstance(options, HeatmapOptions) and not options.side_by_side):
-            if options.refines:
-                depth = depth.refined(photo.pixels)
-            width, height = photo.width, photo.height
-            del photo  # its pixels are not needed any more, and the result may be as large
-            rendered = render_map(sized(depth, width, height, options.size), options)
-        else:
-            rendered = render_photo(photo, depth, options)
-        seconds = {"decode": decoded - started, "infer": inferred - decoded, "render": time.perf_counter() - inferred}
-        return Answer(**vars(rendered), model=depth.model, enlargement=depth.enlargement, seconds=seconds)
+        if not renderer.pixels_needed:
+            photo = photo.without_pixels()
+        drawing = renderer.draw(photo, depth)
+        del photo  # the result may be as large
+        body = file_format.encode(drawing.content, **options.style)
+        rendered = time.perf_counter()
+        return Answer(
+            body,
+            file_format.media_type,
+            file_format.dtype,
+            drawing.shape,
+            drawing.min,
+            drawing.max,
+            depth.model,
+            depth.enlargement,
+            {"decode": decoded - started, "infer": inferred - decoded, "render": rendered - inferred},
+        )
 
-    def decode(self, data: bytes, input_size: int | None = None, *, enough: int | None = 0) -> Photo:
+    def decode(self, data: bytes, input_size: int | None = None, *, enough: float = 0) -> Photo:
         """Decode a photo with no more detail than the network will need. Raises RequestError.
 
-        `enough`: keep at least this many pixels of the shorter side; None keeps all.
+        `enough`: keep at least this many pixels of the shorter side.
         """
         size = self._checked_input_size(input_size)
-        enough = None if enough is None else max(enough, _DECODE_MARGIN * size)
-        return decode(data, max_pixels=self.max_pixels, enough=enough)
+        return decode(data, max_pixels=self.max_pixels, enough=max(enough, _DECODE_MARGIN * size))
 
-    def depth(
-        self,
-        photo: Photo,
-        *,
-        input_size: int | None = None,
-        size: OutputSize = OutputSize.SOURCE,
-        refine: bool = False,
-    ) -> DepthMap:
-        """Estimate the depth of a decoded photo. Raises InvalidParameter."""
-        depth = self._infer(photo, input_size)
-        if refine and size is OutputSize.SOURCE:
-            depth = depth.refined(photo.pixels)
-        return sized(depth, photo.width, photo.height, size)
-
-    def _infer(self, photo: Photo, input_size: int | None) -> DepthMap:
-        """Depth on the network's own grid."""
+    def infer(self, photo: Photo, input_size: int | None = None) -> DepthMap:
+        """Depth of a decoded photo on the network's own grid. Raises InvalidParameter."""
         width, height = self._network_size(photo, self._checked_input_size(input_size))
         planes = to_network_input(photo.pixels, width, height, self.model.spec.input)
         depth = DepthMap.of(self.model.inverse_depth(planes), self.model.spec.name)

@@ -9,7 +9,6 @@ from depthsvc.model.prepare import prepare
 from depthsvc.model.resolve import resolve
 from depthsvc.model.spec import PreparedModel, ResolvedModel
 from depthsvc.pool.config import WorkerConfig
-from depthsvc.pool.preload import preload
 from depthsvc.pool.processes import run_in_child
 from depthsvc.settings import Settings
 
@@ -18,7 +17,6 @@ logger = logging.getLogger(__name__)
 
 def worker_config(settings: Settings) -> WorkerConfig:
     """How the workers of a pool set themselves up. Raises ConfigurationError, ModelError or WeightsError."""
-    preload(settings)
     model = prepared_model(settings)
     return WorkerConfig(model, settings.max_pixels, settings.max_input_size)
 

@@ -60,7 +60,7 @@ def _document_input_sizes(document: dict[str, Any], service: Service) -> None:
 def _middleware(service: Service) -> list[Middleware]:
     """From the outermost to the innermost."""
     layers = [service.tracing.middleware()] if service.tracing else []
-    layers.append(Middleware(RequestMiddleware, service=service))
+    layers.append(Middleware(RequestMiddleware, service=service, photo_paths=photos.PHOTO_PATHS))
     if service.settings.cors_origins:
         layers.append(
             Middleware(
@@ -73,6 +73,6 @@ def _middleware(service: Service) -> list[Middleware]:
         )
     return [
         *layers,
-        Middleware(AdmissionMiddleware, service=service),
+        Middleware(AdmissionMiddleware, service=service, photo_paths=photos.PHOTO_PATHS),
         Middleware(BodyLimitMiddleware, max_bytes=service.settings.max_upload_bytes),
     ]

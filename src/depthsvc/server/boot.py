@@ -24,14 +24,14 @@ def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
     bound_heap()
-    api_keys(settings)  # a file of keys that cannot be used is better known before the model is loaded
+    keys = api_keys(settings)  # a file of keys that cannot be used is better known before the model is loaded
     listening = _listen(settings.host, settings.port)
     try:
         if not settings.ray:
             preload(settings)
         from depthsvc.server.lifecycle import run
 
-        run(settings, listening)
+        run(settings, listening, keys)
     finally:
         kill_children()
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import uuid
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -13,8 +11,9 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from depthsvc.errors import ClientTimeout, HeadersTooLarge, MalformedRequest, RequestError, Unavailable
-
-logger = logging.getLogger(__name__)
+from depthsvc.server.problems import MEDIA_TYPE, problem_headers, problem_of
+from depthsvc.server.request_log import log_request
+from depthsvc.server.security_headers import SECURITY_HEADERS
 
 MAX_HEAD_BYTES = 32_768
 """Longest request line and headers together."""
@@ -50,6 +49,7 @@ class BoundedProtocol(HttpToolsProtocol):
     client may take nothing of its answer."""
     max_connections: int
     on_refusal: Callable[[str], None]
+    retry_after_s: Callable[[], int]
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
@@ -68,10 +68,21 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @classmethod
     def bounded(
-        cls, *, stall_s: float, max_connections: int, on_refusal: Callable[[str], None]
+        cls,
+        *,
+        stall_s: float,
+        max_connections: int,
+        on_refusal: Callable[[str], None],
+        retry_after_s: Callable[[], int],
     ) -> type[BoundedProtocol]:
-        """The protocol for one service. `on_refusal` is told the code of every error that is answered here."""
-        bounds = {"stall_s": stall_s, "max_connections": max_connections, "on_refusal": staticmethod(on_refusal)}
+        """The protocol for one service. `on_refusal` is told the code of every error that is answered here, and
+        `retry_after_s` says when it may be worth another try."""
+        bounds = {
+            "stall_s": stall_s,
+            "max_connections": max_connections,
+            "on_refusal": staticmethod(on_refusal),
+            "retry_after_s": staticmethod(retry_after_s),
+        }
         return type(cls.__name__, (cls,), bounds)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -183,36 +194,22 @@ class BoundedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
             self._deaf = True
             return
-        request_id = uuid.uuid4().hex
-        problem = {
-            "type": "about:blank",
-            "title": error.title,
-            "status": error.status,
-            "code": error.code,
-            "detail": str(error),
-            "request_id": request_id,
+        problem = problem_of(error, uuid.uuid4().hex)
+        body = problem.model_dump_json().encode()
+        headers = {
+            "Content-Type": MEDIA_TYPE,
+            "Content-Length": str(len(body)),
+            "X-Request-ID": problem.request_id,
+            "Connection": "close",
+            **SECURITY_HEADERS,
+            **problem_headers(error, self.retry_after_s()),
         }
-        body = json.dumps(problem).encode()
-        lines = [
-            f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
-            "content-type: application/problem+json",
-            f"content-length: {len(body)}",
-            f"x-request-id: {request_id}",
-            *(["retry-after: 1"] if isinstance(error, Unavailable) else []),
-            "connection: close",
-        ]
+        lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]
+        lines += [f"{name.lower()}: {value}" for name, value in headers.items()]
         self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
         self.transport.close()
         self.on_refusal(error.code)
-        logger.info(
-            "request",
-            extra={
-                "request_id": request_id,
-                "status": error.status,
-                "code": error.code,
-                "client": (self.client or ("",))[0],
-            },
-        )
+        log_request(error.status, self.client, request_id=problem.request_id, code=error.code)
 
     def _end_after(self, seconds: float, end: Callable[[], None]) -> None:
         self._end_never()

@@ -19,16 +19,17 @@ from depthsvc.pool.launch import engine_text, worker_config
 from depthsvc.pool.workers import WorkerPool
 from depthsvc.server.app import create_app
 from depthsvc.server.connection import BoundedProtocol
+from depthsvc.server.keys import ApiKeys
 from depthsvc.server.service import Service
 from depthsvc.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 
-def run(settings: Settings, listening: socket.socket) -> None:
+def run(settings: Settings, listening: socket.socket, keys: ApiKeys) -> None:
     """Run the service on a bound socket until a signal ends it; for errors see `depthsvc.server.boot`."""
     with (_replicas if settings.ray else _processes)(settings) as (model, pool):
-        service = Service(settings, model, pool)
+        service = Service(settings, model, pool, keys)
         server = _Server(service, listening, announce=lambda: _announce(service, listening))
         server.run(sockets=[listening])
         service.close()
@@ -68,6 +69,7 @@ class _Server(uvicorn.Server):
             stall_s=settings.client_timeout_s,
             max_connections=settings.max_connections,
             on_refusal=service.metrics.count_refusal,
+            retry_after_s=lambda: service.retry_after_s,
         )
         super().__init__(
             uvicorn.Config(

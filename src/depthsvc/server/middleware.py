@@ -6,6 +6,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Collection
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -14,7 +15,8 @@ from structlog.contextvars import bind_contextvars, clear_contextvars, get_conte
 
 from depthsvc.errors import BodyTooLarge, ClientDisconnected, RequestError
 from depthsvc.server.problems import error_response, unforeseen
-from depthsvc.server.routes.photos import PHOTO_PATHS
+from depthsvc.server.request_log import log_request
+from depthsvc.server.security_headers import SECURITY_HEADERS
 from depthsvc.server.service import Service
 
 logger = logging.getLogger(__name__)
@@ -26,14 +28,6 @@ _ACCEPTABLE_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 _LOGGED_PATH = 256
 """Longest path in the log."""
 
-_SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
-"""For every answer that does not say otherwise."""
 _DOCS_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "frame-ancestors 'none'"
@@ -47,9 +41,10 @@ class RequestMiddleware:
     What routes and error handlers bind to structlog's context variables is in the request's line of the log.
     """
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
+    def __init__(self, app: ASGIApp, service: Service, photo_paths: Collection[str]) -> None:
         self.app = app
         self.service = service
+        self.photo_paths = photo_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -93,33 +88,28 @@ class RequestMiddleware:
     def _set_headers(self, headers: MutableHeaders, path: str) -> None:
         if path == DOCS_PATH:
             headers["Content-Security-Policy"] = _DOCS_POLICY
-        for name, value in _SECURITY_HEADERS.items():
+        for name, value in SECURITY_HEADERS.items():
             headers.setdefault(name, value)
         if self.service.draining:
             headers["Connection"] = "close"
 
     def _account(self, scope: Scope, status: int, sent: int, seconds: float) -> None:
         code = get_contextvars().get("code")
-        self.service.metrics.observe_request(scope["method"], _label(scope), status, seconds, code)
-        client = scope.get("client") or ("", 0)
-        logger.info(
-            "request",
-            extra={
-                "method": scope["method"],
-                "path": scope.get("raw_path", b"").decode("latin-1")[:_LOGGED_PATH],
-                "status": status,
-                "duration_ms": round(1000 * seconds, 1),
-                "bytes_sent": sent,
-                "client": client[0],
-            },
+        self.service.metrics.observe_request(scope["method"], self._label(scope), status, seconds, code)
+        log_request(
+            status,
+            scope.get("client"),
+            method=scope["method"],
+            path=scope.get("raw_path", b"").decode("latin-1")[:_LOGGED_PATH],
+            duration_ms=round(1000 * seconds, 1),
+            bytes_sent=sent,
         )
 
-
-def _label(scope: Scope) -> str:
-    """Where a request went, as a label of the metrics: clients must not be able to make up any."""
-    if "route" in scope or scope["path"] in PHOTO_PATHS:
-        return str(scope["path"])
-    return "static" if "endpoint" in scope else "unmatched"
+    def _label(self, scope: Scope) -> str:
+        """Where a request went, as a label of the metrics: clients must not be able to make up any."""
+        if "route" in scope or scope["path"] in self.photo_paths:
+            return str(scope["path"])
+        return "static" if "endpoint" in scope else "unmatched"
 
 
 class AdmissionMiddleware:
@@ -128,12 +118,13 @@ class AdmissionMiddleware:
     The route would refuse it as well, but a crowded service refuses more than it takes and cannot spend as much on it.
     """
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
+    def __init__(self, app: ASGIApp, service: Service, photo_paths: Collection[str]) -> None:
         self.app = app
         self.service = service
+        self.photo_paths = photo_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in PHOTO_PATHS:
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in self.photo_paths:
             try:
                 self.service.check_room()
             except RequestError as error:

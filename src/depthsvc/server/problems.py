@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -14,7 +13,15 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from structlog.contextvars import bind_contextvars
 
-from depthsvc.errors import DeadlineExceeded, InvalidParameter, RequestError, Unauthorized, Unavailable
+from depthsvc.errors import (
+    DeadlineExceeded,
+    InvalidParameter,
+    RequestError,
+    Unauthorized,
+    Unavailable,
+    problem_name,
+    problem_reason,
+)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -51,19 +58,29 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
 
 
-def problem_response(
-    request: Request,
-    status: int,
-    code: str,
-    title: str,
-    detail: str,
-    headers: Mapping[str, str] | None = None,
-) -> JSONResponse:
-    """One error as an answer to one request."""
-    request_id = request.scope.get("state", {}).get("request_id", "")
-    bind_contextvars(code=code, detail=detail)
-    problem = Problem(title=title, status=status, code=code, detail=detail, request_id=request_id)
-    return JSONResponse(problem.model_dump(), status, headers=headers, media_type=MEDIA_TYPE)
+def request_id_of(request: Request) -> str:
+    """The request's X-Request-ID."""
+    return str(request.scope.get("state", {}).get("request_id", ""))
+
+
+def problem_response(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """A problem as the answer to one request."""
+    bind_contextvars(code=problem.code, detail=problem.detail)
+    return JSONResponse(problem.model_dump(), problem.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def problem_of(error: RequestError, request_id: str) -> Problem:
+    """The body of the answer to a request that cannot be answered otherwise."""
+    return Problem(title=error.title, status=error.status, code=error.code, detail=error.detail, request_id=request_id)
+
+
+def problem_headers(error: RequestError, retry_after_s: int) -> dict[str, str]:
+    """Headers that such an answer must have."""
+    if isinstance(error, (Unavailable, DeadlineExceeded)):
+        return {"Retry-After": str(retry_after_s)}
+    if isinstance(error, Unauthorized):
+        return {"WWW-Authenticate": 'Bearer realm="depthsvc"'}
+    return {}
 
 
 async def _on_request_error(request: Request, error: Exception) -> JSONResponse:
@@ -73,35 +90,24 @@ async def _on_request_error(request: Request, error: Exception) -> JSONResponse:
 
 def error_response(request: Request, error: RequestError) -> JSONResponse:
     """The answer to a request that cannot be answered otherwise."""
-    headers = {}
-    if isinstance(error, (Unavailable, DeadlineExceeded)):
-        headers["Retry-After"] = str(request.app.state.service.retry_after_s)
-    if isinstance(error, Unauthorized):
-        headers["WWW-Authenticate"] = 'Bearer realm="depthsvc"'
-    return problem_response(request, error.status, error.code, error.title, str(error), headers)
+    headers = problem_headers(error, request.app.state.service.retry_after_s)
+    return problem_response(request, problem_of(error, request_id_of(request)), headers)
 
 
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    detail = _sentence(error.errors())
-    return problem_response(request, InvalidParameter.status, InvalidParameter.code, InvalidParameter.title, detail)
+    return error_response(request, InvalidParameter(_sentences(error.errors())))
 
 
 _MENTIONED = 3
 """Wrong parameters that are named: there may be thousands."""
 
 
-def _sentence(errors: Iterable[Mapping[str, Any]]) -> str:
-    mentioned = itertools.islice(errors, _MENTIONED)
-    return " ".join(f"{str(error['loc'][-1])[:64]}: {_reason(error)}." for error in mentioned)
-
-
-def _reason(error: Mapping[str, Any]) -> str:
-    if error["type"] == "extra_forbidden":
-        return "there is no such parameter; /docs lists them"
-    if error["type"] == "value_error":
-        return str(error["ctx"]["error"])
-    return str(error["msg"])
+def _sentences(problems: Sequence[Mapping[str, Any]]) -> str:
+    mentioned = problems[:_MENTIONED]
+    unknown = any(problem["type"] == "extra_forbidden" for problem in mentioned)
+    reasons = " ".join(f"{problem_name(problem)}: {problem_reason(problem)}." for problem in mentioned)
+    return f"{reasons} All parameters are listed at /docs." if unknown else reasons
 
 
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
@@ -113,10 +119,13 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
         detail = f"There is nothing at {request.url.path}. The service's routes are listed at /docs."
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{request.url.path} does not take {request.method}. The header Allow says what it takes."
-    return problem_response(request, error.status_code, code, title, detail, error.headers)
+    problem = Problem(
+        title=title, status=error.status_code, code=code, detail=detail, request_id=request_id_of(request)
+    )
+    return problem_response(request, problem, error.headers)
 
 
 def unforeseen(request: Request) -> JSONResponse:
     """The answer where an exception has left the application; the middleware logs it."""
     detail = "The service failed in a way that no one foresaw. Its log tells more under the request's id."
-    return problem_response(request, RequestError.status, RequestError.code, RequestError.title, detail)
+    return problem_response(request, problem_of(RequestError(detail), request_id_of(request)))

@@ -13,7 +13,7 @@ from fastapi import Depends, Request
 from depthsvc.errors import ConfigurationError, Unavailable
 from depthsvc.model.spec import PreparedModel
 from depthsvc.pool.base import PhotoPool
-from depthsvc.server.keys import api_keys
+from depthsvc.server.keys import ApiKeys
 from depthsvc.server.metrics import Metrics
 from depthsvc.server.transfer import buffers
 from depthsvc.settings import Settings
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 class Service:
     """One running service."""
 
-    def __init__(self, settings: Settings, model: PreparedModel, pool: PhotoPool) -> None:
-        """Raises ConfigurationError if the file of API keys cannot be used, or a package for tracing is missing."""
+    def __init__(self, settings: Settings, model: PreparedModel, pool: PhotoPool, api_keys: ApiKeys) -> None:
+        """Raises ConfigurationError if a package for tracing is missing."""
         self.settings = settings
         self.model = model
         self.pool = pool
-        self.api_keys = api_keys(settings)
+        self.api_keys = api_keys
         self.metrics = Metrics(pool, model)
         self.tracing = _tracing() if settings.traces else None
         self.uploads = buffers.uploads(settings.max_buffered_bytes, settings.client_timeout_s)

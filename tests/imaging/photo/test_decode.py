@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zlib
 from contextlib import suppress
@@ -11,7 +12,9 @@ import pytest
 from PIL import Image
 
 from depthsvc.errors import BrokenImage, MissingImage, NotAnImage, TooManyPixels, UnsupportedMediaType
-from depthsvc.imaging.photo.decode import Photo, decode, photo_of_image, sniff
+from depthsvc.imaging.photo.decode import decode, photo_of_image
+from depthsvc.imaging.photo.formats import format_of
+from depthsvc.imaging.photo.pixels import Photo
 from tests.conftest import encoded
 from tests.parity import photo
 
@@ -108,8 +111,8 @@ def test_extreme_shapes(width: int, height: int) -> None:
         assert result.pixels.shape == (height, width, 3)
 
 
-@pytest.mark.parametrize(("enough", "expected"), [(None, 1600), (400, 800), (399, 400 * 2), (200, 400), (10, 200)])
-def test_a_large_jpeg_is_decoded_no_larger_than_needed(enough: int | None, expected: int) -> None:
+@pytest.mark.parametrize(("enough", "expected"), [(math.inf, 1600), (400, 800), (399, 400 * 2), (200, 400), (10, 200)])
+def test_a_large_jpeg_is_decoded_no_larger_than_needed(enough: float, expected: int) -> None:
     data = encoded(np.full((800, 1600, 3), 90, np.uint8), "JPEG")
     result = decode(data, max_pixels=LIMIT, enough=enough)
     assert (result.width, result.height) == (1600, 800)
@@ -179,12 +182,12 @@ def test_other_kinds_of_files_are_named(data: bytes, kind: str) -> None:
 @pytest.mark.parametrize("data", [b"hello", b"\x89PNG", b"RIFF1234WAVE", bytes(1000)])
 def test_what_is_no_image_is_refused(data: bytes) -> None:
     with pytest.raises(NotAnImage):
-        sniff(data)
+        format_of(data)
 
 
 def test_nothing_at_all_is_a_missing_image() -> None:
     with pytest.raises(MissingImage):
-        sniff(b"")
+        format_of(b"")
 
 
 def test_the_first_picture_of_a_phones_multi_picture_jpeg_is_used() -> None:

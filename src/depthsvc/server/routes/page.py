@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from depthsvc.imaging.colormaps import color_table
+from depthsvc.imaging.photo.formats import PHOTO_FORMATS
 from depthsvc.imaging.spec import Colormap
 
 router = APIRouter(include_in_schema=False)
@@ -38,6 +39,16 @@ async def page() -> FileResponse:
 async def colormaps() -> JSONResponse:
     """The colour tables for the page, so that its heatmaps have the service's own colours."""
     return JSONResponse(_colormaps(), headers=_CACHE_CONTROL)
+
+
+@router.get("/static/photos.json")
+async def photo_formats() -> JSONResponse:
+    """The photo formats for the page, so that it offers and names what the service takes."""
+    formats = [
+        {"name": format.name, "suffixes": format.suffixes, "media_types": format.media_types}
+        for format in PHOTO_FORMATS
+    ]
+    return JSONResponse({"formats": formats}, headers=_CACHE_CONTROL)
 
 
 @cache

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.routing import APIRoute
 from structlog.contextvars import bind_contextvars
 
 from depthsvc import errors
-from depthsvc.options import BokehOptions, DepthOptions, HeatmapOptions, Options, PointCloudOptions
+from depthsvc.formats import FORMATS
+from depthsvc.options import OPTIONS, BokehOptions, DepthOptions, Options, PointCloudOptions, UploadQuery
 from depthsvc.pipeline.answer import Answer
 from depthsvc.server.problems import documented
 from depthsvc.server.routes.waiting import when_done
@@ -20,8 +23,7 @@ from depthsvc.server.transfer.body import OPENAPI_REQUEST_BODY, photo_bytes
 
 router = APIRouter(tags=["depth"])
 
-PHOTO_PATHS = frozenset({"/upload", "/depth", "/pointcloud", "/bokeh"})
-"""Where photos are sent."""
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Response]])
 
 _DEADLINE_MARGIN_S = 1.0
 """The pool keeps deadlines itself as long as it has workers; only later is it taken to have none."""
@@ -45,14 +47,6 @@ _ERRORS = documented(
 )
 
 
-def _binary_answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
-    content = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in media_types}
-    headers = {
-        name: {"description": description, "schema": {"type": "string"}} for name, description in HEADERS.items()
-    }
-    return {200: {"description": "The photo's depth", "content": content, "headers": headers}, **_ERRORS}
-
-
 HEADERS = {
     "X-Depth-Model": "Model that made it.",
     "X-Depth-Shape": "Height and width of the result, as `H,W`.",
@@ -65,58 +59,58 @@ HEADERS = {
 }
 
 
-@router.post(
-    "/upload",
-    summary="A photo's depth as a PNG heatmap",
-    response_class=Response,
-    responses=_binary_answers("image/png"),
-    openapi_extra=OPENAPI_REQUEST_BODY,
-)
-async def upload(request: Request, service: CurrentService, options: Annotated[HeatmapOptions, Query()]) -> Response:
+def _binary_answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    content = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in media_types}
+    headers = {
+        name: {"description": description, "schema": {"type": "string"}} for name, description in HEADERS.items()
+    }
+    return {200: {"description": "The photo's depth", "content": content, "headers": headers}, **_ERRORS}
+
+
+def _photo_route(route: str, summary: str) -> Callable[[Endpoint], Endpoint]:
+    """A route that takes a photo; what it sends is in the table of formats."""
+    media_types = dict.fromkeys(format.media_type for format in FORMATS if OPTIONS[format.result].route == route)
+    return router.post(
+        route,
+        summary=summary,
+        response_class=Response,
+        responses=_binary_answers(*media_types),
+        openapi_extra=OPENAPI_REQUEST_BODY,
+    )
+
+
+@_photo_route(UploadQuery.route, "A photo's depth as a PNG heatmap")
+async def upload(request: Request, service: CurrentService, query: Annotated[UploadQuery, Query()]) -> Response:
     """Near is bright and far is dark, scaled from the farthest to the nearest point of this one photo. The picture
     has the photo's upright width and height."""
-    return await _answer(request, service, options)
+    return await _answer(request, service, query.options())
 
 
-@router.post(
-    "/depth",
-    summary="A photo's depth as numbers",
-    response_class=Response,
-    responses=_binary_answers("application/octet-stream", "application/x-npy", "image/png"),
-    openapi_extra=OPENAPI_REQUEST_BODY,
-)
+@_photo_route(DepthOptions.route, "A photo's depth as numbers")
 async def depth(request: Request, service: CurrentService, options: Annotated[DepthOptions, Query()]) -> Response:
-    """Relative inverse depth: larger is nearer, scale and shift are unknown. The values are no metres, and those of two
-    photos do not compare."""
+    """Relative inverse depth: larger is nearer, scale and shift are unknown. The values are not metres, and values from
+    different photos cannot be compared."""
     return await _answer(request, service, options)
 
 
-@router.post(
-    "/pointcloud",
-    summary="A photo as a cloud of coloured points",
-    response_class=Response,
-    responses=_binary_answers("model/ply"),
-    openapi_extra=OPENAPI_REQUEST_BODY,
-)
+@_photo_route(PointCloudOptions.route, "A photo as a cloud of coloured points")
 async def pointcloud(
     request: Request, service: CurrentService, options: Annotated[PointCloudOptions, Query()]
 ) -> Response:
     """A binary little-endian PLY file, as a pinhole camera sees the photo: x to the right, y up, and the camera looks
-    along -z. Depth is 1 at the nearest point and 6 at the farthest: a plausible shape, no metres. The farthest 2 % of
+    along -z. Depth is 1 at the nearest point and 6 at the farthest: a plausible shape, not metres. The farthest 2 % of
     the range of inverse depth are left out."""
     return await _answer(request, service, options)
 
 
-@router.post(
-    "/bokeh",
-    summary="A photo refocused by its depth",
-    response_class=Response,
-    responses=_binary_answers("image/jpeg"),
-    openapi_extra=OPENAPI_REQUEST_BODY,
-)
+@_photo_route(BokehOptions.route, "A photo refocused by its depth")
 async def bokeh(request: Request, service: CurrentService, options: Annotated[BokehOptions, Query()]) -> Response:
     """The photo as a JPEG, blurred where it is nearer or farther than the focus, as by a wide lens."""
     return await _answer(request, service, options)
+
+
+PHOTO_PATHS = frozenset(route.path for route in router.routes if isinstance(route, APIRoute))
+"""Where photos are sent."""
 
 
 async def _answer(request: Request, service: Service, options: Options) -> Response:

@@ -17,6 +17,7 @@ from depthsvc.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
+from depthsvc.imaging.photo.formats import ACCEPTED_NAMES, MEDIA_TYPES
 from depthsvc.server.transfer.buffers import Hold
 
 if TYPE_CHECKING:
@@ -30,12 +31,12 @@ _PHOTO = {"type": "string", "format": "binary"}
 OPENAPI_REQUEST_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "A JPEG, PNG or WebP photo, as a file in the form field `image` (or `file`), or bare.",
+        "description": f"A {ACCEPTED_NAMES} photo, as a file in the form field `image` (or `file`), or bare.",
         "content": {
             "multipart/form-data": {
                 "schema": {"type": "object", "properties": {"image": _PHOTO}, "required": ["image"]},
             },
-            **{f"image/{kind}": {"schema": _PHOTO} for kind in ("jpeg", "png", "webp")},
+            **{media_type: {"schema": _PHOTO} for media_type in MEDIA_TYPES},
         },
     }
 }

@@ -1,0 +1,101 @@
+"""What may be asked of a photo as options of a command, made from `depthsvc.options`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from depthsvc.cli.setting_options import CommandWithSettings
+from depthsvc.errors import ConfigurationError, problem_name, problem_reason
+from depthsvc.formats import Format, Result, formats_of
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from depthsvc.options import Options
+
+FILE_FORMATS = formats_of(Result.HEATMAP, Result.DEPTH, Result.POINT_CLOUD)
+"""The formats that commands write."""
+FORMAT_CHOICE = click.Choice([format.name for format in FILE_FORMATS])
+FORMAT_HELP = "; ".join(f"{format.name}: {format.description}" for format in FILE_FORMATS) + "."
+
+
+class PhotoCommand(CommandWithSettings):
+    """A command with settings and an option for each of some photo options, which it receives as `wanted`."""
+
+    def __init__(self, *arguments: Any, photo_options: tuple[str, ...], **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self._names = photo_options
+
+    @cached_property
+    def _photo_options(self) -> dict[str, click.Option]:
+        return {name: _option(name) for name in self._names}
+
+    def get_params(self, context: click.Context) -> list[click.Parameter]:
+        own = super(CommandWithSettings, self).get_params(context)
+        return [*own, *self._photo_options.values(), *self._setting_options.values()]
+
+    def invoke(self, context: click.Context) -> Any:
+        given = {name: context.params.pop(name) for name in self._photo_options}
+        context.params["wanted"] = {name: value for name, value in given.items() if value is not None}
+        return super().invoke(context)
+
+
+def options_for(format: Format, wanted: dict[str, Any]) -> Options:
+    """What a file of this format asks of one photo. Raises ConfigurationError for what does not go with it."""
+    from pydantic import ValidationError
+
+    from depthsvc.options import OPTIONS, DepthOptions
+
+    kind = OPTIONS[format.result]
+    by_format = {"format": format.name} if kind is DepthOptions else {}
+    try:
+        return kind(**by_format, **wanted)
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(map(_problem, error.errors()))) from error
+
+
+def _problem(problem: Any) -> str:
+    flag = _flag(problem_name(problem))
+    if problem["type"] == "extra_forbidden":
+        return f"{flag} does not go with this format."
+    return f"{flag}: {problem_reason(problem)}."
+
+
+def _option(name: str) -> click.Option:
+    field = _field(name)
+    is_flag = field.annotation is bool
+    default = "" if is_flag or field.default is None else f"  [{field.default}]"
+    return click.Option(
+        [_flag(name)],
+        type=None if is_flag else _type(field),
+        is_flag=is_flag,
+        default=None,
+        metavar=_metavar(field),
+        help=f"{(field.description or '').replace('`', '')}{default}",
+    )
+
+
+def _field(name: str) -> FieldInfo:
+    from depthsvc.options import DepthOptions, PointCloudOptions, UploadQuery
+
+    kinds = (UploadQuery, DepthOptions, PointCloudOptions)
+    return next(kind.model_fields[name] for kind in kinds if name in kind.model_fields)
+
+
+def _type(field: FieldInfo) -> type[int] | type[float] | type[str]:
+    if field.annotation in (int, int | None):
+        return int
+    return float if field.annotation is float else str
+
+
+def _metavar(field: FieldInfo) -> str | None:
+    kind = field.annotation
+    return f"[{'|'.join(kind)}]" if isinstance(kind, type) and issubclass(kind, StrEnum) else None
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
