@@ -16,7 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.machine import versions
 from benchmarks.material import Material
 from benchmarks.results import Part, Target
-from depthsvc.evaluation.speed import Report, forward, seconds_in_turns
+from depthsvc.evaluation.speed import forward, seconds_in_turns
+from depthsvc.evaluation.table import Table
 from depthsvc.model.architecture import MIDAS_SMALL
 from depthsvc.model.choice import EngineName, Precision, WeightsLocations
 from depthsvc.model.engines.cache import artefact
@@ -59,7 +60,7 @@ def measure(material: Material) -> Part:
     return part
 
 
-def _against_each_other(model: ResolvedModel, cache: Path, rounds: int) -> tuple[Report, list[Target]]:
+def _against_each_other(model: ResolvedModel, cache: Path, rounds: int) -> tuple[Table, list[Target]]:
     """TorchScript, OpenVINO and matrix products: fp32, one thread, 256 x 256."""
     kinds = [KINDS[EngineName.TORCHSCRIPT], KINDS[EngineName.OPENVINO]]
     planes = np.zeros(_SHAPE, np.float32)
@@ -77,7 +78,7 @@ def _against_each_other(model: ResolvedModel, cache: Path, rounds: int) -> tuple
         rows.append([str(kind.name), f"{1000 * median(seconds):.1f}", f"{median(seconds) / bound_s:.2f}"])
     ratio = median(mine / other for mine, other in zip(torchscript, openvino, strict=True))
     speed = bound_s / median(openvino)
-    return Report("256 x 256, fp32, one thread", ["what", "ms", "to the bound"], rows), [
+    return Table("256 x 256, fp32, one thread", ["what", "ms", "to the bound"], rows), [
         Target(
             name="TorchScript's time to OpenVINO's, fp32, one thread",
             wanted="<= 1.25",

@@ -15,7 +15,7 @@ from benchmarks.machine import versions
 from benchmarks.material import MIDDLE, PHOTO_SIZES, SMALL, Material, photo
 from benchmarks.results import Part, Target, percentile
 from benchmarks.servers import free_port, running_service
-from depthsvc.evaluation.speed import Report
+from depthsvc.evaluation.table import Table
 
 _PIPELINE = ("decode", "infer", "render")
 _WARMING_TURNS = 4
@@ -40,7 +40,7 @@ def measure(material: Material) -> Part:
         stages = [median(stage_s(reply)[stage] for reply in taken) for stage in _PIPELINE]
         times = [median(reply.seconds for reply in taken), *stages, median(hops), percentile(hops, 0.99)]
         rows.append([f"{size[0]} x {size[1]}", *(f"{1000 * time:.1f}" for time in times), f"{share(hops, taken):.1%}"])
-    part.tables = [Report("Lone photos", heads, rows)]
+    part.tables = [Table("Lone photos", heads, rows)]
     part.targets = targets(replies[MIDDLE], replies[SMALL])
     return part
 

@@ -10,7 +10,7 @@ from statistics import median
 from pydantic import BaseModel, Field, RootModel
 
 from benchmarks.machine import machine
-from depthsvc.evaluation.speed import Report
+from depthsvc.evaluation.table import Table
 
 MEASURED, REPORT, PLOT = "measured.json", "README.md", "serving.svg"
 
@@ -36,7 +36,7 @@ class Part(BaseModel):
 
     title: str
     explanation: str = ""
-    tables: list[Report] = Field(default_factory=list)
+    tables: list[Table] = Field(default_factory=list)
     targets: list[Target] = Field(default_factory=list)
     panels: list[Panel] = Field(default_factory=list)
     failures: list[str] = Field(default_factory=list)
@@ -67,7 +67,7 @@ def markdown(parts: Sequence[Part]) -> str:
     """The whole report."""
     targets = [target for part in parts for target in part.targets]
     rows = [[target.name, target.wanted, target.measured, "yes" if target.reached else "**no**"] for target in targets]
-    summary = Report("Targets", ["target", "wanted", "measured", "reached"], rows)
+    summary = Table("Targets", ["target", "wanted", "measured", "reached"], rows)
     plot = [f"![Throughput, latency and memory of each service]({PLOT})"] if any(part.panels for part in parts) else []
     head = ["# Results of `make bench`", "[How to read them](../../docs/benchmarks.md)."]
     return "\n\n".join([*head, *plot, summary.markdown(), *map(_section, parts)]) + "\n"

@@ -21,7 +21,7 @@ from benchmarks.machine import versions, versions_of_alternatives
 from benchmarks.material import LARGE, PHOTO_SIZES, Material, photo
 from benchmarks.results import Panel, Part, Target, percentile, spread
 from benchmarks.servers import START_S, Server, ServerFailed, free_port, started
-from depthsvc.evaluation.speed import Report
+from depthsvc.evaluation.table import Table
 from depthsvc.settings import available_cpus
 
 Size = tuple[int, int]
@@ -221,11 +221,11 @@ def _title(size: Size) -> str:
     return f"{size[0]} x {size[1]}"
 
 
-def tables(entrants: Sequence[Entrant]) -> list[Report]:
+def tables(entrants: Sequence[Entrant]) -> list[Table]:
     return [_throughput(entrants), _latency(entrants), _overload(entrants), _settings(entrants)]
 
 
-def _throughput(entrants: Sequence[Entrant]) -> Report:
+def _throughput(entrants: Sequence[Entrant]) -> Table:
     rows = []
     for entrant in entrants:
         row = [entrant.name]
@@ -237,10 +237,10 @@ def _throughput(entrants: Sequence[Entrant]) -> Report:
     heads = []
     for size in sizes:
         heads += [f"{_title(size)}, photos/s", f"{entrants[0].name} is times as fast", "CPU ms a photo"]
-    return Report(f"Throughput of /upload, {4 * available_cpus()} clients", ["service", *heads, "lost"], rows)
+    return Table(f"Throughput of /upload, {4 * available_cpus()} clients", ["service", *heads, "lost"], rows)
 
 
-def _latency(entrants: Sequence[Entrant]) -> Report:
+def _latency(entrants: Sequence[Entrant]) -> Table:
     rows = []
     for entrant in entrants:
         row = [entrant.name]
@@ -251,10 +251,10 @@ def _latency(entrants: Sequence[Entrant]) -> Report:
         rows.append(row)
     sizes = entrants[0].courses if entrants else []
     heads = [head for size in sizes for head in (f"{_title(size)}, p50 ms", "p99 ms")]
-    return Report("Latency of lone photos", ["service", *heads], rows)
+    return Table("Latency of lone photos", ["service", *heads], rows)
 
 
-def _overload(entrants: Sequence[Entrant]) -> Report:
+def _overload(entrants: Sequence[Entrant]) -> Table:
     rows = []
     for entrant in entrants:
         answered = [reply.seconds for reply in entrant.overload.of(200)]
@@ -268,11 +268,11 @@ def _overload(entrants: Sequence[Entrant]) -> Report:
     title = (
         f"{_OVERLOAD} times what each can do, clients that wait {_OVERLOAD_PATIENCE_S:.0f} s; most memory of the run"
     )
-    return Report(title, heads, rows)
+    return Table(title, heads, rows)
 
 
-def _settings(entrants: Sequence[Entrant]) -> Report:
-    return Report("Settings", ["service", "told"], [[entrant.name, entrant.contender.settings] for entrant in entrants])
+def _settings(entrants: Sequence[Entrant]) -> Table:
+    return Table("Settings", ["service", "told"], [[entrant.name, entrant.contender.settings] for entrant in entrants])
 
 
 def targets(entrants: Sequence[Entrant]) -> list[Target]:

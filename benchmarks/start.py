@@ -12,7 +12,7 @@ from benchmarks.machine import versions
 from benchmarks.material import LARGE, Material, photo
 from benchmarks.results import Part, Target, spread
 from benchmarks.servers import seconds_until_ready
-from depthsvc.evaluation.speed import Report
+from depthsvc.evaluation.table import Table
 
 _READY_S, _PREDICT_S = 5.0, 4.0
 
@@ -30,7 +30,7 @@ def measure(material: Material) -> Part:
         title="Start",
         explanation="From starting the program, default settings, everything cached by a run before.",
         versions=versions(),
-        tables=[Report("Start", ["what", "seconds"], rows)],
+        tables=[Table("Start", ["what", "seconds"], rows)],
         targets=[
             _target("ready after", ready, _READY_S),
             _target("depthsvc predict of one photo", predict, _PREDICT_S),

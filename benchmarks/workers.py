@@ -15,7 +15,7 @@ from benchmarks.machine import versions
 from benchmarks.material import MIDDLE, Material, photo
 from benchmarks.results import Part, Target, percentile, spread
 from benchmarks.servers import free_port, running_service
-from depthsvc.evaluation.speed import Report
+from depthsvc.evaluation.table import Table
 from depthsvc.settings import available_cpus
 
 _SCALING = 0.95
@@ -98,8 +98,8 @@ def _part(measured: list[Round], workers: int, memory: list[float], added_mb: fl
         explanation="1920 x 1080, every worker with one thread and as many clients as workers, in turns.",
         versions=versions(),
         tables=[
-            Report("Workers", heads, rows),
-            Report("/health while all are busy", ["median ms", "p99 ms", "longest ms"], health),
+            Table("Workers", heads, rows),
+            Table("/health while all are busy", ["median ms", "p99 ms", "longest ms"], health),
         ],
         targets=[
             Target(

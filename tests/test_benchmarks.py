@@ -22,7 +22,7 @@ from benchmarks.material import photo
 from benchmarks.plot import svg
 from benchmarks.results import Panel, Part, Target, spread
 from benchmarks.servers import Server, ServerFailed, free_port, started
-from depthsvc.evaluation.speed import Report
+from depthsvc.evaluation.table import Table
 from tests.conftest import opened, until
 
 DELAY_S = 0.02
@@ -207,7 +207,7 @@ def test_spread_tells_the_median_and_the_range() -> None:
 def a_part(title: str) -> Part:
     return Part(
         title=title,
-        tables=[Report("Table", ["a", "b"], [["1", "2"]])],
+        tables=[Table("Table", ["a", "b"], [["1", "2"]])],
         targets=[Target(name="speed", wanted=">= 4", measured="3.9", reached=False)],
         panels=[Panel(title="photos & seconds", values={"depthsvc": 4.0, "<other>": 1.0})],
         failures=["Gradio: died"],

@@ -63,13 +63,8 @@ def available_cpus() -> int:
     return os.cpu_count() or 1
 
 
-class Settings(BaseSettings):
-    """Settings of the service, validated once at start. The unit is in the name."""
-
-    model_config = SettingsConfigDict(env_prefix="DEPTHSVC_", extra="forbid", frozen=True, allow_inf_nan=False)
-
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(7860, ge=0, le=65535, description="TCP port to listen on; 0 picks a free one.")
+class WeightsSettings(BaseSettings):
+    """Which model, and where its weights are."""
 
     model: str = Field(
         "auto",
@@ -91,6 +86,11 @@ class Settings(BaseSettings):
         description="Folder for downloaded weights and what is prepared from them.",
     )
     download: bool = Field(True, description="Whether weights that are not at hand may be downloaded.")
+
+
+class EngineSettings(BaseSettings):
+    """What computes the network."""
+
     engine: EngineName = Field(
         EngineName.TORCHSCRIPT,
         description="What computes the network: torchscript, openvino, onnxruntime, or auto, the fastest installed.",
@@ -99,6 +99,24 @@ class Settings(BaseSettings):
         Precision.FP32,
         description="Number format of the network: fp32, bf16, or auto, bf16 where it is known to be exact enough.",
     )
+
+
+class PhotoSettings(BaseSettings):
+    """How much of a photo there may be."""
+
+    max_megapixels: float = Field(
+        50.0, gt=0, le=178.0, description="Largest photo, in 10^6 pixels, checked before decoding."
+    )
+    max_input_size: int = Field(
+        1024,
+        ge=32,
+        le=4096,
+        description="Largest `input_size` of a request, in pixels. The network never sees more than a square of it.",
+    )
+
+
+class WorkerSettings(BaseSettings):
+    """Worker processes, and the photos that wait for them."""
 
     workers: int = Field(
         default_factory=available_cpus,
@@ -111,7 +129,13 @@ class Settings(BaseSettings):
     )
     queue_size: int = Field(64, ge=0, description="Photos that may wait for a worker; one more gets a 503.")
     deadline_s: float = Field(30.0, gt=0, description="Longest time for a photo, waiting included; then it gets a 504.")
-    drain_s: float = Field(30.0, ge=0, description="Longest time for accepted photos after SIGTERM.")
+    max_photos_per_worker: int | None = Field(
+        None, ge=1, description="Photos after which a worker process is replaced by a fresh one."
+    )
+
+
+class ClusterSettings(BaseSettings):
+    """Ray instead of worker processes."""
 
     ray: bool = Field(
         False, description="Whether Ray computes instead of worker processes: each worker is a replica of Ray Serve."
@@ -126,16 +150,24 @@ class Settings(BaseSettings):
         None, ge=1, description="With Ray: most replicas; those above `workers` come and go with the load."
     )
 
+
+class LogSettings(BaseSettings):
+    """What is logged, and how."""
+
+    log_level: LogLevel = Field(
+        LogLevel.INFO, description="Least severe level to log: critical, error, warning, info or debug."
+    )
+    log_format: LogFormat = Field(
+        LogFormat.AUTO, description="`json`, `console`, or `auto`: console on a terminal, else json."
+    )
+
+
+class HttpSettings(BaseSettings):
+    """Where the service listens, whom it lets in, and what a client may cost it."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(7860, ge=0, le=65535, description="TCP port to listen on; 0 picks a free one.")
     max_upload_mb: float = Field(10.0, gt=0, description="Largest request body, in 10^6 bytes.")
-    max_megapixels: float = Field(
-        50.0, gt=0, le=178.0, description="Largest photo, in 10^6 pixels, checked before decoding."
-    )
-    max_input_size: int = Field(
-        1024,
-        ge=32,
-        le=4096,
-        description="Largest `input_size` of a request, in pixels. The network never sees more than a square of it.",
-    )
     client_timeout_s: float = Field(
         30.0,
         gt=0,
@@ -147,10 +179,7 @@ class Settings(BaseSettings):
         description="Memory for photos on their way in, and as much again for answers on their way out, in 10^6 bytes.",
     )
     max_connections: int = Field(4096, ge=1, description="Connections that may be open; one more gets a 503.")
-    max_photos_per_worker: int | None = Field(
-        None, ge=1, description="Photos after which a worker process is replaced by a fresh one."
-    )
-
+    drain_s: float = Field(30.0, ge=0, description="Longest time for accepted photos after SIGTERM.")
     api_keys: ApiKeys = Field(
         (),
         description="Keys of which a request must carry one, separated by commas. Without keys everyone may come in. "
@@ -166,12 +195,14 @@ class Settings(BaseSettings):
         False,
         description="Whether requests are traced with OpenTelemetry; its own `OTEL_*` variables say where traces go.",
     )
-    log_level: LogLevel = Field(
-        LogLevel.INFO, description="Least severe level to log: critical, error, warning, info or debug."
-    )
-    log_format: LogFormat = Field(
-        LogFormat.AUTO, description="`json`, `console`, or `auto`: console on a terminal, else json."
-    )
+
+
+class Settings(
+    LogSettings, ClusterSettings, WorkerSettings, PhotoSettings, EngineSettings, WeightsSettings, HttpSettings
+):
+    """Settings of the service, validated once at start. The unit is in the name."""
+
+    model_config = SettingsConfigDict(env_prefix="DEPTHSVC_", extra="forbid", frozen=True, allow_inf_nan=False)
 
     @property
     def weights_locations(self) -> WeightsLocations:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from depthsvc.batch.report import Outcome, Report, Status
+from depthsvc.batch.report import Report, ReportLine, Status
 from depthsvc.errors import ConfigurationError
 
-DONE = Outcome("a.jpg", "out/a.jpg.png", Status.OK, model="m", seconds=0.25)
+DONE = ReportLine("a.jpg", "out/a.jpg.png", Status.OK, model="m", seconds=0.25)
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -18,7 +18,7 @@ def lines(path: Path) -> list[dict[str, object]]:
 
 def test_a_line_for_each_photo_is_appended(tmp_path: Path) -> None:
     path = tmp_path / "report.jsonl"
-    for outcome in (DONE, Outcome("b\udce9.jpg", "out/b", Status.FAILED, "broken_image", "It is damaged.")):
+    for outcome in (DONE, ReportLine("b\udce9.jpg", "out/b", Status.FAILED, "broken_image", "It is damaged.")):
         with closing(Report(path)) as report:
             report.add(outcome)
     first, second = lines(path)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from depthsvc.batch.sources import Source, find, listed
+from depthsvc.batch.sources import Source, find_photos, listed
 from depthsvc.errors import ConfigurationError
 
 
@@ -30,7 +30,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def names(*given: str, output: str = "photos/out") -> list[str]:
-    return [str(source.name) for source in find(given, Path(output))]
+    return [str(source.name) for source in find_photos(given, Path(output))]
 
 
 def test_a_folder_gives_its_photos_with_their_folders_but_nothing_hidden_and_no_results(photos: Path) -> None:

@@ -24,7 +24,7 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from depthsvc.cluster import tries
 from depthsvc.cluster.lease import TOKEN_BYTES, Address, serve_lease
 from depthsvc.cluster.replicas import ReplicaPool
-from depthsvc.cluster.tries import counted
+from depthsvc.cluster.tries import count_attempt
 from depthsvc.errors import (
     BrokenImage,
     ConfigurationError,
@@ -367,15 +367,15 @@ def test_a_photo_is_begun_twice_at_most(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(tries, "_internal_kv_put", put)
     monkeypatch.setattr(tries, "_internal_kv_del", cluster.discard)
-    with counted("good"):
+    with count_attempt("good"):
         pass
     assert cluster == set()
-    unfinished = [counted("bad"), counted("bad")]
+    unfinished = [count_attempt("bad"), count_attempt("bad")]
     for attempt in unfinished:
         attempt.__enter__()  # and then the process dies
-    with pytest.raises(WorkerCrashed), counted("bad"):
+    with pytest.raises(WorkerCrashed), count_attempt("bad"):
         raise AssertionError("it was begun once more")
-    with counted("good"):
+    with count_attempt("good"):
         pass
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from depthsvc.batch.sources import Source
-from depthsvc.cluster.storage import Storage, StoredResults, find
+from depthsvc.cluster.storage import Storage, StoredResults, photos_in_storage
 from depthsvc.errors import BodyTooLarge, ConfigurationError, NotAnImage
 from tests.conftest import encoded
 from tests.parity import photo
@@ -59,7 +59,7 @@ def test_what_cannot_be_a_photo_is_refused(storage: Storage) -> None:
 def test_photos_are_chosen_as_in_a_folder(storage: Storage) -> None:
     for name in ("b.JPG", "a/c.webp", "notes.txt", ".hidden.jpg", ".trash/d.jpg", "results/b.JPG.png"):
         storage.write(name, b"x")
-    found = list(find(storage, storage.uri("results")))
+    found = list(photos_in_storage(storage, storage.uri("results")))
     assert found == [Source(storage.uri("a/c.webp"), Path("a/c.webp")), Source(storage.uri("b.JPG"), Path("b.JPG"))]
 
 

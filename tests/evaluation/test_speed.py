@@ -14,7 +14,8 @@ from rich.console import Console
 from depthsvc.cli import main
 from depthsvc.errors import ConfigurationError
 from depthsvc.evaluation import speed as bench
-from depthsvc.evaluation.speed import Report, forward, seconds_in_turns
+from depthsvc.evaluation.speed import forward, seconds_in_turns
+from depthsvc.evaluation.table import Table
 from depthsvc.model.choice import EngineName, Precision, WeightsLocations
 from depthsvc.model.resolve import resolve
 from tests import parity
@@ -70,10 +71,10 @@ def test_what_cannot_be_measured_is_explained(cache_dir: Path) -> None:
 
 
 def test_report_is_markdown_and_a_table() -> None:
-    report = Report("title", ["a", "b"], [["1", "2"]])
+    report = Table("title", ["a", "b"], [["1", "2"]])
     assert report.markdown() == "**title**\n\n| a | b |\n| --- | --- |\n| 1 | 2 |"
     with Console(file=io.StringIO()) as console, console.capture() as captured:
-        console.print(report.table())
+        console.print(report.rich())
     assert re.search(r"title.*a.*b.*1.*2", captured.get(), re.DOTALL)
 
 

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from depthsvc.imaging.enlarge import Enlarged
-from depthsvc.imaging.guided import GuidedMap, evaluated, refined
+from depthsvc.imaging.guided import GuidedMap, evaluate_guided, refined
+from depthsvc.imaging.lazy_upsampled import LazyUpsampled
 
 
 def test_a_soft_edge_of_depth_becomes_as_sharp_as_the_photos() -> None:
@@ -14,7 +14,7 @@ def test_a_soft_edge_of_depth_becomes_as_sharp_as_the_photos() -> None:
     step = (pixels[..., 0] > 0).astype(np.float32)
     small = cv2.resize(step, (100, 75), interpolation=cv2.INTER_AREA)
     soft = cv2.GaussianBlur(small, (0, 0), 1.2).astype(np.float32)
-    result = evaluated(GuidedMap.fit(pixels, soft).enlarged(400, 300).rows(0, 300), pixels)
+    result = evaluate_guided(GuidedMap.fit(pixels, soft).upsampled(400, 300).rows(0, 300), pixels)
     assert (result[:, 201] - result[:, 198]).min() > 0.5
     enlarged = cv2.resize(soft, (400, 300))
     assert (enlarged[:, 201] - enlarged[:, 198]).max() < 0.25
@@ -22,7 +22,9 @@ def test_a_soft_edge_of_depth_becomes_as_sharp_as_the_photos() -> None:
 
 def test_texture_of_one_depth_stays_of_one_depth() -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (90, 120, 3), dtype=np.uint8)
-    result = evaluated(GuidedMap.fit(pixels, np.full((9, 12), 0.4, np.float32)).enlarged(120, 90).rows(0, 90), pixels)
+    result = evaluate_guided(
+        GuidedMap.fit(pixels, np.full((9, 12), 0.4, np.float32)).upsampled(120, 90).rows(0, 90), pixels
+    )
     assert result == pytest.approx(np.full((90, 120), 0.4), abs=1e-4)
 
 
@@ -31,7 +33,7 @@ def test_rows_are_those_of_the_whole_enlarged_array(size: tuple[int, int]) -> No
     array = np.random.default_rng(1).random((6, 9, 4), np.float32)
     height, width = size
     expected = cv2.resize(array, (width, height), interpolation=cv2.INTER_LINEAR)
-    enlarged = Enlarged(array, width, height)
+    enlarged = LazyUpsampled(array, width, height)
     for top in range(0, height, 4):
         bottom = min(top + 4, height)
         assert enlarged.rows(top, bottom) == pytest.approx(expected[top:bottom], abs=1e-5)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from depthsvc.batch.estimators import Result
 from depthsvc.batch.progress import Display, harmless, printable
-from depthsvc.batch.report import Outcome, Report, Status
+from depthsvc.batch.report import Report, ReportLine, Status
 from depthsvc.batch.sources import Location, Source
 
 UNWRITABLE = "unwritable"
@@ -104,7 +104,7 @@ class Ledger:
         model: str | None = None,
         seconds: float | None = None,
     ) -> None:
-        self._report.add(Outcome(str(task.photo), str(task.output), status, code, reason, model, seconds))
+        self._report.add(ReportLine(str(task.photo), str(task.output), status, code, reason, model, seconds))
         with self._counting:
             self.counts[status] += 1
             if code:

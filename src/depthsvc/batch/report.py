@@ -24,7 +24,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ReportLine:
     """A line of the report."""
 
     path: str
@@ -68,7 +68,7 @@ class Report:
             end = start
         os.ftruncate(self._file, 0)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: ReportLine) -> None:
         """Append one line. Raises OSError, for example when the disk is full."""
         line = memoryview(json.dumps(vars(outcome)).encode() + b"\n")
         while line:

@@ -26,7 +26,7 @@ class Source:
     """Why it cannot even be looked for."""
 
 
-def find(given: Iterable[str], output: Path) -> Iterator[Source]:
+def find_photos(given: Iterable[str], output: Path) -> Iterator[Source]:
     """The photos of folders, globs and single files. What lies in the output folder is no photo of a folder or glob.
 
     A folder's photos keep their path below it, a glob's below its part without wildcards, a single one its name.

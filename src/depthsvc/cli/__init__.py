@@ -44,7 +44,7 @@ def main() -> None:
     """One photo in, its depth out: relative inverse depth, larger and brighter is nearer."""
 
 
-@main.command(cls=CommandWithSettings, setting_names=None)
+@main.command(cls=CommandWithSettings, settings=("Settings",))
 def serve(settings: Settings) -> None:
     """Run the HTTP service."""
     from depthsvc.cli.logs import configure

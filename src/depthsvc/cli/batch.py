@@ -9,25 +9,26 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from depthsvc.cli.photo_options import FILE_FORMATS, FORMAT_CHOICE, FORMAT_HELP, PhotoCommand, options_for
-from depthsvc.cli.setting_options import MODEL_SETTINGS, log_to_stderr
+from depthsvc.cli.setting_options import MODEL, log_to_stderr, setting_names
 from depthsvc.errors import DepthServiceError
 from depthsvc.formats import format_named
 
 if TYPE_CHECKING:
-    from depthsvc.batch.run import Plan
+    from depthsvc.batch.session import Plan
     from depthsvc.batch.sources import Source
     from depthsvc.options import Options
     from depthsvc.settings import Settings
 
-_RAY_SETTINGS = ("ray", "ray_address", "ray_max_workers")
-_WORKER_SETTINGS = (
+_COMPUTING = (
+    *MODEL,
     "workers",
     "worker_threads",
     "max_input_size",
     "deadline_s",
     "max_photos_per_worker",
-    *_RAY_SETTINGS,
+    "ClusterSettings",
 )
+"""Settings of who computes; with --url the service decides that."""
 
 
 class _CannotBegin(click.ClickException):
@@ -37,7 +38,7 @@ class _CannotBegin(click.ClickException):
 @click.command(
     cls=PhotoCommand,
     photo_options=("colormap", "side_by_side", "input_size", "size", "refine", "fov"),
-    setting_names=(*MODEL_SETTINGS, *_WORKER_SETTINGS, "max_megapixels", "log_level"),
+    settings=(*_COMPUTING, "max_megapixels", "log_level"),
 )
 @click.argument("paths", nargs=-1, metavar="IN... OUT")
 @click.option("--list", "list_file", metavar="FILE", help="File of photos, one path a line, instead of IN.")
@@ -97,11 +98,12 @@ def batch(
     _check_uris(given, output, report, with_ray=with_ray)
     try:
         options = _options(format, wanted)
-        from depthsvc.batch import run
         from depthsvc.batch.estimators import Remote
+        from depthsvc.batch.run import run_batch, watch_folder
+        from depthsvc.batch.session import Plan
 
         remote = Remote(url, api_key, concurrency) if url else None
-        plan = run.Plan(
+        plan = Plan(
             Path(output),
             options.file_format.extension,
             options,
@@ -113,9 +115,9 @@ def batch(
         if with_ray:
             status = _run_with_ray(plan, given, list_file, output)
         elif watch:
-            status = run.watch(plan, Path(given[0]), settle_s)
+            status = watch_folder(plan, Path(given[0]), settle_s)
         else:
-            status = run.run(plan, _sources(given, list_file, Path(output)))
+            status = run_batch(plan, _sources(given, list_file, Path(output)))
     except DepthServiceError as error:
         raise _CannotBegin(str(error)) from error
     except OSError as error:
@@ -147,7 +149,7 @@ def _check_no_worker_options(context: click.Context, url: str | None) -> None:
     """A service has its own model and workers: to ignore what was asked for would be a lie."""
     if not url:
         return
-    for name in (*MODEL_SETTINGS, *_WORKER_SETTINGS):
+    for name in setting_names(_COMPUTING):
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
             raise click.UsageError(f"--{name.replace('_', '-')} does not go with --url: the service decides that.")
 
@@ -168,21 +170,21 @@ def _check_uris(given: list[str], output: str, report: Path | None, *, with_ray:
 
 
 def _run_with_ray(plan: Plan, given: list[str], list_file: str | None, output: str) -> int:
-    from depthsvc.cluster.batch import run
-    from depthsvc.cluster.storage import Storage, find
+    from depthsvc.cluster.batch import run_batch_on_ray
+    from depthsvc.cluster.storage import Storage, photos_in_storage
 
     results = Storage(output) if _is_uri(output) else None
     if given and _is_uri(given[0]):
         photos = Storage(given[0])
-        return run(plan, find(photos, output), photos=photos, results=results)
-    return run(plan, _sources(given, list_file, Path(output)), results=results)
+        return run_batch_on_ray(plan, photos_in_storage(photos, output), photos=photos, results=results)
+    return run_batch_on_ray(plan, _sources(given, list_file, Path(output)), results=results)
 
 
 def _sources(given: list[str], list_file: str | None, output: Path) -> list[Source]:
-    from depthsvc.batch.sources import find, listed
+    from depthsvc.batch.sources import find_photos, listed
 
     if list_file and list_file != "-":
         return list(listed(Path(list_file).read_bytes().split(b"\n")))
     if list_file or given == ["-"]:
         return list(listed(sys.stdin.buffer))
-    return list(find(given, output))
+    return list(find_photos(given, output))

@@ -8,17 +8,26 @@ from typing import TYPE_CHECKING
 
 import click
 
-from depthsvc.cli.setting_options import WEIGHTS_SETTINGS, CommandWithSettings, log_to_stderr
+from depthsvc.cli.setting_options import WEIGHTS, CommandWithSettings, log_to_stderr
+from depthsvc.model.choice import EngineName, Precision
 
 if TYPE_CHECKING:
     from depthsvc.settings import Settings
 
-_ENGINES = ("torchscript", "openvino", "onnxruntime")
 
-
-@click.command(cls=CommandWithSettings, setting_names=(*WEIGHTS_SETTINGS, "log_level"))
-@click.option("--engine", multiple=True, type=click.Choice(_ENGINES), help="[every one that is installed]")
-@click.option("--precision", multiple=True, type=click.Choice(["fp32", "bf16"]), help="[those of the processor]")
+@click.command(cls=CommandWithSettings, settings=(WEIGHTS, "log_level"))
+@click.option(
+    "--engine",
+    multiple=True,
+    type=click.Choice([name for name in EngineName if name is not EngineName.AUTO]),
+    help="[every one that is installed]",
+)
+@click.option(
+    "--precision",
+    multiple=True,
+    type=click.Choice([name for name in Precision if name is not Precision.AUTO]),
+    help="[those of the processor]",
+)
 @click.option("--threads", multiple=True, type=click.IntRange(1, 256), help="[1 and all CPUs]")
 @click.option("--input-size", multiple=True, type=click.IntRange(32, 4096), help="[the model's own]")
 @click.option(
@@ -48,7 +57,6 @@ def bench(
     from rich.console import Console
 
     from depthsvc.evaluation.speed import forward, machine, photos_in, pixels
-    from depthsvc.model.choice import EngineName, Precision
     from depthsvc.model.resolve import resolve
 
     status = Console(stderr=True).status
@@ -67,8 +75,8 @@ def bench(
     with status("Measuring decoding and encoding ..."):
         stages = pixels(model.spec.input, max(1, rounds // 3))
     click.echo(f"{machine()}\n")
-    for report in (network, stages):
+    for table in (network, stages):
         if markdown or not sys.stdout.isatty():
-            click.echo(f"{report.markdown()}\n")
+            click.echo(f"{table.markdown()}\n")
         else:
-            Console().print(report.table())
+            Console().print(table.rich())

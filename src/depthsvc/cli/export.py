@@ -7,31 +7,40 @@ from typing import TYPE_CHECKING
 
 import click
 
-from depthsvc.cli.setting_options import WEIGHTS_SETTINGS, CommandWithSettings, log_to_stderr
+from depthsvc.cli.setting_options import WEIGHTS, CommandWithSettings, log_to_stderr
 from depthsvc.errors import ConfigurationError
+from depthsvc.model.choice import EngineName, Precision
 
 if TYPE_CHECKING:
     from depthsvc.settings import Settings
 
-_EXPORT_FORMATS = {"torchscript": "torchscript", "onnx": "onnxruntime", "openvino": "openvino"}
-"""Each format, and the engine whose it is."""
+_EXPORT_FORMATS = {
+    "torchscript": EngineName.TORCHSCRIPT,
+    "onnx": EngineName.ONNXRUNTIME,
+    "openvino": EngineName.OPENVINO,
+}
+"""Export format -> engine."""
 
 
-@click.command(cls=CommandWithSettings, setting_names=(*WEIGHTS_SETTINGS, "log_level"))
+@click.command(cls=CommandWithSettings, settings=(WEIGHTS, "log_level"))
 @click.option("--format", type=click.Choice(list(_EXPORT_FORMATS)), default="torchscript", help="[torchscript]")
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", help="Of a TorchScript file.  [fp32]")
+@click.option(
+    "--precision",
+    type=click.Choice([Precision.FP32, Precision.BF16]),
+    default="fp32",
+    help="Of a TorchScript file.  [fp32]",
+)
 @click.option("-o", "--output", help="File to write: .ts, .onnx or .xml by its format.  [the model's name]")
 def export(settings: Settings, format: str, precision: str, output: str | None) -> None:
     """Write a model of the registry as one file for other programs, or for --model, with its description beside it."""
     log_to_stderr(settings)
-    from depthsvc.model.choice import EngineName, Precision
     from depthsvc.model.engines.kinds import KINDS
     from depthsvc.model.export import export as write
     from depthsvc.model.resolve import resolve
 
     if precision == "bf16" and format != "torchscript":
         raise ConfigurationError(f"--precision bf16: {format} has it as an option of whoever runs the file.")
-    kind = KINDS[EngineName(_EXPORT_FORMATS[format])]
+    kind = KINDS[_EXPORT_FORMATS[format]]
     kind.require()
     model = resolve(settings.model, settings.weights_locations)
     path = Path(output or f"{model.name}{kind.suffix}")

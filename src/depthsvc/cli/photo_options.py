@@ -34,9 +34,8 @@ class PhotoCommand(CommandWithSettings):
     def _photo_options(self) -> dict[str, click.Option]:
         return {name: _option(name) for name in self._names}
 
-    def get_params(self, context: click.Context) -> list[click.Parameter]:
-        own = super(CommandWithSettings, self).get_params(context)
-        return [*own, *self._photo_options.values(), *self._setting_options.values()]
+    def _more_options(self) -> list[click.Option]:
+        return list(self._photo_options.values())
 
     def invoke(self, context: click.Context) -> Any:
         given = {name: context.params.pop(name) for name in self._photo_options}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from depthsvc.cli.photo_options import FILE_FORMATS, FORMAT_CHOICE, FORMAT_HELP, PhotoCommand, options_for
-from depthsvc.cli.setting_options import MODEL_SETTINGS, log_to_stderr
+from depthsvc.cli.setting_options import MODEL, log_to_stderr
 from depthsvc.errors import ConfigurationError
 from depthsvc.formats import Format, format_named, format_of_file
 
@@ -57,7 +57,7 @@ def _without_collections() -> Iterator[None]:
 @click.command(
     cls=PhotoCommand,
     photo_options=("colormap", "input_size", "size", "refine", "fov"),
-    setting_names=(*MODEL_SETTINGS, "worker_threads", "max_megapixels", "max_input_size", "log_level"),
+    settings=(*MODEL, "worker_threads", "max_megapixels", "max_input_size", "log_level"),
 )
 @click.argument("photo")
 @click.option("-o", "--output", help="File to write, - for standard output.  [PHOTO-depth.FORMAT]")

@@ -10,29 +10,43 @@ import click
 if TYPE_CHECKING:
     from depthsvc.settings import Settings
 
-WEIGHTS_SETTINGS = ("model", "weights", "weights_sha256", "weights_dir", "cache_dir", "download")
+WEIGHTS = "WeightsSettings"
 """Settings that say which model is used."""
 
-MODEL_SETTINGS = (*WEIGHTS_SETTINGS, "engine", "precision")
+MODEL = (WEIGHTS, "EngineSettings")
 """Settings that say which model is used and what computes it, for the commands that run one."""
+
+
+def setting_names(given: tuple[str, ...]) -> list[str]:
+    """Names of settings, where the name of a class of them in `depthsvc.settings` stands for all of its fields."""
+    from depthsvc import settings
+
+    names: list[str] = []
+    for name in given:
+        group = getattr(settings, name, None)
+        names += group.model_fields if group else [name]
+    return names
 
 
 class CommandWithSettings(click.Command):
     """A command that has an option for each of some settings and receives them all as one argument, `settings`."""
 
-    def __init__(self, *arguments: Any, setting_names: tuple[str, ...] | None, **keywords: Any) -> None:
-        """`setting_names` is None for all settings."""
+    def __init__(self, *arguments: Any, settings: tuple[str, ...], **keywords: Any) -> None:
+        """`settings`: as `setting_names` takes them."""
         super().__init__(*arguments, **keywords)
-        self._setting_names = setting_names
+        self._settings = settings
 
     @cached_property
     def _setting_options(self) -> dict[str, click.Option]:
-        from depthsvc.settings import Settings
-
-        return {name: _option(name) for name in self._setting_names or Settings.model_fields}
+        return {name: _option(name) for name in setting_names(self._settings)}
 
     def get_params(self, context: click.Context) -> list[click.Parameter]:
-        return [*super().get_params(context), *self._setting_options.values()]
+        *own, help_option = super().get_params(context)
+        return [*own, *self._more_options(), *self._setting_options.values(), help_option]
+
+    def _more_options(self) -> list[click.Option]:
+        """Options between the command's own and those of settings."""
+        return []
 
     def invoke(self, context: click.Context) -> Any:
         given = {name: context.params.pop(name) for name in self._setting_options}

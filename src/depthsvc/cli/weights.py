@@ -17,19 +17,19 @@ def weights() -> None:
     """Find, fetch and check the weights of models."""
 
 
-@weights.command("list", cls=CommandWithSettings, setting_names=("weights_dir", "cache_dir"))
+@weights.command("list", cls=CommandWithSettings, settings=("weights_dir", "cache_dir"))
 def list_weights(settings: Settings) -> None:
     """Print the models of the registry and where their weights are."""
     from depthsvc.model.registry import MODELS
-    from depthsvc.model.weights.files import find
+    from depthsvc.model.weights.files import find_weights
 
     for model in MODELS.values():
-        found = find(model, settings.weights_locations)
+        found = find_weights(model, settings.weights_locations)
         state = found.path if found else f"not on this machine; get them: depthsvc weights fetch {model.name}"
         click.echo(f"{model.name}\n  {model.description}\n  licence {model.licence}\n  weights {state}")
 
 
-@weights.command("fetch", cls=CommandWithSettings, setting_names=("weights_dir", "cache_dir", "log_level"))
+@weights.command("fetch", cls=CommandWithSettings, settings=("weights_dir", "cache_dir", "log_level"))
 @click.argument("name", default="midas_small")
 def fetch_weights(settings: Settings, name: str) -> None:
     """Download the weights of a model, midas_small unless NAME says otherwise, and print their path."""
@@ -40,7 +40,7 @@ def fetch_weights(settings: Settings, name: str) -> None:
     click.echo(obtain(registered(name), settings.weights_locations).path)
 
 
-@weights.command("path", cls=CommandWithSettings, setting_names=("weights_dir", "cache_dir"))
+@weights.command("path", cls=CommandWithSettings, settings=("weights_dir", "cache_dir"))
 @click.argument("name", default="midas_small")
 def weights_path(settings: Settings, name: str) -> None:
     """Print the path of a model's weights; exit status 1 if they are not on this machine."""
@@ -50,9 +50,7 @@ def weights_path(settings: Settings, name: str) -> None:
     click.echo(locate(registered(name), settings.weights_locations).path)
 
 
-@weights.command(
-    "verify", cls=CommandWithSettings, setting_names=("weights", "weights_sha256", "weights_dir", "cache_dir")
-)
+@weights.command("verify", cls=CommandWithSettings, settings=("weights", "weights_sha256", "weights_dir", "cache_dir"))
 @click.argument("name", default="midas_small")
 def verify_weights(settings: Settings, name: str) -> None:
     """Check the weights on this machine: hash, and every tensor's name, shape and values."""

@@ -54,8 +54,8 @@ class Patience:
     max_wait_s: float
 
 
-Outcome = httpx.Response | httpx.TransportError | None
-Conversation = Generator[Call | float, Outcome, httpx.Response]
+Reply = httpx.Response | httpx.TransportError | None
+Conversation = Generator[Call | float, Reply, httpx.Response]
 """Yields a call to make, or seconds to pause. It is sent what came of a call, and returns the good answer."""
 
 

@@ -21,12 +21,12 @@ from depthsvc.batch.ledger import UNREADABLE, UNWRITABLE, Ledger, Task
 from depthsvc.batch.outputs import Outputs, write_whole
 from depthsvc.batch.progress import Display, harmless
 from depthsvc.batch.reading import read
-from depthsvc.batch.run import Interrupted, Plan, ended_by_signals, finish, prepared
+from depthsvc.batch.session import Interrupted, Plan, ended_by_signals, finish, opened_ledger
 from depthsvc.batch.sources import Source
 from depthsvc.cluster.recipe import Recipe, ended_after
 from depthsvc.cluster.session import connected
 from depthsvc.cluster.storage import Storage, StoredResults
-from depthsvc.cluster.tries import begun_before, counted, forget, new_prefix
+from depthsvc.cluster.tries import begun_before, count_attempt, forget, new_prefix
 from depthsvc.errors import ConfigurationError, RequestError
 from depthsvc.options import Options
 from depthsvc.pipeline.answer import Answer
@@ -54,7 +54,7 @@ _AHEAD = 2
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class _Done:
     """What became of a photo. Nothing is None, since a column of Ray Data has one type."""
 
     number: int
@@ -66,7 +66,7 @@ class _Outcome:
 
 
 @dataclass(frozen=True)
-class _Work:
+class _Assignment:
     """What every actor is to do, and where. Without a storage it is on the file system that all machines share."""
 
     recipe: Recipe
@@ -93,21 +93,21 @@ class _Work:
 class Actor:
     """A warm pipeline, and threads that read photos before it needs them and write what it has made."""
 
-    def __init__(self, work: _Work) -> None:
+    def __init__(self, work: _Assignment) -> None:
         self._work = work
         self._pipeline = work.recipe.make()
         self._threads = ThreadPoolExecutor(2 * _AHEAD)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        """Do some photos: columns number, photo and output to those of _Outcome.
+        """Do some photos: columns number, photo and output to those of _Done.
 
-        Only if an actor has died on some of them their tries are counted: it costs the cluster two calls a photo.
+        Only if an actor has died on some of them their tries are count_attempt: it costs the cluster two calls a photo.
         """
         count_tries = begun_before(f"{self._work.prefix}from-{batch['number'][0]}")
-        written: list[Future[_Outcome]] = []
+        written: list[Future[_Done]] = []
         for number, photo, output in self._read_ahead(batch):
             answer = self._answer(
-                photo, number, counted(f"{self._work.prefix}{number}") if count_tries else nullcontext()
+                photo, number, count_attempt(f"{self._work.prefix}{number}") if count_tries else nullcontext()
             )
             written.append(self._threads.submit(self._written, number, output, answer))
             if len(written) > _AHEAD:
@@ -124,7 +124,7 @@ class Actor:
                 yield reading.popleft()
         yield from reading
 
-    def _answer(self, photo: Future[bytes], number: int, attempt: AbstractContextManager[None]) -> Answer | _Outcome:
+    def _answer(self, photo: Future[bytes], number: int, attempt: AbstractContextManager[None]) -> Answer | _Done:
         """An answer, or why there is none. The system ends the process if it takes longer than it may."""
         try:
             data = photo.result()
@@ -133,23 +133,25 @@ class Actor:
         except RequestError as error:
             answer = error
         except OSError as error:
-            return _Outcome(number, UNREADABLE, error.strerror or str(error))
+            return _Done(number, UNREADABLE, error.strerror or str(error))
         if isinstance(answer, Exception):
-            return _Outcome(number, getattr(answer, "code", RequestError.code), str(answer))
+            return _Done(number, getattr(answer, "code", RequestError.code), str(answer))
         return answer
 
-    def _written(self, number: int, output: str, answer: Answer | _Outcome) -> _Outcome:
-        if isinstance(answer, _Outcome):
+    def _written(self, number: int, output: str, answer: Answer | _Done) -> _Done:
+        if isinstance(answer, _Done):
             return answer
         try:
             self._work.write(output, answer.body)
         except OSError as error:
-            return _Outcome(number, UNWRITABLE, error.strerror or str(error))
-        return _Outcome(number, model=answer.model, seconds=sum(answer.seconds.values()))
+            return _Done(number, UNWRITABLE, error.strerror or str(error))
+        return _Done(number, model=answer.model, seconds=sum(answer.seconds.values()))
 
 
-def run(plan: Plan, sources: Iterable[Source], *, photos: Storage | None = None, results: Storage | None = None) -> int:
-    """Do all photos that have no result yet, as `depthsvc.batch.run.run` does, and give the same exit status.
+def run_batch_on_ray(
+    plan: Plan, sources: Iterable[Source], *, photos: Storage | None = None, results: Storage | None = None
+) -> int:
+    """Do all photos that have no result yet, as `depthsvc.batch.run.run_batch` does, and give the same exit status.
 
     `photos`: where the sources are, if not on the file system. `results`: where results go instead of the plan's
     output folder. Raises what keeps it from beginning: DepthServiceError or OSError.
@@ -158,10 +160,10 @@ def run(plan: Plan, sources: Iterable[Source], *, photos: Storage | None = None,
         raise ConfigurationError("--max-photos-per-worker does not go with --ray.")
     with ended_by_signals():
         if results:
-            with prepared(plan, StoredResults(results, plan.extension)) as (ledger, shown):
+            with opened_ledger(plan, StoredResults(results, plan.extension)) as (ledger, shown):
                 tasks = ledger.open_tasks(sources)
                 return _Batch(plan, ledger, shown, photos, results).run(tasks)
-        with Outputs(plan.output, plan.extension) as outputs, prepared(plan, outputs) as (ledger, shown):
+        with Outputs(plan.output, plan.extension) as outputs, opened_ledger(plan, outputs) as (ledger, shown):
             tasks = _with_folders(outputs, ledger, ledger.open_tasks(sources))
             try:
                 return _Batch(plan, ledger, shown, photos, None).run(tasks)
@@ -218,7 +220,7 @@ class _Batch:
         start_fork_server()
         recipe = Recipe.of(settings, prepared_model(settings))
         prefix = new_prefix()
-        work = _Work(recipe, self._plan.options, settings.deadline_s, self._photos, self._results, prefix)
+        work = _Assignment(recipe, self._plan.options, settings.deadline_s, self._photos, self._results, prefix)
         least = min(settings.workers, len(tasks))
         most = max(least, min(settings.ray_max_workers or 0, len(tasks)))
         self._display.begin(len(tasks))
@@ -232,7 +234,7 @@ class _Batch:
                 self._seconds = time.monotonic() - began
                 forget(prefix)
 
-    def _outcomes(self, tasks: dict[int, Task], work: _Work, least: int, most: int) -> Iterator[_Outcome]:
+    def _outcomes(self, tasks: dict[int, Task], work: _Assignment, least: int, most: int) -> Iterator[_Done]:
         """What actors make of the photos, as they do it. Ray starts an actor that dies again and repeats its work."""
         rows = [self._row(number, task) for number, task in tasks.items()]
         context = ray.data.DataContext.get_current()
@@ -247,14 +249,14 @@ class _Batch:
             ),
         )
         for row in dataset.iter_rows():
-            yield _Outcome(**row)
+            yield _Done(**row)
 
     def _row(self, number: int, task: Task) -> dict[str, Any]:
         photo = self._photos.name(str(task.photo)) if self._photos else os.path.abspath(task.photo)  # noqa: PTH100
         output = self._results.name(str(task.output)) if self._results else os.path.abspath(task.output)  # noqa: PTH100
         return {"number": number, "photo": os.fsencode(photo), "output": os.fsencode(output)}
 
-    def _record(self, task: Task, outcome: _Outcome) -> None:
+    def _record(self, task: Task, outcome: _Done) -> None:
         if not outcome.code:
             self._ledger.done(task, outcome.model, outcome.seconds)
         elif outcome.code == UNWRITABLE:

@@ -18,7 +18,7 @@ from ray.serve.exceptions import BackPressureError, RayServeException
 from depthsvc.cluster.lease import TOKEN_BYTES, Address, Connection, Listener
 from depthsvc.errors import ConfigurationError, DeadlineExceeded, QueueFull, Unavailable
 from depthsvc.pipeline.answer import Answer
-from depthsvc.pool.base import TRIES, PhotoPool, RestartCause, closing, given_up
+from depthsvc.pool.base import TRIES, PhotoPool, RestartCause, gave_up_error, shutting_down_error
 from depthsvc.pool.jobs import Job
 
 logger = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ class ReplicaPool(PhotoPool):
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         for job in self._jobs:
-            job.fail(closing())
+            job.fail(shutting_down_error())
 
     def _enqueue(self, job: Job) -> None:
         self._jobs.append(job)
@@ -176,7 +176,7 @@ class ReplicaPool(PhotoPool):
         try:
             await self._answer(job)
         except asyncio.CancelledError:
-            job.fail(closing())
+            job.fail(shutting_down_error())
             raise
         except Exception as error:
             job.fail(error)
@@ -195,7 +195,7 @@ class ReplicaPool(PhotoPool):
             if late:
                 raise _too_late() from error
             if job.tries >= TRIES:
-                raise given_up() from error
+                raise gave_up_error() from error
             self._jobs.appendleft(job)
             return
         except BaseException:

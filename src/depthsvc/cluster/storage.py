@@ -120,7 +120,7 @@ class StoredResults:
         self._storage.write(self._storage.name(str(path)), data)
 
 
-def find(storage: Storage, output: str) -> Iterator[Source]:
+def photos_in_storage(storage: Storage, output: str) -> Iterator[Source]:
     """The photos of a storage, chosen as in a folder. What lies below the URI `output` is none."""
     for name in storage.sizes():
         uri = storage.uri(name)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_put
 
-from depthsvc.pool.base import TRIES, given_up
+from depthsvc.pool.base import TRIES, gave_up_error
 
 
 def new_prefix() -> str:
@@ -20,7 +20,7 @@ def new_prefix() -> str:
 
 
 @contextmanager
-def counted(name: str) -> Iterator[None]:
+def count_attempt(name: str) -> Iterator[None]:
     """One attempt at a photo. Raises WorkerCrashed if so many were begun as may be, and none came to its end."""
     begun = []
     for attempt in range(TRIES):
@@ -28,7 +28,7 @@ def counted(name: str) -> Iterator[None]:
         if not begun_before(begun[-1]):
             break
     else:  # all of them were there
-        raise given_up()
+        raise gave_up_error()
     try:
         yield
     finally:

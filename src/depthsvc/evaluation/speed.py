@@ -18,10 +18,10 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from rich.table import Column, Table
 
 from depthsvc.depth import DepthMap
 from depthsvc.errors import ConfigurationError
+from depthsvc.evaluation.table import Table
 from depthsvc.imaging import encode
 from depthsvc.imaging.photo.decode import decode
 from depthsvc.imaging.photo.formats import ACCEPTED_NAMES, SUFFIXES
@@ -40,26 +40,6 @@ Planes = NDArray[np.float32]
 
 PHOTO_SIZES = ((640, 480), (1920, 1080), (3840, 2160))
 _LIBRARIES = ("torch", "openvino", "onnxruntime", "opencv-python-headless", "pillow", "isal")
-
-
-@dataclass(frozen=True)
-class Report:
-    """One table: a title, column heads and rows of text."""
-
-    title: str
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-    def markdown(self) -> str:
-        lines = [self.heads, ["---"] * len(self.heads), *self.rows]
-        return "\n".join([f"**{self.title}**", "", *(f"| {' | '.join(line)} |" for line in lines)])
-
-    def table(self) -> Table:
-        columns = (Column(head, overflow="fold") for head in self.heads)
-        table = Table(*columns, title=self.title, title_justify="left")
-        for row in self.rows:
-            table.add_row(*row)
-        return table
 
 
 @dataclass(frozen=True)
@@ -107,7 +87,7 @@ def forward(
     sizes: Sequence[int] = (),
     rounds: int,
     photos: Sequence[bytes] = (),
-) -> Report:
+) -> Table:
     """The network alone, on a 4:3 photo, each engine in each precision with each number of threads.
 
     What is not said is: every engine that is installed, the precisions of the processor, one thread and one for each
@@ -118,19 +98,8 @@ def forward(
     if model.architecture is None:
         raise ConfigurationError("Only models of the registry can be measured.")
     bound_heap()  # as in a worker: else the system clears pages for each of PyTorch's arrays
-    engines = engines or [name for name, kind in KINDS.items() if kind.can_write()]
-    precisions = precisions or [Precision.FP32, *([Precision.BF16] if has_bf16() else [])]
-    threads = threads or sorted({1, available_cpus()})
-    sizes = sizes or [model.spec.input.size]
-    opened: dict[tuple[EngineKind, Precision, int], Engine] = {}
-    for name, precision, count in product(engines, precisions, threads):
-        kind = KINDS[name]
-        if precision is Precision.FP32 or (precision in kind.precisions and (kind is TORCHSCRIPT or has_bf16())):
-            path = artefact(model, kind, precision, cache_dir)
-            opened[kind, precision, count] = kind.open(path, count, precision)
-    if not opened:
-        raise ConfigurationError("None of these engines computes in any of these precisions on this machine.")
-    cases = [Case(*key, size) for size in sizes for key in opened]
+    opened = _opened(model, cache_dir, engines, precisions, threads)
+    cases = [Case(*key, size) for size in sizes or [model.spec.input.size] for key in opened]
     computing = [opened[case.kind, case.precision, case.threads] for case in cases]
     calls = [_call(engine, case.size, model.spec.input) for case, engine in zip(cases, computing, strict=True)]
     for call in calls:
@@ -146,7 +115,28 @@ def forward(
         rows.append(row)
     heads = ["input size", "engine", "precision", "threads", "median ms", "ratio"]
     heads += ["mean error", "99 % error"] if photos else []
-    return Report(f"{model.name}, forward pass of a 4:3 photo", heads, rows)
+    return Table(f"{model.name}, forward pass of a 4:3 photo", heads, rows)
+
+
+def _opened(
+    model: ResolvedModel,
+    cache_dir: Path,
+    engines: Sequence[EngineName],
+    precisions: Sequence[Precision],
+    threads: Sequence[int],
+) -> dict[tuple[EngineKind, Precision, int], Engine]:
+    """The network in each engine, precision and number of threads that go together on this machine."""
+    engines = engines or [name for name, kind in KINDS.items() if kind.can_write()]
+    precisions = precisions or [Precision.FP32, *([Precision.BF16] if has_bf16() else [])]
+    opened: dict[tuple[EngineKind, Precision, int], Engine] = {}
+    for name, precision, count in product(engines, precisions, threads or sorted({1, available_cpus()})):
+        kind = KINDS[name]
+        if precision is Precision.FP32 or (precision in kind.precisions and (kind is TORCHSCRIPT or has_bf16())):
+            path = artefact(model, kind, precision, cache_dir)
+            opened[kind, precision, count] = kind.open(path, count, precision)
+    if not opened:
+        raise ConfigurationError("None of these engines computes in any of these precisions on this machine.")
+    return opened
 
 
 def _figures(times: Sequence[Sequence[float]], index: int, first: int) -> list[str]:
@@ -180,14 +170,14 @@ def photos_in(folder: Path) -> list[bytes]:
     return [path.read_bytes() for path in files]
 
 
-def pixels(spec: InputSpec, rounds: int) -> Report:
+def pixels(spec: InputSpec, rounds: int) -> Table:
     """Everything but the network: decoding, scaling up and encoding, for photos of some sizes."""
     rows = []
     for width, height in PHOTO_SIZES:
         stages = _pixel_stages(width, height, spec)
         times = seconds_in_turns(list(stages.values()), rounds)
         rows.append([f"{width} x {height}", *(f"{1000 * median(taken):.1f}" for taken in times)])
-    return Report("pixels, median ms", ["photo", *stages], rows)
+    return Table("pixels, median ms", ["photo", *stages], rows)
 
 
 def _pixel_stages(width: int, height: int, spec: InputSpec) -> dict[str, Callable[[], object]]:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from depthsvc.imaging.blocks import row_ranges
 from depthsvc.imaging.colormaps import normalized
-from depthsvc.imaging.enlarge import Enlarged
-from depthsvc.imaging.guided import GuidedMap, evaluated
+from depthsvc.imaging.guided import GuidedMap, evaluate_guided
+from depthsvc.imaging.lazy_upsampled import LazyUpsampled
 from depthsvc.imaging.resize import fitting, resized
 
 Floats = NDArray[np.float32]
@@ -50,7 +50,7 @@ def refocus(
     guided = GuidedMap.fit(pixels, normalized(inverse_depth))
     width, height = fitting(pixels.shape[1], pixels.shape[0], _SIDE)
     small = resized(pixels, width, height)
-    nearness = evaluated(guided.enlarged(width, height).rows(0, height), small)
+    nearness = evaluate_guided(guided.upsampled(width, height).rows(0, height), small)
     lens = _Lens.focused(_nearness_at(nearness, focus) if focus else _salient_nearness(small, nearness))
     radius = strength * _MAX_RADIUS * max(width, height)
     light, blur = _LIGHT[small], lens.blur(nearness)
@@ -155,12 +155,12 @@ def _composed(
 ) -> NDArray[np.uint8]:
     """The sharp part of the photo between what is behind and what is in front of it."""
     height, width = pixels.shape[:2]
-    functions = guided.enlarged(width, height)
-    back, front = Enlarged(behind, width, height), Enlarged(before, width, height)
+    functions = guided.upsampled(width, height)
+    back, front = LazyUpsampled(behind, width, height), LazyUpsampled(before, width, height)
     result = np.empty(pixels.shape, np.uint8)  # in the order of rows, also where the photo was turned upright
     for top, bottom in row_ranges(height, width):
         block = pixels[top:bottom]
-        blur = lens.blur(evaluated(functions.rows(top, bottom), block))
+        blur = lens.blur(evaluate_guided(functions.rows(top, bottom), block))
         sharp = np.maximum(1 - np.abs(blur), 0)[..., None]
         light = back.rows(top, bottom)
         light += sharp * (_LIGHT[block] - light)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from depthsvc.imaging.guided import applied, linear_functions
+from depthsvc.imaging.guided import apply_linear, linear_functions
 
 Floats = NDArray[np.float32]
 
@@ -54,7 +54,7 @@ def _fitted(colour: Floats, values: Floats, span: float) -> Floats:
     functions = linear_functions(small_colour, small_values, radius=_RADIUS, noise=_NOISE)
     functions = _resized(functions, (width, height), cv2.INTER_LINEAR)
     least, most = _extremes(values, 2 * max(1, round(_RADIUS * max(values.shape))) + 1)
-    wanted = np.minimum(np.maximum(applied(functions, colour), least), most)
+    wanted = np.minimum(np.maximum(apply_linear(functions, colour), least), most)
     return np.asarray(values + _beyond(_FLAT, (most - least) / span) * (wanted - values), np.float32)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthsvc.imaging.blocks import row_ranges
-from depthsvc.imaging.enlarge import Enlarged
+from depthsvc.imaging.lazy_upsampled import LazyUpsampled
 from depthsvc.imaging.resize import fitting, resized
 
 Floats = NDArray[np.float32]
@@ -41,24 +41,24 @@ class GuidedMap:
         target = np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
         return cls(linear_functions(colour, target, radius=_RADIUS, noise=_NOISE))
 
-    def enlarged(self, width: int, height: int) -> Enlarged:
+    def upsampled(self, width: int, height: int) -> LazyUpsampled:
         """The functions on a larger grid."""
-        return Enlarged(self._functions, width, height)
+        return LazyUpsampled(self._functions, width, height)
 
 
 def refined(pixels: NDArray[np.uint8], values: Floats) -> Floats:
     """A map (h, w) on the grid of its photo, RGB (H, W, 3), with the photo's edges, (H, W). Its range does not grow."""
     height, width = pixels.shape[:2]
-    functions = GuidedMap.fit(pixels, values).enlarged(width, height)
+    functions = GuidedMap.fit(pixels, values).upsampled(width, height)
     result = np.empty((height, width), np.float32)
     for top, bottom in row_ranges(height, width):
-        result[top:bottom] = evaluated(functions.rows(top, bottom), pixels[top:bottom])
+        result[top:bottom] = evaluate_guided(functions.rows(top, bottom), pixels[top:bottom])
     return result.clip(values.min(), values.max(), out=result)
 
 
-def evaluated(functions: Floats, pixels: NDArray[np.uint8]) -> Floats:
+def evaluate_guided(functions: Floats, pixels: NDArray[np.uint8]) -> Floats:
     """The map (h, w) that functions (h, w, 4) make of a photo's colours (h, w, 3)."""
-    return applied(functions, _colour(pixels))
+    return apply_linear(functions, _colour(pixels))
 
 
 def _colour(pixels: NDArray[np.uint8]) -> Floats:
@@ -66,7 +66,7 @@ def _colour(pixels: NDArray[np.uint8]) -> Floats:
     return pixels.astype(np.float32) * np.float32(1 / 255)
 
 
-def applied(functions: Floats, colour: Floats) -> Floats:
+def apply_linear(functions: Floats, colour: Floats) -> Floats:
     """The map (h, w) that functions (h, w, 4) make of colours (h, w, 3), 0..1."""
     *slopes, result = cv2.split(functions)
     for slope, plane in zip(slopes, cv2.split(colour), strict=True):

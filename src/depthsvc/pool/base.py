@@ -86,9 +86,9 @@ class PhotoPool(ABC):
         return self._accepted * self._mean_service_s / self.workers
 
     def check_room(self) -> None:
-        """Raise what `submit` would raise now: QueueFull, or Unavailable when the pool is closing."""
+        """Raise what `submit` would raise now: QueueFull, or Unavailable when the pool is shutting_down_error."""
         if self.closed.is_set():
-            raise closing()
+            raise shutting_down_error()
         if self.full:
             raise QueueFull(f"{self._accepted} photos are ahead of this one. Try again later.")
 
@@ -96,7 +96,7 @@ class PhotoPool(ABC):
         """Queue a photo. The future gives its Answer, or raises RequestError.
 
         Cancelling the future takes the photo out of the queue, or does nothing if a worker has it. Raises
-        QueueFull at once if as many photos wait as may, and Unavailable when the pool is closing.
+        QueueFull at once if as many photos wait as may, and Unavailable when the pool is shutting_down_error.
         """
         job = Job(data, options, time.monotonic() + deadline_s)
         with self._lock:
@@ -122,11 +122,11 @@ class PhotoPool(ABC):
             self.restarts[cause] += 1
 
 
-def given_up() -> WorkerCrashed:
+def gave_up_error() -> WorkerCrashed:
     """What a photo gets on which as many workers have died as may."""
     return WorkerCrashed("Workers died on this photo again and again, so it is given up. Send another version of it.")
 
 
-def closing() -> Unavailable:
+def shutting_down_error() -> Unavailable:
     """What a photo gets that is not finished before its pool ends."""
     return Unavailable("The service is shutting down. Try again later.")

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from depthsvc.errors import DeadlineExceeded, ModelError
-from depthsvc.pool.base import TRIES, PhotoPool, RestartCause, closing, given_up
+from depthsvc.pool.base import TRIES, PhotoPool, RestartCause, gave_up_error, shutting_down_error
 from depthsvc.pool.config import WorkerConfig
 from depthsvc.pool.handle import END_S, START_TIMEOUT_S, WorkerDied, WorkerHandle
 from depthsvc.pool.jobs import Job, JobQueue
@@ -87,7 +87,7 @@ class WorkerPool(PhotoPool):
         """End the workers at once. What has been accepted and not yet answered fails with Unavailable."""
         with self._lock:
             self.closed.set()
-        self.jobs.fail_all(closing())
+        self.jobs.fail_all(shutting_down_error())
         for _ in self._feeders:
             self.jobs.end_one_feeder()
         for pid in self.started_pids:
@@ -97,7 +97,7 @@ class WorkerPool(PhotoPool):
         for feeder in self._feeders:
             if feeder.is_alive():
                 feeder.join(max(0.0, end - time.monotonic()))
-        self.jobs.fail_all(closing())
+        self.jobs.fail_all(shutting_down_error())
 
 
 class _Feeder(threading.Thread):
@@ -138,7 +138,7 @@ class _Feeder(threading.Thread):
             del job  # and with it the photo
 
     def _start(self) -> WorkerHandle | None:
-        """A warm worker, however many attempts it takes; None once the pool is closing."""
+        """A warm worker, however many attempts it takes; None once the pool is shutting_down_error."""
         while not self._pool.closed.wait(self._pause_s()):
             try:
                 worker = WorkerHandle(self._pool.config)
@@ -220,4 +220,4 @@ class _Feeder(threading.Thread):
         if job.tries < TRIES:
             self._pool.jobs.add_first(job)
         else:
-            job.fail(given_up())
+            job.fail(gave_up_error())

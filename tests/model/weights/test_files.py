@@ -14,7 +14,7 @@ from depthsvc.model.choice import WeightsLocations
 from depthsvc.model.registry import registered
 from depthsvc.model.spec import RegisteredModel, RegisteredWeights
 from depthsvc.model.weights import files as weights
-from depthsvc.model.weights.files import find, locate, obtain, verify
+from depthsvc.model.weights.files import find_weights, locate, obtain, verify
 from tests.model.weights.file_server import FileServer, Route
 
 CONTENT = b"the published weights" * 100
@@ -162,7 +162,7 @@ def test_missing_weights_are_told_with_the_command_that_gets_them(
 ) -> None:
     with pytest.raises(WeightsError, match=r"Get them: depthsvc weights fetch midas_small$"):
         locate(model, replace(locations, weights_dir=None))
-    assert find(model, locations) is None
+    assert find_weights(model, locations) is None
 
 
 @pytest.mark.parametrize("reason", ["No such file or directory", "Is a directory"])

@@ -44,7 +44,7 @@ def obtain(model: RegisteredModel, locations: WeightsLocations, *, first_byte_s:
     Raises WeightsError, naming the file and the reason, if there are none to be had or the first ones
     found are not to be trusted; ConfigurationError if an explicit file comes without its hash.
     """
-    if found := find(model, locations):
+    if found := find_weights(model, locations):
         return found
     published = _published(model)
     destination = locations.cached_weights / published.filenames[0]
@@ -62,7 +62,7 @@ def obtain(model: RegisteredModel, locations: WeightsLocations, *, first_byte_s:
     return verify(destination, locations.sha256 or published.sha256)
 
 
-def find(model: RegisteredModel, locations: WeightsLocations) -> VerifiedFile | None:
+def find_weights(model: RegisteredModel, locations: WeightsLocations) -> VerifiedFile | None:
     """The model's weights if they are on this machine. Raises as `obtain` does."""
     if locations.explicit is not None:
         return _verify_explicit(locations.explicit, locations.sha256, model)
@@ -85,8 +85,8 @@ def _find_registered(model: RegisteredModel, locations: WeightsLocations) -> Ver
 
 
 def locate(model: RegisteredModel, locations: WeightsLocations) -> VerifiedFile:
-    """As `find`, but WeightsError if the weights are not on this machine."""
-    if found := find(model, locations):
+    """As `find_weights`, but WeightsError if the weights are not on this machine."""
+    if found := find_weights(model, locations):
         return found
     raise WeightsError(
         f"The weights of {model.name} are not in {_searched(locations)}. Get them: depthsvc weights fetch {model.name}"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 
-class Enlarged:
+class LazyUpsampled:
     """An array (h, w, c), bilinearly enlarged to (height, width, c). Only the rows that are asked for are made."""
 
     def __init__(self, array: Floats, width: int, height: int) -> None:

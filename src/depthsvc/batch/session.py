@@ -1,0 +1,88 @@
+"""What every batch has, whoever computes it: a plan, a ledger, signals that end it, and an exit status."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from depthsvc.batch.estimators import Remote
+from depthsvc.batch.ledger import Ledger, Places
+from depthsvc.batch.progress import Display, display, printable
+from depthsvc.batch.report import Report, Status
+from depthsvc.options import Options
+from depthsvc.settings import Settings
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is asked of a batch but the photos."""
+
+    output: Path
+    extension: str
+    options: Options
+    settings: Settings
+    """Of the local workers; the bound on pixels holds in any case."""
+    report: Path | None = None
+    """None: report.jsonl in the output folder."""
+    overwrite: bool = False
+    remote: Remote | None = None
+
+
+class Interrupted(SystemExit):
+    """A signal has asked for the end."""
+
+    def __init__(self, number: int) -> None:
+        self.status = 128 + number
+        super().__init__(self.status)
+
+
+@contextmanager
+def opened_ledger(plan: Plan, outputs: Places) -> Iterator[tuple[Ledger, Display]]:
+    """What a batch is written down in, and what it is shown by."""
+    with closing(Report(plan.report or plan.output / "report.jsonl")) as report:
+        shown = display()
+        yield Ledger(outputs, report, shown, overwrite=plan.overwrite), shown
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Have SIGINT and SIGTERM raise SystemExit with the exit status that tells of them."""
+    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def interrupt(number: int, _: object) -> None:
+    """What a signal does: raise `Interrupted`."""
+    ignore_signals()
+    raise Interrupted(number)
+
+
+def ignore_signals() -> None:
+    """Have signals do nothing from now on: what is left to do is short."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def finish(ledger: Ledger, shown: Display, status_if_interrupted: int | None, seconds: float) -> int:
+    """Say what has become of the photos, and give the exit status."""
+    done, failed, skipped = (ledger.counts[status] for status in (Status.OK, Status.FAILED, Status.SKIPPED))
+    rate = f" in {seconds:.1f} s ({done / seconds:.1f} photos/s)" if done else ""
+    shown.note(f"{done} done{rate}, {skipped} skipped, {failed} failed{_reasons(ledger) if failed else ''}")
+    if status_if_interrupted:
+        shown.note("Interrupted. The same command goes on where this one ended.")
+        return status_if_interrupted
+    return 1 if failed else 0
+
+
+def _reasons(ledger: Ledger) -> str:
+    codes = ", ".join(f"{code} {count}" for code, count in ledger.failures.most_common())
+    return f" ({codes}; see {printable(ledger.report_path)})"

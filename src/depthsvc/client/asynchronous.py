@@ -1,0 +1,170 @@
+"""The client for asyncio and trio."""
+
+from __future__ import annotations
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from depthsvc.client import calls
+from depthsvc.client.base import DEFAULT_URL, BaseClient
+from depthsvc.client.conversation import Call, Conversation, Reply, conversation, health_conversation, unreachable
+from depthsvc.depth import DepthMap
+from depthsvc.imaging.photo.source import PhotoSource, as_file
+from depthsvc.imaging.picture import Picture
+from depthsvc.imaging.pointcloud import PointCloud
+from depthsvc.options import BokehOptions, DepthOptions, Options, PointCloudOptions, UploadQuery, checked, named
+from depthsvc.status import Health, Models
+
+
+class AsyncDepthClient(BaseClient):
+    """`DepthClient` for asyncio and trio: the same arguments, methods and errors, to be awaited.
+
+    async with AsyncDepthClient("http://localhost:7860") as client:
+        depth = await client.depth("photo.jpg")
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = 60.0,
+        retries: int = 5,
+        max_wait_s: float = 60.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """As for `DepthClient`."""
+        super().__init__(url, api_key, timeout_s, retries, max_wait_s)
+        self._http = httpx.AsyncClient(transport=transport, **self._connection)
+
+    @named
+    async def depth(
+        self,
+        photo: PhotoSource,
+        *,
+        input_size: int | None = None,
+        size: str = "source",
+        refine: bool = False,
+        normalize: bool = False,
+    ) -> DepthMap:
+        """As `DepthClient.depth`."""
+        options = checked(DepthOptions, input_size=input_size, size=size, refine=refine, normalize=normalize)
+        return calls.depth_map(await self._ask(calls.call(await _file_apart(photo), options)))
+
+    predict = depth
+    """Another name of `depth`."""
+
+    @named
+    async def heatmap(
+        self,
+        photo: PhotoSource,
+        *,
+        input_size: int | None = None,
+        size: str = "source",
+        refine: bool = False,
+        colormap: str = "inferno",
+        invert: bool = False,
+        palette: bool = True,
+        side_by_side: bool = False,
+    ) -> Picture:
+        """As `DepthClient.heatmap`."""
+        query = checked(
+            UploadQuery,
+            input_size=input_size,
+            size=size,
+            refine=refine,
+            colormap=colormap,
+            invert=invert,
+            palette=palette,
+            side_by_side=side_by_side,
+        )
+        options = query.options()
+        return calls.picture(await self._ask(calls.call(await _file_apart(photo), options)))
+
+    upload = heatmap
+    """Another name of `heatmap`, that of the service's route."""
+
+    @named
+    async def point_cloud(
+        self,
+        photo: PhotoSource,
+        *,
+        input_size: int | None = None,
+        fov: float = 60,
+        stride: int = 1,
+        max_points: int = 1_000_000,
+    ) -> PointCloud:
+        """As `DepthClient.point_cloud`."""
+        options = checked(PointCloudOptions, input_size=input_size, fov=fov, stride=stride, max_points=max_points)
+        return calls.point_cloud(await self._ask(calls.call(await _file_apart(photo), options)))
+
+    @named
+    async def bokeh(
+        self,
+        photo: PhotoSource,
+        *,
+        input_size: int | None = None,
+        focus: str | tuple[float, float] = "auto",
+        strength: float = 0.5,
+    ) -> Picture:
+        """As `DepthClient.bokeh`."""
+        options = checked(BokehOptions, input_size=input_size, focus=focus, strength=strength)
+        return calls.picture(await self._ask(calls.call(await _file_apart(photo), options)))
+
+    async def health(self) -> Health:
+        """As `DepthClient.health`."""
+        return calls.parsed(Health, await self._converse(health_conversation(calls.HEALTH)))
+
+    async def models(self) -> Models:
+        """As `DepthClient.models`."""
+        return calls.parsed(Models, await self._ask(calls.MODELS))
+
+    async def answer(self, photo: bytes, options: Options) -> httpx.Response:
+        """Send the bytes of a photo with options of whichever kind, and give the whole answer with its headers."""
+        return await self._ask(calls.call(photo, options))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> AsyncDepthClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _ask(self, call: Call) -> httpx.Response:
+        return await self._converse(conversation(call, self._patience))
+
+    async def _converse(self, conversation: Conversation) -> httpx.Response:
+        step = next(conversation)
+        while True:
+            outcome: Reply = None
+            if isinstance(step, Call):
+                outcome = await self._send(step.request(self._http))
+            else:
+                await anyio.sleep(step)
+            try:
+                step = conversation.send(outcome)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+
+    async def _send(self, request: httpx.Request) -> httpx.Response | httpx.TransportError:
+        """The whole answer, or why there is none. Raises ServiceUnreachable if it broke off."""
+        try:
+            response = await self._http.send(request, stream=True)
+        except httpx.TransportError as error:
+            return error
+        try:
+            await response.aread()
+        except httpx.RequestError as error:
+            raise unreachable(error) from error
+        finally:
+            await response.aclose()
+        return response
+
+
+async def _file_apart(photo: PhotoSource) -> bytes:
+    """The bytes of a photo; reading and encoding take time that belongs to other tasks."""
+    return await anyio.to_thread.run_sync(as_file, photo)
