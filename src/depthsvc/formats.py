@@ -50,9 +50,19 @@ class Format:
 FORMATS = (
     Format("png", Result.HEATMAP, "png", "image/png", "uint8", "heatmap_png", "heatmap"),
     Format("pair", Result.SIDE_BY_SIDE, "pair.png", "image/png", "uint8", "rgb_png", "photo beside its heatmap"),
-    Format("f16", Result.DEPTH, "f16", "application/octet-stream", "float16", "f16", "raw little-endian float16"),
+    Format(
+        "f16", Result.DEPTH, "f16", "application/octet-stream", "float16", "f16", "raw little-endian row-major float16"
+    ),
     Format("npy", Result.DEPTH, "npy", "application/x-npy", "float16", "npy", "the same as a NumPy file"),
-    Format("png16", Result.DEPTH, "16.png", "image/png", "uint16", "png16", "16-bit grey PNG from farthest to nearest"),
+    Format(
+        "png16",
+        Result.DEPTH,
+        "16.png",
+        "image/png",
+        "uint16",
+        "png16",
+        "16-bit grey PNG, 0 is the farthest point and 65535 the nearest",
+    ),
     Format("ply", Result.POINT_CLOUD, "ply", "model/ply", "float32", "ply", "coloured points"),
     Format("jpeg", Result.BOKEH, "jpg", "image/jpeg", "uint8", "jpeg", "refocused photo"),
 )

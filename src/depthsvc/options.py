@@ -34,7 +34,7 @@ class OutputSize(StrEnum):
 DepthFormat = StrEnum(  # type: ignore[misc]  # its members are rows of the table
     "DepthFormat", [(format.name.upper(), format.name) for format in formats_of(Result.DEPTH)]
 )
-"""How depth values are written."""
+DepthFormat.__doc__ = "How depth values are written."
 
 
 class _Options(BaseModel):
