@@ -11,7 +11,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c co
 SOURCES := src tests training benchmarks examples
 
 .DEFAULT_GOAL := help
-.PHONY: help run test cluster chaos soak lint format bench clean
+.PHONY: help run test cluster chaos soak lint format bench dist clean
 
 help:
 	@echo "make run     start the service and print its address (options: make run ARGS='--port 8000')"
@@ -22,6 +22,7 @@ help:
 	@echo "make lint    check style and types"
 	@echo "make format  rewrite the sources in the project's style"
 	@echo "make bench   measure the service beside its alternatives for about 15 minutes (3: make bench ARGS=--quick)"
+	@echo "make dist    build what a release publishes, check it and try it"
 
 run: $(VENV)/.run
 	@$(BIN)/depthsvc serve $(ARGS)
@@ -50,8 +51,11 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev $(BENCH_VENV)/.ready
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+dist: $(VENV)/.release
+	@.ci/dist
+
 clean:
-	rm -rf $(VENV) $(BENCH_VENV)
+	rm -rf $(VENV) $(BENCH_VENV) dist sbom
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "depthsvc needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12")'
@@ -66,6 +70,10 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing depthsvc and its development tools into $(VENV) (once; PyTorch is large) ..."
 	@$(PIP_INSTALL) -e '.[dev]'
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.release: $(VENV)/.dev
+	@$(PIP_INSTALL) -e '.[dev,release]'
+	@touch $@
 
 # Without them, depthsvc is measured alone.
 $(BENCH_VENV)/.ready: benchmarks/alternatives/requirements.txt | $(BIN)/python

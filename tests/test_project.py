@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hatchling.metadata.core import ProjectMetadata
 from hatchling.plugin.manager import PluginManager
 from markdown_it import MarkdownIt
@@ -14,7 +18,9 @@ from markdown_it import MarkdownIt
 from depthsvc.version import __version__
 
 ROOT = Path(__file__).parents[1]
+GITHUB = ROOT / ".github"
 ADDRESS = "https://github.com/depthsvc/depthsvc"
+WORKFLOWS = sorted(GITHUB.glob("workflows/*"))
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +60,8 @@ def test_the_project_says_where_it_is(metadata: ProjectMetadata[Any]) -> None:
     urls = metadata.core.urls
     assert set(urls) >= {"Homepage", "Documentation", "Source", "Issues", "Changelog"}
     assert all(url == ADDRESS or url.startswith(f"{ADDRESS}/") for url in urls.values())
+    [contact] = yaml.safe_load((GITHUB / "ISSUE_TEMPLATE/config.yml").read_text())["contact_links"]
+    assert contact["url"].startswith(f"{ADDRESS}/security/")
 
 
 def test_a_released_version_is_in_the_changelog(metadata: ProjectMetadata[Any]) -> None:
@@ -63,3 +71,94 @@ def test_a_released_version_is_in_the_changelog(metadata: ProjectMetadata[Any]) 
     released = [section for section in sections if section != "Unreleased"]
     assert all(re.fullmatch(r"\d+\.\d+\.\d+\S* - \d{4}-\d\d-\d\d", section) for section in released)
     assert ".dev" in __version__ or released[0].split()[0] == __version__
+
+
+@pytest.mark.parametrize(
+    ("schema", "pattern"),
+    [
+        ("github-workflows", "workflows/*"),
+        ("dependabot", "dependabot.yaml"),
+        ("github-issue-forms", "ISSUE_TEMPLATE/*.yaml"),
+        ("github-issue-config", "ISSUE_TEMPLATE/config.yml"),
+    ],
+)
+def test_what_github_reads_is_well_formed(schema: str, pattern: str) -> None:
+    files = sorted(GITHUB.glob(pattern))
+    assert files
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *map(str, files)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_change_is_checked_as_contributors_check_it() -> None:
+    workflow = yaml.safe_load((GITHUB / "workflows/ci.yaml").read_text())
+    assert set(workflow[True]) == {"push", "pull_request"}  # YAML reads `on` so
+    [job] = workflow["jobs"].values()
+    assert [step["run"] for step in job["steps"] if ".ci/run" in step.get("run", "")] == ["bash .ci/run"]
+    versions = {entry["python"]: entry["experimental"] for entry in job["strategy"]["matrix"]["include"]}
+    assert versions["3.11"] is False
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_may_do_little(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text())
+    assert set(workflow["permissions"].values()) <= {"read"}
+    for job in workflow["jobs"].values():
+        assert job["timeout-minutes"] <= 90
+        for step in job["steps"]:
+            assert "${{" not in step.get("run", ""), "a shell must not read what others write as a command"
+            assert re.search(r"@(v\d+|release/v\d+|[0-9a-f]{40})$", step.get("uses", "@v0")), step["uses"]
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False
+
+
+def test_nothing_is_published_before_everything_is_built() -> None:
+    jobs = yaml.safe_load((GITHUB / "workflows/release.yaml").read_text())["jobs"]
+    assert jobs["build"].get("needs") is None
+    assert {"build", "attest", "image"} <= set(jobs["pypi"]["needs"])
+    assert jobs["pypi"]["environment"]["name"] == "pypi"
+    assert "pypi" in jobs["publish-image"]["needs"]
+    assert "publish-image" in jobs["publish-release"]["needs"]
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    """A project whose version 1.2.0 is ready."""
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci/notes", tmp_path / ".ci/notes")
+    (tmp_path / "src/depthsvc").mkdir(parents=True)
+    (tmp_path / "src/depthsvc/version.py").write_text('"""The version."""\n\n__version__ = "1.2.0"\n')
+    (tmp_path / "CHANGELOG.md").write_text(
+        "# Changelog\n\n## 1.2.0 - 2027-01-02\n\n- New.\n\n## 1.1.0 - 2027-01-01\n\n- Old.\n"
+    )
+    return tmp_path
+
+
+def notes(project: Path, tag: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([project / ".ci/notes", tag], capture_output=True, text=True, timeout=60)
+
+
+def test_notes_of_a_release_are_its_section_of_the_changelog(release: Path) -> None:
+    result = notes(release, "v1.2.0")
+    assert (result.returncode, result.stdout.strip()) == (0, "- New.")
+
+
+def test_a_tag_that_is_not_the_version_is_refused(release: Path) -> None:
+    result = notes(release, "v1.1.0")
+    assert result.returncode == 1
+    assert "The tag is v1.1.0, but src/depthsvc/version.py has 1.2.0" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "changelog", ["## 1.1.0 - 2027-01-01\n\n- Old.\n", "## 1.2.0 - 2027-01-02\n\n## 1.1.0 - 2027-01-01\n"]
+)
+def test_a_version_of_which_the_changelog_tells_nothing_is_refused(release: Path, changelog: str) -> None:
+    (release / "CHANGELOG.md").write_text(changelog)
+    result = notes(release, "v1.2.0")
+    assert result.returncode == 1
+    assert "CHANGELOG.md has no section" in result.stderr
+
+
+def test_a_version_under_development_is_not_released(release: Path) -> None:
+    (release / "src/depthsvc/version.py").write_text('__version__ = "1.2.0.dev0"\n')
+    assert notes(release, "v1.2.0.dev0").returncode == 1
