@@ -9,9 +9,14 @@ BIN := $(VENV)/bin
 BENCH_VENV := .venv-bench
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 SOURCES := src tests training benchmarks examples
+MARKDOWN := $(wildcard *.md .github/*.md deploy/*.md docs/*.md training/*.md src/depthsvc/model/data/*.md)
+# Commands make docs/settings.md. Chinese has no spaces at which lines could be wrapped.
+WRAPPED := $(filter-out docs/settings.md %.zh-CN.md,$(MARKDOWN))
+UNWRAPPED := $(filter %.zh-CN.md,$(MARKDOWN))
+MDFORMAT := $(BIN)/mdformat --compact-tables --number
 
 .DEFAULT_GOAL := help
-.PHONY: help run test cluster chaos soak lint format bench dist clean
+.PHONY: help run test cluster chaos soak lint lint-format lint-style lint-types lint-markdown format bench dist clean
 
 help:
 	@echo "make run     start the service and print its address (options: make run ARGS='--port 8000')"
@@ -20,7 +25,7 @@ help:
 	@echo "make chaos   kill, flood, drain and fuzz the service for about 15 minutes"
 	@echo "make soak    send it 6,000 photos and see whether anything piles up"
 	@echo "make lint    check style and types"
-	@echo "make format  rewrite the sources in the project's style"
+	@echo "make format  rewrite the sources and documents in the project's style"
 	@echo "make bench   measure the service beside its alternatives for about 15 minutes (3: make bench ARGS=--quick)"
 	@echo "make dist    build what a release publishes, check it and try it"
 
@@ -39,14 +44,27 @@ chaos: $(VENV)/.dev
 soak: $(VENV)/.dev
 	@$(BIN)/python -m pytest tests/security -s -m long -k piles_up $(ARGS)
 
-lint: $(VENV)/.dev
+# Each is a hook of .pre-commit-config.yaml as well.
+lint: lint-format lint-style lint-types lint-markdown
+
+lint-format: $(VENV)/.dev
 	$(BIN)/ruff format --check $(SOURCES)
+
+lint-style: $(VENV)/.dev
 	$(BIN)/ruff check $(SOURCES)
+
+lint-types: $(VENV)/.dev
 	$(BIN)/mypy
+
+lint-markdown: $(VENV)/.dev
+	$(MDFORMAT) --check --wrap 120 $(WRAPPED)
+	$(MDFORMAT) --check --wrap keep $(UNWRAPPED)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
+	$(MDFORMAT) --wrap 120 $(WRAPPED)
+	$(MDFORMAT) --wrap keep $(UNWRAPPED)
 
 bench: $(VENV)/.dev $(BENCH_VENV)/.ready
 	@$(BIN)/python -m benchmarks $(ARGS)

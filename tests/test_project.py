@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -119,6 +120,31 @@ def test_nothing_is_published_before_everything_is_built() -> None:
     assert jobs["pypi"]["environment"]["name"] == "pypi"
     assert "pypi" in jobs["publish-image"]["needs"]
     assert "publish-image" in jobs["publish-release"]["needs"]
+
+
+def recipe(target: str) -> list[str]:
+    """The commands of a target of the Makefile."""
+    environment = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL"}}
+    command = ["make", "--dry-run", "--no-print-directory", "--old-file=.venv/.dev", target]
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    return result.stdout.splitlines()
+
+
+def test_hooks_of_git_are_the_checks_of_make_lint() -> None:
+    [repository] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"
+    targets = [hook["entry"].removeprefix("make ") for hook in repository["hooks"]]
+    commands = [command for target in targets for command in recipe(target)]
+    assert len(commands) > 3
+    assert commands == recipe("lint")
+
+
+def test_every_document_has_a_formatter() -> None:
+    if not (ROOT / ".git").exists() or not shutil.which("git"):
+        pytest.skip("only git knows which files are the project's")
+    listed = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True)
+    formatted = {word for command in recipe("lint-markdown") for word in command.split() if word.endswith(".md")}
+    assert set(listed.stdout.split()) - formatted == {"benchmarks/results/README.md", "docs/settings.md"}  # generated
 
 
 @pytest.fixture
