@@ -120,7 +120,7 @@ def wrong_calls() -> dict[str, Callable[[Any], object]]:
         "strenght: there is no such parameter; there is strength": lambda face: face.bokeh(data, strenght=1),
         "colormap: 'infrno' is not one of inferno, magma": lambda face: face.heatmap(data, colormap="infrno"),
         "size: 'huge' is not one of source, model": lambda face: face.depth(data, size="huge"),
-        "fov: Input should be less than or equal to 170, not 500": lambda face: face.point_cloud(data, fov=500),
+        "fov: Input should be less than or equal to 170": lambda face: face.point_cloud(data, fov=500),
         "focus: use auto, or a point": lambda face: face.bokeh(data, focus=(0.5, 1.5)),
     }
 

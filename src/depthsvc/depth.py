@@ -16,7 +16,7 @@ from depthsvc.imaging.colormaps import normalized
 from depthsvc.imaging.guided import refined
 from depthsvc.imaging.resize import upsample
 from depthsvc.imaging.spec import Colormap, Enlargement
-from depthsvc.options import HeatmapOptions, checked
+from depthsvc.options import HeatmapOptions, make_options
 
 FLOAT16_MAX = 65504.0
 MAP_FORMATS = formats_of(Result.HEATMAP, Result.DEPTH)
@@ -81,7 +81,7 @@ class DepthMap:
 
     def heatmap(self, colormap: str = Colormap.INFERNO, *, invert: bool = False) -> NDArray[np.uint8]:
         """RGB (height, width, 3): near is the colormap's end (bright in Inferno), far its beginning."""
-        return encode.heatmap(self.values, checked(HeatmapOptions, colormap=colormap).colormap, invert=invert)
+        return encode.heatmap(self.values, make_options(HeatmapOptions, colormap=colormap).colormap, invert=invert)
 
     def to_image(self, colormap: str = Colormap.INFERNO, *, invert: bool = False) -> Image.Image:
         """The heatmap as a Pillow image. Raises InvalidParameter for a colormap that does not exist."""
@@ -108,7 +108,9 @@ class DepthMap:
     def encoded(self, format: str, *, colormap: str = Colormap.INFERNO, invert: bool = False) -> bytes:
         """The bytes that `save` writes for "png", "npy", "f16" or "png16". Raises as it does."""
         row = format_named(format, MAP_FORMATS)
-        style = checked(HeatmapOptions, colormap=colormap, invert=invert).style if row.result is Result.HEATMAP else {}
+        style = (
+            make_options(HeatmapOptions, colormap=colormap, invert=invert).style if row.result is Result.HEATMAP else {}
+        )
         return row.encode(self.values, **style)
 
     def _repr_png_(self) -> bytes:

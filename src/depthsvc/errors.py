@@ -136,8 +136,11 @@ def problem_name(problem: Mapping[str, Any]) -> str:
     return str(problem["loc"][-1])[:_SHOWN] if problem["loc"] else ""
 
 
-def problem_reason(problem: Mapping[str, Any], noun: str = "parameter") -> str:
-    """One of pydantic's errors in words, without a full stop. `noun`: what a name stands for there."""
+def problem_reason(problem: Mapping[str, Any], noun: str = "parameter", *, echo: bool = False) -> str:
+    """One of pydantic's errors in words, without a full stop.
+
+    `noun`: what a name stands for there. `echo`: whether to repeat a value that is out of bounds.
+    """
     given = repr(problem["input"])[:_SHOWN]
     if problem["type"] == "extra_forbidden":
         return f"there is no such {noun}"
@@ -145,4 +148,4 @@ def problem_reason(problem: Mapping[str, Any], noun: str = "parameter") -> str:
         return str(problem["ctx"]["error"])
     if problem["type"] == "enum":
         return f"{given} is not one of {problem['ctx']['expected'].replace(chr(39), '').replace(' or ', ', ')}"
-    return f"{problem['msg']}, not {given}"
+    return f"{problem['msg']}, not {given}" if echo else str(problem["msg"])

@@ -8,7 +8,7 @@ from typing import Any
 
 from depthsvc.depth import DepthMap
 from depthsvc.imaging.photo.pixels import Photo
-from depthsvc.imaging.photo.source import PhotoSource, decoded
+from depthsvc.imaging.photo.source import PhotoSource, open_photo
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.model.prepare import prepare
@@ -21,10 +21,10 @@ from depthsvc.options import (
     PointCloudOptions,
     SideBySideOptions,
     UploadQuery,
-    checked,
-    named,
+    make_options,
+    reject_unknown_keywords,
 )
-from depthsvc.pipeline.rendering import Drawing, Renderer, fitted, renderer_for
+from depthsvc.pipeline.rendering import Drawing, Renderer, fit_to_grid, renderer_for
 from depthsvc.pipeline.stages import Pipeline
 from depthsvc.settings import Settings, available_cpus, read_settings
 
@@ -39,7 +39,7 @@ class DepthEstimator:
     and the first of each shape, take longer. Use an estimator from one thread at a time.
     """
 
-    @named
+    @reject_unknown_keywords
     def __init__(
         self,
         model: str | None = None,
@@ -83,7 +83,7 @@ class DepthEstimator:
     def __repr__(self) -> str:
         return f"DepthEstimator({self.model!r}, {self.engine}, {self.precision})"
 
-    @named
+    @reject_unknown_keywords
     def depth(
         self,
         photo: PhotoSource,
@@ -99,15 +99,15 @@ class DepthEstimator:
         aligns depth edges with the full-resolution photo, which costs time. `normalize` scales the values to 0..1.
         Raises RequestError and OSError.
         """
-        options = checked(DepthOptions, input_size=input_size, size=size, refine=refine, normalize=normalize)
+        options = make_options(DepthOptions, input_size=input_size, size=size, refine=refine, normalize=normalize)
         renderer: Renderer[Any] = renderer_for(options)
-        taken = self._decoded(photo, renderer.pixels_needed, options)
-        return fitted(self.pipeline.infer(taken, options.input_size), taken, options)
+        taken = self._decode(photo, renderer.pixels_needed, options)
+        return fit_to_grid(self.pipeline.infer(taken, options.input_size), taken, options)
 
     predict = depth
     """Another name of `depth`."""
 
-    @named
+    @reject_unknown_keywords
     def heatmap(
         self,
         photo: PhotoSource,
@@ -125,7 +125,7 @@ class DepthEstimator:
         `palette`: an 8-bit palette PNG, which is smaller and faster than truecolour. `side_by_side`: the photo on the
         left of its heatmap, truecolour. The other options are as for `depth`. Raises RequestError and OSError.
         """
-        query = checked(
+        query = make_options(
             UploadQuery,
             input_size=input_size,
             size=size,
@@ -136,9 +136,9 @@ class DepthEstimator:
             side_by_side=side_by_side,
         )
         options: HeatmapOptions | SideBySideOptions = query.options()
-        return Picture.of(options.file_format.encode(self._drawn(photo, options).content, **options.style))
+        return Picture.of(options.file_format.encode(self._draw(photo, options).content, **options.style))
 
-    @named
+    @reject_unknown_keywords
     def point_cloud(
         self,
         photo: PhotoSource,
@@ -153,11 +153,11 @@ class DepthEstimator:
         `fov` is the angle in degrees that the photo's longer side spans; `stride` keeps every n-th pixel of each row
         and column, and grows until there are at most `max_points`. Raises RequestError and OSError.
         """
-        options = checked(PointCloudOptions, input_size=input_size, fov=fov, stride=stride, max_points=max_points)
-        cloud: PointCloud = self._drawn(photo, options).content
+        options = make_options(PointCloudOptions, input_size=input_size, fov=fov, stride=stride, max_points=max_points)
+        cloud: PointCloud = self._draw(photo, options).content
         return cloud
 
-    @named
+    @reject_unknown_keywords
     def bokeh(
         self,
         photo: PhotoSource,
@@ -171,14 +171,14 @@ class DepthEstimator:
         `focus` is the point that stays sharp, as fractions of width and height from the left top, or "auto" for the
         nearest thing that stands out. `strength`, 0 to 1, scales the blur. Raises RequestError and OSError.
         """
-        options = checked(BokehOptions, input_size=input_size, focus=focus, strength=strength)
-        pixels = self._drawn(photo, options).content
+        options = make_options(BokehOptions, input_size=input_size, focus=focus, strength=strength)
+        pixels = self._draw(photo, options).content
         return Picture.of(options.file_format.encode(pixels), pixels)
 
-    def _drawn(self, photo: PhotoSource, options: Options) -> Drawing:
+    def _draw(self, photo: PhotoSource, options: Options) -> Drawing:
         renderer: Renderer[Any] = renderer_for(options)
-        taken = self._decoded(photo, renderer.pixels_needed, options)
+        taken = self._decode(photo, renderer.pixels_needed, options)
         return renderer.draw(taken, self.pipeline.infer(taken, options.input_size))
 
-    def _decoded(self, photo: PhotoSource, enough: float, options: Options) -> Photo:
-        return decoded(photo, lambda data: self.pipeline.decode(data, options.input_size, enough=enough))
+    def _decode(self, photo: PhotoSource, enough: float, options: Options) -> Photo:
+        return open_photo(photo, lambda data: self.pipeline.decode(data, options.input_size, enough=enough))

@@ -244,7 +244,7 @@ Parameters = ParamSpec("Parameters")
 Returned = TypeVar("Returned")
 
 
-def checked(kind: type[Kind], **values: Any) -> Kind:
+def make_options(kind: type[Kind], **values: Any) -> Kind:
     """Options of this class, where None is no value. Raises InvalidParameter, which names what is wrong."""
     try:
         return kind(**{name: value for name, value in values.items() if value is not None})
@@ -254,7 +254,7 @@ def checked(kind: type[Kind], **values: Any) -> Kind:
         ) from error
 
 
-def named(function: Callable[Parameters, Returned]) -> Callable[Parameters, Returned]:
+def reject_unknown_keywords(function: Callable[Parameters, Returned]) -> Callable[Parameters, Returned]:
     """Have a keyword that a function does not take raise InvalidParameter, with the one that was perhaps meant."""
     known = list(signature(function).parameters)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import platformdirs
 from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, ValidationError
@@ -246,8 +246,11 @@ def read_settings(given: Mapping[str, object], name: Callable[[str], str] = str)
     try:
         return Settings(**given)  # type: ignore[arg-type]  # it says itself what is wrong with them
     except ValidationError as error:
-        lines = [f"{name(problem_name(problem))}: {problem_reason(problem, 'setting')}." for problem in error.errors()]
-        raise ConfigurationError("\n".join(lines)) from error
+        raise ConfigurationError("\n".join(_sentence(problem, name) for problem in error.errors())) from error
+
+
+def _sentence(problem: Mapping[str, Any], name: Callable[[str], str]) -> str:
+    return f"{name(problem_name(problem))}: {problem_reason(problem, 'setting', echo=True)}."
 
 
 def unknown_variables() -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from depthsvc.batch.sources import Source, find_photos, listed
+from depthsvc.batch.sources import Source, find_photos, photos_in_list
 from depthsvc.errors import ConfigurationError
 
 
@@ -70,7 +70,7 @@ def test_a_list_keeps_paths_from_here_and_from_the_root(photos: Path) -> None:
         b"/else/where.jpg",
         b"../z",
     ]
-    assert list(listed(lines)) == [
+    assert list(photos_in_list(lines)) == [
         Source(Path("photos/a.png"), Path("photos/a.png")),
         Source(Path("photos/../x.jpg"), Path("x.jpg")),
         Source(here / "y.jpg", Path("y.jpg")),
@@ -80,5 +80,5 @@ def test_a_list_keeps_paths_from_here_and_from_the_root(photos: Path) -> None:
 
 
 def test_a_list_may_hold_names_that_are_no_text() -> None:
-    [source] = listed([b"caf\xe9.jpg\n"])
+    [source] = photos_in_list([b"caf\xe9.jpg\n"])
     assert os.fsencode(source.path) == b"caf\xe9.jpg"

@@ -23,7 +23,7 @@ from depthsvc.batch.session import (
     finish,
     ignore_signals,
     interrupt,
-    opened_ledger,
+    open_ledger,
 )
 from depthsvc.batch.sources import Source
 from depthsvc.batch.watch import WatchedFolder
@@ -41,12 +41,12 @@ def run_batch(plan: Plan, sources: Iterable[Source]) -> int:
     with (
         ended_by_signals(),
         Outputs(plan.output, plan.extension) as outputs,
-        opened_ledger(plan, outputs) as (ledger, shown),
+        open_ledger(plan, outputs) as (ledger, shown),
     ):
         tasks = ledger.open_tasks(sources)
         if not tasks:
             return finish(ledger, shown, None, 0.0)
-        return _computed(plan, ledger, shown, lambda consumers: consumers.all(tasks), most=len(tasks))
+        return _compute(plan, ledger, shown, lambda consumers: consumers.all(tasks), most=len(tasks))
 
 
 def watch_folder(plan: Plan, folder: Path, settle_s: float) -> int:
@@ -58,14 +58,14 @@ def watch_folder(plan: Plan, folder: Path, settle_s: float) -> int:
     with (
         ended_by_signals(),
         Outputs(plan.output, plan.extension) as outputs,
-        opened_ledger(plan, outputs) as (ledger, shown),
+        open_ledger(plan, outputs) as (ledger, shown),
     ):
         watched = WatchedFolder(folder, plan.output, settle_s)
         most = plan.settings.workers
-        return _computed(plan, ledger, shown, _Consumers.until_stopped, most=most, watched=watched)
+        return _compute(plan, ledger, shown, _Consumers.until_stopped, most=most, watched=watched)
 
 
-def _computed(
+def _compute(
     plan: Plan,
     ledger: Ledger,
     shown: Display,
@@ -82,7 +82,7 @@ def _computed(
     try:
         with ThreadPoolExecutor(concurrency) as threads, _estimator(plan, workers) as estimator:
             consumers = _Consumers(plan, ledger, shown, estimator, threads, concurrency, watched)
-            consumers.timed(do)
+            consumers.run_timed(do)
     except Interrupted as end:
         if not (consumers and consumers.abandoned.is_set()):  # nothing had begun
             raise
@@ -132,7 +132,7 @@ class _Consumers:
         self._unreached = 0
         """Photos in a row for which the service could not be reached."""
 
-    def timed(self, do: Callable[[_Consumers], None]) -> None:
+    def run_timed(self, do: Callable[[_Consumers], None]) -> None:
         """Have this do something, and measure it."""
         if self._watched:
             for number in SIGNALS:

@@ -42,7 +42,7 @@ class Interrupted(SystemExit):
 
 
 @contextmanager
-def opened_ledger(plan: Plan, outputs: Places) -> Iterator[tuple[Ledger, Display]]:
+def open_ledger(plan: Plan, outputs: Places) -> Iterator[tuple[Ledger, Display]]:
     """What a batch is written down in, and what it is shown by."""
     with closing(Report(plan.report or plan.output / "report.jsonl")) as report:
         shown = display()

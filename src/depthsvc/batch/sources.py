@@ -44,7 +44,7 @@ def find_photos(given: Iterable[str], output: Path) -> Iterator[Source]:
             yield from _in_glob(word, output)
 
 
-def listed(lines: Iterable[bytes]) -> Iterator[Source]:
+def photos_in_list(lines: Iterable[bytes]) -> Iterator[Source]:
     """The photos of a list, one path a line, whatever they are called.
 
     Their results keep the path from the present folder, or from the root for a photo outside of it.

@@ -90,7 +90,7 @@ def batch(
     Exit status: 0 all photos have a result, 1 some have none, 2 nothing was begun.
     """
     log_to_stderr(settings)
-    *given, output = _checked(paths, list_file, watch=watch)
+    *given, output = _check_paths(paths, list_file, watch=watch)
     _check_no_worker_options(context, url)
     with_ray = settings.ray and not url
     if with_ray and watch:
@@ -133,7 +133,7 @@ def _options(format: str, wanted: dict[str, Any]) -> Options:
     return options_for(format_named(format), wanted)
 
 
-def _checked(paths: tuple[str, ...], list_file: str | None, *, watch: bool) -> tuple[str, ...]:
+def _check_paths(paths: tuple[str, ...], list_file: str | None, *, watch: bool) -> tuple[str, ...]:
     if list_file and len(paths) != 1:
         raise click.UsageError("With --list give OUT alone.")
     if not list_file and len(paths) < 2:
@@ -181,10 +181,10 @@ def _run_with_ray(plan: Plan, given: list[str], list_file: str | None, output: s
 
 
 def _sources(given: list[str], list_file: str | None, output: Path) -> list[Source]:
-    from depthsvc.batch.sources import find_photos, listed
+    from depthsvc.batch.sources import find_photos, photos_in_list
 
     if list_file and list_file != "-":
-        return list(listed(Path(list_file).read_bytes().split(b"\n")))
+        return list(photos_in_list(Path(list_file).read_bytes().split(b"\n")))
     if list_file or given == ["-"]:
-        return list(listed(sys.stdin.buffer))
+        return list(photos_in_list(sys.stdin.buffer))
     return list(find_photos(given, output))

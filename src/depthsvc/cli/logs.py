@@ -25,7 +25,7 @@ def configure(level: str, format: LogFormat) -> None:
             structlog.stdlib.ExtraAdder(),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
         ],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(as_json=as_json)],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(as_json=as_json)],
     )
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
@@ -34,7 +34,7 @@ def configure(level: str, format: LogFormat) -> None:
         logging.getLogger(name).setLevel(quieter)
 
 
-def _rendering(*, as_json: bool) -> list[Processor]:
+def _renderers(*, as_json: bool) -> list[Processor]:
     if as_json:
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     return [

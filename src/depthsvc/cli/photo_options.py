@@ -61,7 +61,7 @@ def _problem(problem: Any) -> str:
     flag = _flag(problem_name(problem))
     if problem["type"] == "extra_forbidden":
         return f"{flag} does not go with this format."
-    return f"{flag}: {problem_reason(problem)}."
+    return f"{flag}: {problem_reason(problem, echo=True)}."
 
 
 def _option(name: str) -> click.Option:

@@ -13,7 +13,15 @@ from depthsvc.depth import DepthMap
 from depthsvc.imaging.photo.source import PhotoSource, as_file
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
-from depthsvc.options import BokehOptions, DepthOptions, Options, PointCloudOptions, UploadQuery, checked, named
+from depthsvc.options import (
+    BokehOptions,
+    DepthOptions,
+    Options,
+    PointCloudOptions,
+    UploadQuery,
+    make_options,
+    reject_unknown_keywords,
+)
 from depthsvc.status import Health, Models
 
 
@@ -38,7 +46,7 @@ class AsyncDepthClient(BaseClient):
         super().__init__(url, api_key, timeout_s, retries, max_wait_s)
         self._http = httpx.AsyncClient(transport=transport, **self._connection)
 
-    @named
+    @reject_unknown_keywords
     async def depth(
         self,
         photo: PhotoSource,
@@ -49,13 +57,13 @@ class AsyncDepthClient(BaseClient):
         normalize: bool = False,
     ) -> DepthMap:
         """As `DepthClient.depth`."""
-        options = checked(DepthOptions, input_size=input_size, size=size, refine=refine, normalize=normalize)
+        options = make_options(DepthOptions, input_size=input_size, size=size, refine=refine, normalize=normalize)
         return calls.depth_map(await self._ask(calls.call(await _file_apart(photo), options)))
 
     predict = depth
     """Another name of `depth`."""
 
-    @named
+    @reject_unknown_keywords
     async def heatmap(
         self,
         photo: PhotoSource,
@@ -69,7 +77,7 @@ class AsyncDepthClient(BaseClient):
         side_by_side: bool = False,
     ) -> Picture:
         """As `DepthClient.heatmap`."""
-        query = checked(
+        query = make_options(
             UploadQuery,
             input_size=input_size,
             size=size,
@@ -85,7 +93,7 @@ class AsyncDepthClient(BaseClient):
     upload = heatmap
     """Another name of `heatmap`, that of the service's route."""
 
-    @named
+    @reject_unknown_keywords
     async def point_cloud(
         self,
         photo: PhotoSource,
@@ -96,10 +104,10 @@ class AsyncDepthClient(BaseClient):
         max_points: int = 1_000_000,
     ) -> PointCloud:
         """As `DepthClient.point_cloud`."""
-        options = checked(PointCloudOptions, input_size=input_size, fov=fov, stride=stride, max_points=max_points)
+        options = make_options(PointCloudOptions, input_size=input_size, fov=fov, stride=stride, max_points=max_points)
         return calls.point_cloud(await self._ask(calls.call(await _file_apart(photo), options)))
 
-    @named
+    @reject_unknown_keywords
     async def bokeh(
         self,
         photo: PhotoSource,
@@ -109,16 +117,16 @@ class AsyncDepthClient(BaseClient):
         strength: float = 0.5,
     ) -> Picture:
         """As `DepthClient.bokeh`."""
-        options = checked(BokehOptions, input_size=input_size, focus=focus, strength=strength)
+        options = make_options(BokehOptions, input_size=input_size, focus=focus, strength=strength)
         return calls.picture(await self._ask(calls.call(await _file_apart(photo), options)))
 
     async def health(self) -> Health:
         """As `DepthClient.health`."""
-        return calls.parsed(Health, await self._converse(health_conversation(calls.HEALTH)))
+        return calls.parse(Health, await self._converse(health_conversation(calls.HEALTH)))
 
     async def models(self) -> Models:
         """As `DepthClient.models`."""
-        return calls.parsed(Models, await self._ask(calls.MODELS))
+        return calls.parse(Models, await self._ask(calls.MODELS))
 
     async def answer(self, photo: bytes, options: Options) -> httpx.Response:
         """Send the bytes of a photo with options of whichever kind, and give the whole answer with its headers."""

@@ -13,7 +13,14 @@ from depthsvc.depth import DepthMap
 from depthsvc.imaging.photo.source import PhotoSource, as_file
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
-from depthsvc.options import BokehOptions, DepthOptions, PointCloudOptions, UploadQuery, checked, named
+from depthsvc.options import (
+    BokehOptions,
+    DepthOptions,
+    PointCloudOptions,
+    UploadQuery,
+    make_options,
+    reject_unknown_keywords,
+)
 from depthsvc.status import Health, Models
 
 
@@ -49,7 +56,7 @@ class DepthClient(BaseClient):
         super().__init__(url, api_key, timeout_s, retries, max_wait_s)
         self._http = httpx.Client(transport=transport, **self._connection)
 
-    @named
+    @reject_unknown_keywords
     def depth(
         self,
         photo: PhotoSource,
@@ -60,13 +67,13 @@ class DepthClient(BaseClient):
         normalize: bool = False,
     ) -> DepthMap:
         """As `DepthEstimator.depth`, rounded to float16, with the name of the model that the service uses."""
-        options = checked(DepthOptions, input_size=input_size, size=size, refine=refine, normalize=normalize)
+        options = make_options(DepthOptions, input_size=input_size, size=size, refine=refine, normalize=normalize)
         return calls.depth_map(self._ask(calls.call(as_file(photo), options)))
 
     predict = depth
     """Another name of `depth`."""
 
-    @named
+    @reject_unknown_keywords
     def heatmap(
         self,
         photo: PhotoSource,
@@ -80,7 +87,7 @@ class DepthClient(BaseClient):
         side_by_side: bool = False,
     ) -> Picture:
         """As `DepthEstimator.heatmap`."""
-        query = checked(
+        query = make_options(
             UploadQuery,
             input_size=input_size,
             size=size,
@@ -96,7 +103,7 @@ class DepthClient(BaseClient):
     upload = heatmap
     """Another name of `heatmap`, that of the service's route."""
 
-    @named
+    @reject_unknown_keywords
     def point_cloud(
         self,
         photo: PhotoSource,
@@ -107,10 +114,10 @@ class DepthClient(BaseClient):
         max_points: int = 1_000_000,
     ) -> PointCloud:
         """As `DepthEstimator.point_cloud`."""
-        options = checked(PointCloudOptions, input_size=input_size, fov=fov, stride=stride, max_points=max_points)
+        options = make_options(PointCloudOptions, input_size=input_size, fov=fov, stride=stride, max_points=max_points)
         return calls.point_cloud(self._ask(calls.call(as_file(photo), options)))
 
-    @named
+    @reject_unknown_keywords
     def bokeh(
         self,
         photo: PhotoSource,
@@ -120,16 +127,16 @@ class DepthClient(BaseClient):
         strength: float = 0.5,
     ) -> Picture:
         """As `DepthEstimator.bokeh`, but its pixels are those of the JPEG."""
-        options = checked(BokehOptions, input_size=input_size, focus=focus, strength=strength)
+        options = make_options(BokehOptions, input_size=input_size, focus=focus, strength=strength)
         return calls.picture(self._ask(calls.call(as_file(photo), options)))
 
     def health(self) -> Health:
         """The state of the service, also when it is not ready. Asks once."""
-        return calls.parsed(Health, self._converse(health_conversation(calls.HEALTH)))
+        return calls.parse(Health, self._converse(health_conversation(calls.HEALTH)))
 
     def models(self) -> Models:
         """The models that the service knows, and the one that answers."""
-        return calls.parsed(Models, self._ask(calls.MODELS))
+        return calls.parse(Models, self._ask(calls.MODELS))
 
     def close(self) -> None:
         """Close the connections."""

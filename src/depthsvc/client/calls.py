@@ -27,7 +27,7 @@ def call(photo: bytes, options: Options) -> Call:
     return Call("POST", options.route.removeprefix("/"), options.file_format.media_type, photo, options.query())
 
 
-def parsed(body: type[Body], response: httpx.Response) -> Body:
+def parse(body: type[Body], response: httpx.Response) -> Body:
     """What a service says about itself. Raises ServiceUnreachable if it is something else that speaks."""
     try:
         return body.model_validate_json(response.content)

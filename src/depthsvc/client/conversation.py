@@ -66,7 +66,7 @@ def conversation(call: Call, patience: Patience) -> Conversation:
         outcome = yield call
         assert outcome is not None
         if isinstance(outcome, httpx.Response) and outcome.is_success:
-            return _checked(outcome, call)
+            return _check_response(outcome, call)
         failure = _failure(outcome)
         pause = _pause_s(outcome, attempt)
         if pause is None or attempt >= patience.retries or waited + pause > patience.max_wait_s:
@@ -87,7 +87,7 @@ def health_conversation(call: Call) -> Conversation:
     raise _failure(outcome)
 
 
-def _checked(response: httpx.Response, call: Call) -> httpx.Response:
+def _check_response(response: httpx.Response, call: Call) -> httpx.Response:
     if _media_type(response) != call.media_type or not response.content:
         what = _media_type(response) or "no Content-Type"
         raise ServiceUnreachable(f"{response.url} answers {what} instead of {call.media_type}. Is it depthsvc?")

@@ -21,7 +21,7 @@ from depthsvc.batch.ledger import UNREADABLE, UNWRITABLE, Ledger, Task
 from depthsvc.batch.outputs import Outputs, write_whole
 from depthsvc.batch.progress import Display, harmless
 from depthsvc.batch.reading import read
-from depthsvc.batch.session import Interrupted, Plan, ended_by_signals, finish, opened_ledger
+from depthsvc.batch.session import Interrupted, Plan, ended_by_signals, finish, open_ledger
 from depthsvc.batch.sources import Source
 from depthsvc.cluster.recipe import Recipe, ended_after
 from depthsvc.cluster.session import connected
@@ -160,10 +160,10 @@ def run_batch_on_ray(
         raise ConfigurationError("--max-photos-per-worker does not go with --ray.")
     with ended_by_signals():
         if results:
-            with opened_ledger(plan, StoredResults(results, plan.extension)) as (ledger, shown):
+            with open_ledger(plan, StoredResults(results, plan.extension)) as (ledger, shown):
                 tasks = ledger.open_tasks(sources)
                 return _Batch(plan, ledger, shown, photos, results).run(tasks)
-        with Outputs(plan.output, plan.extension) as outputs, opened_ledger(plan, outputs) as (ledger, shown):
+        with Outputs(plan.output, plan.extension) as outputs, open_ledger(plan, outputs) as (ledger, shown):
             tasks = _with_folders(outputs, ledger, ledger.open_tasks(sources))
             try:
                 return _Batch(plan, ledger, shown, photos, None).run(tasks)

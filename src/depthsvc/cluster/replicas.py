@@ -264,7 +264,7 @@ class ReplicaPool(PhotoPool):
                     expected.result().close()
                 raise
             if not expected.cancel():
-                return _leased(expected.result(), call)
+                return _make_lease(expected.result(), call)
             await asyncio.sleep(_PAUSE_S)
 
     async def _call(self, token: bytes) -> None:
@@ -298,7 +298,7 @@ class ReplicaPool(PhotoPool):
             self.note_restart(RestartCause.DEADLINE if late else RestartCause.CRASHED)
 
 
-def _leased(connection: Connection, call: asyncio.Task[None]) -> _Lease:
+def _make_lease(connection: Connection, call: asyncio.Task[None]) -> _Lease:
     call.add_done_callback(lambda _: connection.close())  # a machine that is lost says nothing by itself
     return _Lease(connection, call, time.monotonic() + _LEASE_S)
 

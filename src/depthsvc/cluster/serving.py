@@ -75,7 +75,7 @@ def replicas(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
             handle = _deploy(settings, most, Recipe.of(settings, model))
             with ReplicaPool(
                 handle.remote,
-                _running,
+                _count_running,
                 host="127.0.0.1" if settings.ray_address == LOCAL else get_node_ip_address(),
                 workers=settings.workers,
                 queue_size=settings.queue_size,
@@ -116,7 +116,7 @@ def _deploy(settings: Settings, most: int, recipe: Recipe) -> Any:
         raise ModelError(f"A replica cannot load the model: {error}") from error
 
 
-def _running() -> int:
+def _count_running() -> int:
     """Replicas that can take a photo or are answering one."""
     application = serve.status().applications.get(APPLICATION)
     deployment = application and application.deployments.get(DEPLOYMENT)

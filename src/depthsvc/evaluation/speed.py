@@ -98,7 +98,7 @@ def forward(
     if model.architecture is None:
         raise ConfigurationError("Only models of the registry can be measured.")
     bound_heap()  # as in a worker: else the system clears pages for each of PyTorch's arrays
-    opened = _opened(model, cache_dir, engines, precisions, threads)
+    opened = _open_engines(model, cache_dir, engines, precisions, threads)
     cases = [Case(*key, size) for size in sizes or [model.spec.input.size] for key in opened]
     computing = [opened[case.kind, case.precision, case.threads] for case in cases]
     calls = [_call(engine, case.size, model.spec.input) for case, engine in zip(cases, computing, strict=True)]
@@ -118,7 +118,7 @@ def forward(
     return Table(f"{model.name}, forward pass of a 4:3 photo", heads, rows)
 
 
-def _opened(
+def _open_engines(
     model: ResolvedModel,
     cache_dir: Path,
     engines: Sequence[EngineName],

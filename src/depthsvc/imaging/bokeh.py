@@ -54,7 +54,7 @@ def refocus(
     lens = _Lens.focused(_nearness_at(nearness, focus) if focus else _salient_nearness(small, nearness))
     radius = strength * _MAX_RADIUS * max(width, height)
     light, blur = _LIGHT[small], lens.blur(nearness)
-    return _composed(pixels, guided, lens, _behind(light, blur, radius), _before(light, blur, radius))
+    return _compose(pixels, guided, lens, _behind(light, blur, radius), _before(light, blur, radius))
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,10 @@ def _layers(light: Floats, blur: Floats, radius: float, side: int) -> Iterator[F
         coverage = np.maximum(1 - np.abs(blur - side * number), 0)
         if coverage.any():
             layer = np.concatenate([light * coverage[..., None], coverage[..., None]], axis=-1)
-            yield _blurred(layer, radius * number / _LAYERS)
+            yield _blur_layer(layer, radius * number / _LAYERS)
 
 
-def _blurred(layer: Floats, radius: float) -> Floats:
+def _blur_layer(layer: Floats, radius: float) -> Floats:
     """A layer (h, w, 4), every point of which has become a disc of the given radius in pixels."""
     height, width = layer.shape[:2]
     scale = min(1.0, _KERNEL_RADIUS / max(radius, 1e-6))
@@ -150,7 +150,7 @@ def _before(light: Floats, blur: Floats, radius: float) -> Floats:
     return np.asarray(total / np.maximum(total[..., 3:], 1), np.float32)
 
 
-def _composed(
+def _compose(
     pixels: NDArray[np.uint8], guided: GuidedMap, lens: _Lens, behind: Floats, before: Floats
 ) -> NDArray[np.uint8]:
     """The sharp part of the photo between what is behind and what is in front of it."""

@@ -40,19 +40,19 @@ def follow_edges(colour: Floats, inverse_depth: Floats) -> Floats:
     span = float(high - low)
     height, width = inverse_depth.shape
     if colour.shape[:2] != (height, width):
-        colour = _resized(colour, (width, height), cv2.INTER_AREA)
-    result = _fitted(colour, inverse_depth, span)
+        colour = _resize(colour, (width, height), cv2.INTER_AREA)
+    result = _fit_to_photo(colour, inverse_depth, span)
     for _ in range(_ROUNDS):
         result = _steeper(result, span)
     return result
 
 
-def _fitted(colour: Floats, values: Floats, span: float) -> Floats:
+def _fit_to_photo(colour: Floats, values: Floats, span: float) -> Floats:
     height, width = values.shape
     small = (max(1, width // _REDUCTION), max(1, height // _REDUCTION))
-    small_colour, small_values = (_resized(array, small, cv2.INTER_AREA) for array in (colour, values))
+    small_colour, small_values = (_resize(array, small, cv2.INTER_AREA) for array in (colour, values))
     functions = linear_functions(small_colour, small_values, radius=_RADIUS, noise=_NOISE)
-    functions = _resized(functions, (width, height), cv2.INTER_LINEAR)
+    functions = _resize(functions, (width, height), cv2.INTER_LINEAR)
     least, most = _extremes(values, 2 * max(1, round(_RADIUS * max(values.shape))) + 1)
     wanted = np.minimum(np.maximum(apply_linear(functions, colour), least), most)
     return np.asarray(values + _beyond(_FLAT, (most - least) / span) * (wanted - values), np.float32)
@@ -67,7 +67,7 @@ def _steeper(values: Floats, span: float) -> Floats:
     return np.asarray(values + _beyond(_SMALLEST_STEP, step / span) * (steep - values), np.float32)
 
 
-def _resized(array: Floats, size: tuple[int, int], interpolation: int) -> Floats:
+def _resize(array: Floats, size: tuple[int, int], interpolation: int) -> Floats:
     return np.asarray(cv2.resize(array, size, interpolation=interpolation), np.float32)
 
 

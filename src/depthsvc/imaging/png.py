@@ -49,12 +49,12 @@ def png(
     """
     bits, color_type, size = pixels.value
     header = struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, 0)
-    data = _compressed(_filtered(block, row_filter, size) for block in blocks)
+    data = _compress(_filter(block, row_filter, size) for block in blocks)
     colors = _chunk(b"PLTE", [palette]) if palette else []
     return b"".join([_SIGNATURE, *_chunk(b"IHDR", [header]), *colors, *_chunk(b"IDAT", data), *_chunk(b"IEND", [])])
 
 
-def _filtered(block: NDArray[np.uint8], row_filter: Filter, pixel_size: int) -> NDArray[np.uint8]:
+def _filter(block: NDArray[np.uint8], row_filter: Filter, pixel_size: int) -> NDArray[np.uint8]:
     rows, width = block.shape
     result = np.empty((rows, 1 + width), np.uint8)
     result[:, 0] = row_filter.value
@@ -66,7 +66,7 @@ def _filtered(block: NDArray[np.uint8], row_filter: Filter, pixel_size: int) -> 
     return result
 
 
-def _compressed(blocks: Iterable[NDArray[np.uint8]]) -> list[bytes]:
+def _compress(blocks: Iterable[NDArray[np.uint8]]) -> list[bytes]:
     compressor = isal_zlib.compressobj(_COMPRESSION_LEVEL)
     parts: list[bytes] = []
     for block in blocks:

@@ -42,7 +42,7 @@ class Model:
                 f"{self._path} is refused: for input {planes.shape} it gives {output.shape}, which is no (h, w) map."
             )
         values = output.reshape(output.shape[-2:])
-        return _inverted(values) if self.spec.output is OutputKind.DEPTH else values
+        return _invert(values) if self.spec.output is OutputKind.DEPTH else values
 
     def warm(self) -> None:
         """Run the network on the commonest input sizes, so that no photo has to wait for what first runs do.
@@ -67,7 +67,7 @@ class Model:
         return np.zeros((1, 3, height, width), np.float32)
 
 
-def _inverted(depth: NDArray[np.float32]) -> NDArray[np.float32]:
+def _invert(depth: NDArray[np.float32]) -> NDArray[np.float32]:
     """1 / depth, and 0 (infinitely far) where depth is not positive or not finite."""
     valid = np.isfinite(depth) & (depth > 0)
     if not valid.any():

@@ -36,11 +36,11 @@ def prepare(model: ResolvedModel, cache_dir: Path, choice: EngineChoice = DEFAUL
         raise WeightsError(f"{model.file.path} is refused: it has changed since its SHA-256 was checked.")
     kinds = engines_for(model, choice)
     if len(kinds) == 1:
-        return _prepared(model, kinds[0], cache_dir, choice)
+        return _prepare_with(model, kinds[0], cache_dir, choice)
     return _fastest(_all_opened(model, kinds, cache_dir, choice))
 
 
-def _prepared(model: ResolvedModel, kind: EngineKind, cache_dir: Path, wanted: EngineChoice) -> PreparedModel:
+def _prepare_with(model: ResolvedModel, kind: EngineKind, cache_dir: Path, wanted: EngineChoice) -> PreparedModel:
     precision = precision_for(model, kind, wanted.precision)
     is_network = model.architecture is None
     path = model.file.path.resolve() if is_network else artefact(model, kind, precision, cache_dir)
@@ -57,7 +57,7 @@ def _all_opened(
     opened: list[tuple[PreparedModel, Model]] = []
     for kind in kinds:
         try:
-            prepared = _prepared(model, kind, cache_dir, choice)
+            prepared = _prepare_with(model, kind, cache_dir, choice)
             candidate = open_model(prepared)
             candidate.warm()
         except (DepthServiceError, OSError, RuntimeError) as error:

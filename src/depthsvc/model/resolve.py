@@ -29,7 +29,7 @@ def resolve(model: str, locations: WeightsLocations) -> ResolvedModel:
     if model == AUTO:
         return _resolve_auto(locations)
     entry = registered(model)
-    return _resolved(entry, obtain(entry, locations))
+    return _resolve_registered(entry, obtain(entry, locations))
 
 
 def _resolve_auto(locations: WeightsLocations) -> ResolvedModel:
@@ -37,7 +37,7 @@ def _resolve_auto(locations: WeightsLocations) -> ResolvedModel:
         raise ConfigurationError(f"{locations.explicit}: say which model it belongs to: --model midas_small")
     midas, embedded = registered("midas_small"), registered("embedded")
     try:
-        return _resolved(midas, obtain(midas, locations, first_byte_s=AUTO_FIRST_BYTE_S))
+        return _resolve_registered(midas, obtain(midas, locations, first_byte_s=AUTO_FIRST_BYTE_S))
     except (WeightsError, OSError) as error:
         logger.warning(
             "MiDaS_small cannot be had: %s\nFALLING BACK to the embedded model, which is smaller, less accurate "
@@ -45,10 +45,10 @@ def _resolve_auto(locations: WeightsLocations) -> ResolvedModel:
             error,
         )
     weights = obtain(embedded, replace(locations, sha256=None))
-    return replace(_resolved(embedded, weights), degraded=True)
+    return replace(_resolve_registered(embedded, weights), degraded=True)
 
 
-def _resolved(model: RegisteredModel, weights: VerifiedFile) -> ResolvedModel:
+def _resolve_registered(model: RegisteredModel, weights: VerifiedFile) -> ResolvedModel:
     error = model.bf16.worst if model.bf16 and model.bf16.weights_sha256 == weights.sha256 else None
     return ResolvedModel(model.spec, weights, model.architecture, error)
 

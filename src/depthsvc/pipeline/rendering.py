@@ -70,7 +70,7 @@ class MapRenderer(Renderer[Map]):
         return math.inf if self.options.refines else 0
 
     def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
-        depth = fitted(depth, photo, self.options)
+        depth = fit_to_grid(depth, photo, self.options)
         return Drawing(depth.values, (depth.height, depth.width), depth.min, depth.max)
 
 
@@ -84,7 +84,7 @@ class SideBySideRenderer(Renderer[SideBySideOptions]):
     def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
         width, height = fitting(photo.width, photo.height, SIDE_BY_SIDE_MAX_SIDE)
         photo = Photo(resized(photo.pixels, width, height), width, height)
-        depth = fitted(depth, photo, self.options)
+        depth = fit_to_grid(depth, photo, self.options)
         pixels = resized(photo.pixels, depth.width, depth.height)
         heatmap = encode.heatmap(depth.values, self.options.colormap, invert=self.options.invert)
         pair = np.hstack([pixels, heatmap])
@@ -138,7 +138,7 @@ def renderer_for(options: Options) -> Renderer[Any]:
     return RENDERERS[type(options)](options)
 
 
-def fitted(depth: DepthMap, photo: Photo, options: MapOptions) -> DepthMap:
+def fit_to_grid(depth: DepthMap, photo: Photo, options: MapOptions) -> DepthMap:
     """A map of the network's grid on the grid that is asked for, with the photo's edges if that is asked for."""
     if options.refines:
         depth = depth.refined(photo.pixels)

@@ -117,7 +117,7 @@ class _Server(uvicorn.Server):
             for server in self.servers:
                 server.close()
             self._listening.close()
-            waiting = list(_accepted(last))
+            waiting = list(_pending_connections(last))
         for connection in waiting:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: self._protocol(self.config, self.server_state, self.lifespan.state), connection
@@ -125,7 +125,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _accepted(listening: socket.socket) -> Iterator[socket.socket]:
+def _pending_connections(listening: socket.socket) -> Iterator[socket.socket]:
     """The connections that wait at a non-blocking socket."""
     with suppress(BlockingIOError):
         while True:

@@ -39,7 +39,7 @@ class Problem(BaseModel):
     request_id: str = Field(description="The request's X-Request-ID, to be quoted when asking for help.")
 
 
-def documented(*errors: type[RequestError]) -> dict[int | str, dict[str, Any]]:
+def document_errors(*errors: type[RequestError]) -> dict[int | str, dict[str, Any]]:
     """OpenAPI's description of the answers for these errors."""
     statuses: dict[int | str, dict[str, Any]] = {}
     for status in sorted({error.status for error in errors}):

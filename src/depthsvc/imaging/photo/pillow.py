@@ -34,7 +34,7 @@ _STRIP_ROWS = 256
 
 def decode_jpeg(data: bytes, bounds: Bounds) -> Photo:
     """Decode a JPEG, with as little detail as is enough."""
-    with _opened(data, "JPEG") as image:
+    with _open(data, "JPEG") as image:
         bounds.check(*image.size)
         check_jpeg_scans(data, image.width * image.height)
         size = image.size
@@ -44,14 +44,14 @@ def decode_jpeg(data: bytes, bounds: Bounds) -> Photo:
 
 def decode_png(data: bytes, bounds: Bounds) -> Photo:
     """Decode a PNG."""
-    with _opened(data, "PNG") as image:
+    with _open(data, "PNG") as image:
         bounds.check(*image.size)
         return upright(rgb(image), image.size, exif_orientation(image))
 
 
 def decode_webp(data: bytes, bounds: Bounds) -> Photo:
     """Decode the first frame of a WebP. OpenCV decodes the same pixels as Pillow in a third of the memory."""
-    with _opened(data, "WEBP") as image:
+    with _open(data, "WEBP") as image:
         bounds.check(*image.size)
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
         if pixels is None:
@@ -59,7 +59,7 @@ def decode_webp(data: bytes, bounds: Bounds) -> Photo:
         return upright(np.asarray(pixels, np.uint8), image.size, exif_orientation(image))
 
 
-def _opened(data: bytes, format_name: str) -> ImageFile.ImageFile:
+def _open(data: bytes, format_name: str) -> ImageFile.ImageFile:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns about what max_pixels decides here, and about odd EXIF
         return Image.open(io.BytesIO(data), formats=[format_name])

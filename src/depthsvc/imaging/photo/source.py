@@ -27,14 +27,14 @@ PhotoSource = str | PathLike[str] | bytes | bytearray | memoryview | Image.Image
 grey (h, w)."""
 
 
-def decoded(photo: PhotoSource, decode: Callable[[bytes], Photo]) -> Photo:
+def open_photo(photo: PhotoSource, decode: Callable[[bytes], Photo]) -> Photo:
     """The photo, its file decoded by `decode` if it is one. Raises RequestError, OSError, and TypeError for others."""
     pixels = _without_file(photo)
     return decode(_file_bytes(photo)) if pixels is None else pixels
 
 
 def as_file(photo: PhotoSource) -> bytes:
-    """The photo as the bytes of a file, to send it to a service. Raises as `decoded` does.
+    """The photo as the bytes of a file, to send it to a service. Raises as `open_photo` does.
 
     Images and arrays become PNG, and from 2 megapixels on JPEG of quality 95, because a service takes 10 MB.
     """

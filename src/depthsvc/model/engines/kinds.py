@@ -60,14 +60,14 @@ class EngineKind:
         Imports torch. Raises OSError if it cannot be written, ConfigurationError if a package is missing.
         """
         self.require()
-        self._imported().write(network, spec.example_shape, path, precision)
+        self._import_module().write(network, spec.example_shape, path, precision)
 
     def open(self, path: Path, threads: int, precision: Precision) -> Engine:
         """Load a file into this process. Raises ModelError, and ConfigurationError if a package is missing."""
         self.require(to_write=False)
-        return self._imported().open_file(path, threads, precision)
+        return self._import_module().open_file(path, threads, precision)
 
-    def _imported(self) -> _EngineModule:
+    def _import_module(self) -> _EngineModule:
         try:
             return cast(_EngineModule, import_module(self.module))
         except ImportError as error:

@@ -15,7 +15,7 @@ from depthsvc import errors
 from depthsvc.formats import FORMATS
 from depthsvc.options import OPTIONS, BokehOptions, DepthOptions, Options, PointCloudOptions, UploadQuery
 from depthsvc.pipeline.answer import Answer
-from depthsvc.server.problems import documented
+from depthsvc.server.problems import document_errors
 from depthsvc.server.routes.waiting import when_done
 from depthsvc.server.service import CurrentService, Service
 from depthsvc.server.transfer.answer import BufferedResponse
@@ -28,7 +28,7 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Response]])
 _DEADLINE_MARGIN_S = 1.0
 """The pool keeps deadlines itself as long as it has workers; only later is it taken to have none."""
 
-_ERRORS = documented(
+_ERRORS = document_errors(
     errors.MissingImage,
     errors.MalformedBody,
     errors.NotAnImage,
@@ -117,7 +117,7 @@ async def _answer(request: Request, service: Service, options: Options) -> Respo
     with service.accept(), service.uploads.hold() as hold:
         deadline_s = service.settings.deadline_s
         computing = service.pool.submit(await photo_bytes(request, hold), options, deadline_s=deadline_s)
-        answer = await _computed(request, computing, deadline_s + _DEADLINE_MARGIN_S)
+        answer = await _await_answer(request, computing, deadline_s + _DEADLINE_MARGIN_S)
     service.observe_stages(answer.seconds)
     bind_contextvars(
         model=answer.model, **{f"{stage}_ms": round(1000 * spent, 1) for stage, spent in answer.seconds.items()}
@@ -125,10 +125,10 @@ async def _answer(request: Request, service: Service, options: Options) -> Respo
     return BufferedResponse(answer.body, buffer=service.answers, media_type=answer.media_type, headers=_headers(answer))
 
 
-async def _computed(request: Request, computing: Future[Answer], longest_s: float) -> Answer:
+async def _await_answer(request: Request, computing: Future[Answer], longest_s: float) -> Answer:
     """What the pool makes of a photo. Once the client has gone, a photo that still waits is not computed."""
     ready = when_done(computing)
-    gone = asyncio.ensure_future(_disconnected(request))
+    gone = asyncio.ensure_future(_wait_for_disconnect(request))
     try:
         await asyncio.wait({ready, gone}, timeout=longest_s, return_when=asyncio.FIRST_COMPLETED)
         if computing.done():
@@ -144,7 +144,7 @@ async def _computed(request: Request, computing: Future[Answer], longest_s: floa
         gone.cancel()
 
 
-async def _disconnected(request: Request) -> None:
+async def _wait_for_disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
