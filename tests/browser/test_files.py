@@ -145,7 +145,7 @@ def test_half_floats_are_numpys(visit: Visit) -> None:
 
 def test_the_colour_tables_are_the_services(visit: Visit) -> None:
     script = """async () => {
-        const { loadColormaps } = await import("/static/views/heatmap.js");
+        const { loadColormaps } = await import("/static/views/heatmap_drawing.js");
         const tables = Object.entries(await loadColormaps());
         return Object.fromEntries(tables.map(([name, table]) => [name, Array.from(table)]));
     }"""

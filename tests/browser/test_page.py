@@ -259,7 +259,7 @@ def test_no_halo_grows_around_a_sharp_foreground(start_visit: StartVisit) -> Non
     visit = start_visit()
     white = visit.page.evaluate(
         """async () => {
-            const { Bokeh } = await import("/static/views/bokeh.js");
+            const { Bokeh } = await import("/static/views/refocus_drawing.js");
             const [width, height] = [240, 180];
             const photo = document.createElement("canvas");
             [photo.width, photo.height] = [width, height];

@@ -2,16 +2,16 @@
 
 import { apiKey, depth, health, isKey, Problem, refocused, rememberApiKey } from "./service/api.js";
 import { fromCamera } from "./photo/camera.js";
-import { depthNpy, depthPng16, heatmapPng, pointsPly, save } from "./files/files.js";
-import { loadColormaps } from "./views/heatmap.js";
-import { HeatmapView, LookControls } from "./views/heatmapview.js";
+import { depthNpy, depthPng16, heatmapPng, pointsPly, save } from "./files/depth_files.js";
+import { loadColormaps } from "./views/heatmap_drawing.js";
+import { HeatmapView, LookControls } from "./views/heatmap_view.js";
 import { hush, knows, quote, say, speak } from "./words/i18n.js";
 import { decoded, Picture } from "./photo/picture.js";
-import { RefocusView } from "./views/refocusview.js";
+import { RefocusView } from "./views/refocus_view.js";
 import { patiently } from "./service/retry.js";
 import { fromDrop, fromInput, fromPaste, fromSamples } from "./photo/sources.js";
-import { SpaceView } from "./views/spaceview.js";
-import { tabs } from "./tabs.js";
+import { SpaceView } from "./views/space_view.js";
+import { tabs } from "./views/tabs.js";
 
 const element = (id) => document.getElementById(id);
 const result = element("result");

@@ -1,6 +1,6 @@
 // The photo as a point cloud that can be turned and zoomed.
 
-import { attribute, context, program } from "./gl.js";
+import { attribute, context, program } from "./webgl.js";
 import { FIELD_OF_VIEW } from "../depth/pointcloud.js";
 
 const VERTEX = `

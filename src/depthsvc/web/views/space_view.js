@@ -4,7 +4,7 @@ import { normalized } from "../depth/nearness.js";
 import { sizeOn } from "../photo/picture.js";
 import { pointCloud } from "../depth/pointcloud.js";
 import { fitting, upsample } from "../depth/resize.js";
-import { Scene, steer } from "./scene3d.js";
+import { Scene, steer } from "./space_drawing.js";
 
 const LONGEST = 1600; // pixels of the view
 const GRID = 720; // points along the photo's longer side

@@ -1,7 +1,7 @@
 // Files to keep: the depth at the photo's full size, made when somebody asks for it.
 
 import { toFloat16 } from "../depth/float16.js";
-import { levelOf } from "../views/heatmap.js";
+import { levelOf } from "../views/heatmap_drawing.js";
 import { extent, normalized, scale } from "../depth/nearness.js";
 import { GREY, PALETTE, png } from "./png.js";
 import { gridSize, ply, pointCloud } from "../depth/pointcloud.js";

@@ -5,7 +5,7 @@
 // linear light, what spreads over it: a pixel around it counts if its own blur reaches that far, and what is behind
 // never spreads over what is sharper in front. So no halo grows around a sharp foreground.
 
-import { context, program, texture } from "./gl.js";
+import { context, program, texture } from "./webgl.js";
 
 const VERTEX = `
   out vec2 at;

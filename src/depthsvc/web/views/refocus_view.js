@@ -1,6 +1,6 @@
 // The refocused photo in the page: made when it is first looked at.
 
-import { Bokeh } from "./bokeh.js";
+import { Bokeh } from "./refocus_drawing.js";
 import { followKeys, followPress, mark } from "./cursor.js";
 import { normalized } from "../depth/nearness.js";
 import { sizeOn } from "../photo/picture.js";

@@ -1,7 +1,7 @@
 // The heatmap, its colours and limits, and the cursor that reads it.
 
 import { followKeys, followPointer, mark } from "./cursor.js";
-import { GRAY, paint, paintLegend, steps } from "./heatmap.js";
+import { GRAY, paint, paintLegend, steps } from "./heatmap_drawing.js";
 import { say } from "../words/i18n.js";
 import { normalized } from "../depth/nearness.js";
 import { sizeOn } from "../photo/picture.js";
