@@ -1,0 +1,83 @@
+// The buttons that make and save a file.
+
+/** @import { Picture } from "../photo/picture.js" */
+/** @import { Views } from "../views/views.js" */
+
+import { element, find, findAll } from "../elements.js";
+import { refocused } from "../service/api.js";
+import { hush, say } from "../words/i18n.js";
+import { depthNpy, depthPng16, heatmapPng, pointsPly } from "./depth_files.js";
+
+/** @typedef {{suffix: string, make: (picture: Picture) => Promise<Blob>}} Download */
+
+const saving = element("saving");
+
+/**
+ * What each button makes, by its `data-save`.
+ * @param {Views} views
+ * @returns {Record<string, Download>}
+ */
+const downloadsOf = ({ heatmap, refocus }) => ({
+  heatmap: { suffix: "-depth.png", make: (picture) => heatmapPng(picture.depth, picture, heatmap.table, heatmap.look) },
+  png16: { suffix: "-depth16.png", make: (picture) => depthPng16(picture.depth, picture) },
+  npy: { suffix: "-depth.npy", make: (picture) => depthNpy(picture.depth, picture) },
+  ply: { suffix: "-points.ply", make: (picture) => pointsPly(picture.depth, picture) },
+  refocused: { suffix: "-refocused.jpg", make: (picture) => refocused(picture.photo, refocus.wanted) },
+});
+
+/**
+ * Let the buttons save what the views show.
+ * @param {Views} views
+ */
+export function offerDownloads(views) {
+  const downloads = downloadsOf(views);
+  for (const button of findAll("[data-save]", HTMLButtonElement)) {
+    button.addEventListener("click", () => {
+      if (views.picture) download(button, downloads[button.dataset.save ?? ""], views.picture);
+    });
+  }
+}
+
+/**
+ * Offer what the open view has, of which nothing has been saved yet.
+ * @param {string} view
+ */
+export function renewDownloads(view) {
+  find("[data-save=refocused]", HTMLElement).hidden = view !== "refocus";
+  hush(saving);
+}
+
+/**
+ * @param {HTMLButtonElement} button
+ * @param {Download} download
+ * @param {Picture} picture
+ */
+async function download(button, { suffix, make }, picture) {
+  const name = `${picture.stem}${suffix}`;
+  button.setAttribute("aria-busy", "true");
+  button.disabled = true;
+  say(saving, "saving", { name });
+  try {
+    save(await make(picture), name);
+    say(saving, "saved", { name });
+  } catch (error) {
+    console.error(error);
+    say(saving, "saveFailed");
+  } finally {
+    button.disabled = false;
+    button.removeAttribute("aria-busy");
+  }
+}
+
+/**
+ * Have the browser save a file.
+ * @param {Blob} blob
+ * @param {string} name
+ */
+function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}

@@ -1,0 +1,74 @@
+// What is happening, as the page tells it: the model in use, the progress of a photo, and what went wrong.
+
+/** @import { Key, Values } from "../words/i18n.js" */
+
+import { element } from "../elements.js";
+import { knows, quote, say } from "../words/i18n.js";
+import { askForKey } from "./access.js";
+import { apiKey, health } from "./api.js";
+
+/** @typedef {{code: string, status?: number, detail?: string}} Failure a Problem, or one of the page's own codes */
+
+const model = element("model");
+const waiting = element("waiting");
+const progress = element("progress", HTMLProgressElement);
+const failure = element("failure");
+
+/**
+ * Show what a person must not miss; on a phone it may be below what is on the screen.
+ * @param {HTMLElement} box
+ */
+function reveal(box) {
+  if (!box.hidden) return;
+  box.hidden = false;
+  box.scrollIntoView({ block: "nearest" });
+}
+
+/** Show which model the service uses, and whether it is the fallback. */
+export async function describeModel() {
+  try {
+    const { model: name, degraded } = await health();
+    if (!name) throw new Error("This is not depthsvc's /health.");
+    say(model, degraded ? "modelFallback" : "modelIs", { model: name });
+    model.classList.toggle("degraded", degraded);
+    element("fallback-note").hidden = !degraded;
+  } catch {
+    say(model, "modelSilent");
+  }
+}
+
+/**
+ * Show what is being waited for.
+ * @param {Key} key
+ * @param {Values} [values]
+ * @param {number | null} fraction 0..1 of it that is done; null if that is unknown
+ */
+export function wait(key, values, fraction = null) {
+  say(element("progress-words"), key, values);
+  if (fraction === null) progress.removeAttribute("value");
+  else progress.value = fraction;
+  failure.hidden = true;
+  reveal(waiting);
+}
+
+/** Nothing is being waited for any more. */
+export function stopWaiting() {
+  waiting.hidden = true;
+}
+
+/**
+ * Say what went wrong: in the page's words for its code, or else in the service's own.
+ * @param {Failure} problem
+ * @param {string} name of the photo that it is about
+ */
+export function fail({ code, status = 0, detail = "" }, name = "") {
+  const needsKey = ["unauthorized", "wrong_key"].includes(code);
+  const key = `error_${code === "unauthorized" && apiKey() ? "wrong_key" : code}`;
+  const words = element("failed-words");
+  element("failed-name").textContent = name;
+  if (knows(key)) say(words, key, { status });
+  else if (detail) quote(words, detail);
+  else say(words, "error_other", { status });
+  reveal(failure);
+  askForKey(needsKey);
+}

@@ -1,0 +1,54 @@
+// The controls of the heatmap's colours and limits.
+
+/** @import { Look } from "./heatmap_drawing.js" */
+
+import { showPercent } from "./slider.js";
+
+/**
+ * @typedef {{colormap: HTMLSelectElement, invert: HTMLInputElement, far: HTMLInputElement, near: HTMLInputElement,
+ *     whole: HTMLButtonElement}} Elements
+ */
+
+/** The controls of the page, read as one look. */
+export class LookControls {
+  #elements;
+  #onChange;
+
+  /**
+   * @param {Elements} elements
+   * @param {() => void} onChange
+   */
+  constructor(elements, onChange) {
+    this.#elements = elements;
+    this.#onChange = onChange;
+    const { colormap, invert, far, near, whole } = elements;
+    far.addEventListener("input", () => (near.valueAsNumber = Math.max(near.valueAsNumber, far.valueAsNumber + 1)));
+    near.addEventListener("input", () => (far.valueAsNumber = Math.min(far.valueAsNumber, near.valueAsNumber - 1)));
+    whole.addEventListener("click", () => ([far.value, near.value] = ["0", "100"]));
+    for (const control of [colormap, invert, far, near]) control.addEventListener("input", () => this.#changed());
+    whole.addEventListener("click", () => this.#changed());
+    this.#showLimits();
+  }
+
+  #changed() {
+    this.#showLimits();
+    this.#onChange();
+  }
+
+  #showLimits() {
+    const { far, near, whole } = this.#elements;
+    showPercent(far);
+    showPercent(near);
+    whole.disabled = far.value === "0" && near.value === "100";
+  }
+
+  get colormap() {
+    return this.#elements.colormap.value;
+  }
+
+  /** @returns {Look} */
+  get look() {
+    const { invert, far, near } = this.#elements;
+    return { far: far.valueAsNumber / 100, near: near.valueAsNumber / 100, invert: invert.checked };
+  }
+}

@@ -1,0 +1,123 @@
+// The ways to see a picture, of which one tab is open at a time.
+
+/** @import { Picture } from "../photo/picture.js" */
+
+import { element, find } from "../elements.js";
+import { say } from "../words/i18n.js";
+import { HeatmapView } from "./heatmap_view.js";
+import { LookControls } from "./look_controls.js";
+import { RefocusView } from "./refocus_view.js";
+import { SpaceView } from "./space_view.js";
+import { tabs } from "./tabs.js";
+
+const result = element("result");
+
+/** @param {string} id */
+const canvasIn = (id) => ({ canvas: element(id, HTMLCanvasElement), frame: element(`${id}-frame`) });
+
+/**
+ * @param {string} id
+ * @param {string} selector
+ */
+const inFrame = (id, selector) => find(selector, HTMLElement, element(`${id}-frame`));
+
+/** @param {string} id */
+const button = (id) => element(id, HTMLButtonElement);
+
+/** @param {string} id */
+const input = (id) => element(id, HTMLInputElement);
+
+/** All views of the current picture. */
+export class Views {
+  /** @type {Picture | null} */
+  picture = null;
+  #onChange;
+
+  /**
+   * @param {Record<string, Uint8Array<ArrayBuffer>>} colormaps
+   * @param {(view: string) => void} onChange called for every picture that is shown and every tab that is opened
+   */
+  constructor(colormaps, onChange) {
+    this.#onChange = onChange;
+    const controls = new LookControls(
+      {
+        colormap: element("colormap", HTMLSelectElement),
+        invert: input("invert"),
+        far: input("far"),
+        near: input("near"),
+        whole: button("whole"),
+      },
+      () => this.heatmap.paint(),
+    );
+    this.heatmap = new HeatmapView(
+      {
+        ...canvasIn("heatmap"),
+        legend: element("legend", HTMLCanvasElement),
+        photoFrame: element("photo-frame"),
+        readout: element("readout"),
+        marks: [inFrame("heatmap", ".cursor"), inFrame("photo", ".cursor")],
+      },
+      controls,
+      colormaps,
+    );
+    this.space = new SpaceView({
+      ...canvasIn("space"),
+      missing: inFrame("space", ".missing"),
+      closer: button("closer"),
+      farther: button("farther"),
+      reset: button("reset"),
+    });
+    this.refocus = new RefocusView({
+      ...canvasIn("refocus"),
+      focus: inFrame("refocus", ".focus"),
+      missing: inFrame("refocus", ".missing"),
+      strength: input("strength"),
+    });
+    tabs(element("views"), (view, tab) => this.#choose(view, tab));
+    new ResizeObserver(() => requestAnimationFrame(() => this.#fit())).observe(result);
+    const cut = input("cut");
+    cut.addEventListener("input", () => result.style.setProperty("--cut", `${cut.value}%`));
+  }
+
+  /** @param {Picture} picture */
+  show(picture) {
+    this.picture?.release();
+    this.picture = picture;
+    const { image, width, height, name } = picture;
+    element("photo", HTMLImageElement).src = image.src;
+    result.style.setProperty("--ratio", String(width / height));
+    result.hidden = false;
+    document.body.dataset.state = "result";
+    const { model, timing } = picture.depth;
+    const milliseconds = Math.round(Object.values(timing).reduce((sum, spent) => sum + spent, 0));
+    say(element("facts"), "facts", { name, width, height, model, milliseconds });
+    this.space.take(picture);
+    this.refocus.take(picture);
+    this.heatmap.show(picture);
+    this.#fit();
+    this.#onChange(this.#open);
+  }
+
+  /** The view whose tab is open, as in the tab's `data-view`. */
+  get #open() {
+    return result.dataset.view ?? "";
+  }
+
+  /**
+   * @param {string} view
+   * @param {HTMLElement} tab
+   */
+  #choose(view, tab) {
+    result.dataset.view = view;
+    element("panel").setAttribute("aria-labelledby", tab.id);
+    this.#fit();
+    this.#onChange(view);
+  }
+
+  /** Fit the open view to the room it has. */
+  #fit() {
+    if (this.#open === "space") this.space.fit();
+    else if (this.#open === "refocus") this.refocus.fit();
+    else this.heatmap.fit(); // beside the photo, or under it to compare
+  }
+}
