@@ -7,6 +7,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH_VENV := .venv-bench
+TOOLS := .tools
+TYPESCRIPT := 7.0.2
+TSC := $(TOOLS)/typescript-$(TYPESCRIPT)/node_modules/.bin/tsc
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 SOURCES := src tests training benchmarks examples
 MARKDOWN := $(wildcard *.md .github/*.md deploy/*.md docs/*.md training/*.md src/depthsvc/model/data/*.md)
@@ -16,7 +19,7 @@ UNWRAPPED := $(filter %.zh-CN.md,$(MARKDOWN))
 MDFORMAT := $(BIN)/mdformat --compact-tables --number
 
 .DEFAULT_GOAL := help
-.PHONY: help run test cluster chaos soak lint lint-format lint-style lint-types lint-markdown format bench dist clean
+.PHONY: help run test cluster chaos soak lint lint-format lint-style lint-types lint-markdown lint-page format bench dist clean
 
 help:
 	@echo "make run     start the service and print its address (options: make run ARGS='--port 8000')"
@@ -45,7 +48,7 @@ soak: $(VENV)/.dev
 	@$(BIN)/python -m pytest tests/security -s -m long -k piles_up $(ARGS)
 
 # Each is a hook of .pre-commit-config.yaml as well.
-lint: lint-format lint-style lint-types lint-markdown
+lint: lint-format lint-style lint-types lint-markdown lint-page
 
 lint-format: $(VENV)/.dev
 	$(BIN)/ruff format --check $(SOURCES)
@@ -60,6 +63,15 @@ lint-markdown: $(VENV)/.dev
 	$(MDFORMAT) --check --wrap 120 $(WRAPPED)
 	$(MDFORMAT) --check --wrap keep $(UNWRAPPED)
 
+# The page's JSDoc types, as jsconfig.json says.
+ifeq ($(shell command -v npm 2>/dev/null),)
+lint-page:
+	@echo "npm is not installed: the page's types are not checked."
+else
+lint-page: $(TSC)
+	$(TSC) -p jsconfig.json
+endif
+
 format: $(VENV)/.dev
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
@@ -73,7 +85,7 @@ dist: $(VENV)/.release
 	@.ci/dist
 
 clean:
-	rm -rf $(VENV) $(BENCH_VENV) dist sbom
+	rm -rf $(VENV) $(BENCH_VENV) $(TOOLS) dist sbom
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "depthsvc needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12")'
@@ -92,6 +104,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.release: $(VENV)/.dev
 	@$(PIP_INSTALL) -e '.[dev,release]'
 	@touch $@
+
+$(TSC):
+	@echo "Installing TypeScript $(TYPESCRIPT) into $(TOOLS) (once) ..."
+	@npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(TOOLS)/typescript-$(TYPESCRIPT) \
+		typescript@$(TYPESCRIPT)
 
 # Without them, depthsvc is measured alone.
 $(BENCH_VENV)/.ready: benchmarks/alternatives/requirements.txt | $(BIN)/python

@@ -275,7 +275,7 @@ def test_no_halo_grows_around_a_sharp_foreground(start_visit: StartVisit) -> Non
             [canvas.width, canvas.height] = [width, height];
             const bokeh = new Bokeh(canvas);
             bokeh.load(photo, { values, width, height }, 4);
-            bokeh.draw(bokeh.nearnessAt(0.5, 0.5), 1);
+            bokeh.draw(bokeh.nearnessAt({ x: 0.5, y: 0.5 }), 1);
             await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
             const copy = document.createElement("canvas");
             [copy.width, copy.height] = [width, height];

@@ -1,8 +1,9 @@
-// Half-precision floats, which not every browser knows yet.
+// Half-precision floats, which not every browser supports yet.
 
 const number = new Float32Array(1);
 const bits = new Uint32Array(number.buffer);
 
+/** @param {number} half its bits */
 function halfToNumber(half) {
   const exponent = (half >> 10) & 31;
   const fraction = half & 1023;
@@ -10,7 +11,10 @@ function halfToNumber(half) {
   return half & 0x8000 ? -size : size;
 }
 
-/** A number >= 0 to the bits of the nearest half, ties to even; beyond 65504 it becomes 65504. */
+/**
+ * The bits of the half nearest to a number, ties to even; 65504 for what is larger.
+ * @param {number} value >= 0
+ */
 function numberToHalf(value) {
   if (value >= 65504) return 0x7bff;
   if (value < 2 ** -14) {
@@ -25,7 +29,7 @@ function numberToHalf(value) {
 }
 
 /**
- * Little-endian float16 to numbers.
+ * Numbers from little-endian float16.
  * @param {ArrayBuffer} buffer
  * @returns {Float32Array}
  */
@@ -35,9 +39,9 @@ export function fromFloat16(buffer) {
 }
 
 /**
- * Finite numbers >= 0 to little-endian float16.
- * @param {Float32Array} values
- * @returns {Uint8Array} two bytes a value
+ * Little-endian float16 from numbers.
+ * @param {Float32Array} values finite, >= 0
+ * @returns {Uint8Array<ArrayBuffer>} two bytes a value
  */
 export function toFloat16(values) {
   const result = new DataView(new ArrayBuffer(2 * values.length));

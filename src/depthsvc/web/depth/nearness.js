@@ -1,8 +1,18 @@
 // Relative nearness: inverse depth scaled to one photo, 0 at its farthest and 1 at its nearest point.
 
-const ROUNDING = 1e-6; // a range below this part of the maximum is rounding: the map is constant
+/** @import { DepthMap } from "./resize.js" */
 
-/** The least and the greatest of some values, starting from an earlier [low, high]. */
+/** @typedef {[low: number, high: number]} Range the least and the greatest value */
+/** @typedef {DepthMap & {constant: boolean}} Nearness values 0..1; `constant` if all are the same */
+
+const ROUNDING = 1e-6; // a range below this fraction of the maximum is rounding: the map is constant
+
+/**
+ * The range of some values.
+ * @param {Float32Array} values
+ * @param {Range} range of earlier values, to be extended
+ * @returns {Range}
+ */
 export function extent(values, [low, high] = [Infinity, -Infinity]) {
   for (const value of values) {
     if (value < low) low = value;
@@ -12,8 +22,8 @@ export function extent(values, [low, high] = [Infinity, -Infinity]) {
 }
 
 /**
- * What turns inverse depth into nearness.
- * @param {[number, number]} range least and greatest inverse depth
+ * The function from inverse depth to nearness.
+ * @param {Range} range of inverse depth
  * @returns {(value: number) => number} nearness 0..1; always 0 for a constant map
  */
 export function scale([low, high]) {
@@ -22,9 +32,13 @@ export function scale([low, high]) {
   return (value) => Math.min(Math.max((value - low) * factor, 0), 1);
 }
 
-/** A map (height, width) of inverse depth as one of nearness, and whether it is constant. */
+/**
+ * A map of nearness from one of inverse depth.
+ * @param {DepthMap} map
+ * @returns {Nearness}
+ */
 export function normalized(map) {
-  const [low, high] = extent(map.values);
-  const nearness = scale([low, high]);
-  return { ...map, values: map.values.map(nearness), constant: nearness(high) === 0 };
+  const range = extent(map.values);
+  const nearness = scale(range);
+  return { ...map, values: map.values.map(nearness), constant: nearness(range[1]) === 0 };
 }

@@ -1,13 +1,28 @@
-// Depth as points in space. The formula is that of the service's /pointcloud.
+// Depth as points in space, with the formula of the service's /pointcloud.
 
-const FARTHEST = 6; // the farthest depth in units of the nearest one
+/** @import { Nearness } from "./nearness.js" */
+
+/**
+ * Points with their x, y, z and R, G, B. The unit of length is the nearest point's depth; the farthest is 6 away. The
+ * focal length is in pixels of the photo's grid.
+ * @typedef {{points: Float32Array<ArrayBuffer>, colours: Uint8Array<ArrayBuffer>, count: number,
+ *     focal: number}} PointCloud
+ */
+
+const FARTHEST = 6; // the farthest depth, in units of the nearest
 const SKY = 0.02; // nearness below which there is sky or far background
 const MAX_POINTS = 1_000_000;
 
 /** Angle in degrees that the photo's longer side spans. */
 export const FIELD_OF_VIEW = 60;
 
-/** Columns and rows of a grid over a photo, one point a pixel, or fewer: at most `most`. */
+/**
+ * The grid of a photo's points: one a pixel, or fewer where that would be too many.
+ * @param {number} width
+ * @param {number} height
+ * @param {number} most
+ * @returns {[columns: number, rows: number]}
+ */
 export function gridSize(width, height, most = MAX_POINTS) {
   let stride = Math.max(1, Math.floor(Math.sqrt(Math.floor((width * height) / most))));
   while (Math.ceil(width / stride) * Math.ceil(height / stride) > most) stride++;
@@ -16,10 +31,9 @@ export function gridSize(width, height, most = MAX_POINTS) {
 
 /**
  * The points of a photo: x to the right, y up, and the camera at the origin looks along -z.
- * @param {{values: Float32Array, width: number, height: number, constant: boolean}} nearness 0..1
+ * @param {Nearness} nearness
  * @param {Uint8ClampedArray} pixels RGBA of the same size
- * @returns {{points: Float32Array, colours: Uint8Array, count: number, focal: number}} x, y, z and R, G, B of each;
- *     the unit of length is the nearest point's depth, the farthest is 6 away; focal length in pixels of the grid
+ * @returns {PointCloud}
  */
 export function pointCloud({ values, width, height, constant }, pixels) {
   const focal = Math.max(width, height) / (2 * Math.tan((FIELD_OF_VIEW * Math.PI) / 360));
@@ -39,10 +53,13 @@ export function pointCloud({ values, width, height, constant }, pixels) {
   return { points: points.subarray(0, 3 * count), colours: colours.subarray(0, 3 * count), count, focal };
 }
 
-/** A binary little-endian PLY file of a point cloud, 15 bytes a point. */
+/**
+ * A binary little-endian PLY file, 15 bytes a point.
+ * @param {PointCloud} cloud
+ */
 export function ply({ points, colours, count }) {
-  const types = { float: ["x", "y", "z"], uchar: ["red", "green", "blue"] };
-  const properties = Object.entries(types).flatMap(([type, names]) => names.map((name) => `property ${type} ${name}\n`));
+  const floats = ["x", "y", "z"].map((name) => `property float ${name}\n`);
+  const bytes = ["red", "green", "blue"].map((name) => `property uchar ${name}\n`);
   const comment = "comment relative depth, the nearest point at 1; no metres\n";
   const header = `ply\nformat binary_little_endian 1.0\n${comment}element vertex ${count}\n`;
   const body = new DataView(new ArrayBuffer(15 * count));
@@ -51,5 +68,5 @@ export function ply({ points, colours, count }) {
     body.setFloat32(at + 4 * (index % 3), points[index], true);
     body.setUint8(at + 12 + (index % 3), colours[index]);
   }
-  return new Blob([header, ...properties, "end_header\n", body], { type: "model/ply" });
+  return new Blob([header, ...floats, ...bytes, "end_header\n", body], { type: "model/ply" });
 }

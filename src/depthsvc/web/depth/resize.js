@@ -1,21 +1,36 @@
 // Enlarging the network's depth grid, with the interpolation that the service uses.
 
+/** @typedef {{values: Float32Array, width: number, height: number}} DepthMap one value a pixel, row by row */
+/** @typedef {DepthMap & {enlargement: string | null}} NetworkMap how to enlarge it: "bilinear" or "bicubic" */
+
+/** @typedef {(fraction: number) => number[]} WeightsOf four weights at a fraction 0..1 of the way from sample 1 to 2 */
+
 const SHARPNESS = -0.75; // the constant of OpenCV's and PyTorch's bicubic interpolation
 
-/** The four weights of a cubic interpolation between samples 1 and 2, at a part 0..1 of the way. */
-function cubicWeights(part) {
+/** @type {WeightsOf} */
+function cubicWeights(fraction) {
+  /** @param {number} x */
   const outer = (x) => ((SHARPNESS * x - 5 * SHARPNESS) * x + 8 * SHARPNESS) * x - 4 * SHARPNESS;
+  /** @param {number} x */
   const inner = (x) => ((SHARPNESS + 2) * x - (SHARPNESS + 3)) * x * x + 1;
-  const weights = [outer(part + 1), inner(part), inner(1 - part)];
+  const weights = [outer(fraction + 1), inner(fraction), inner(1 - fraction)];
   return [...weights, 1 - weights[0] - weights[1] - weights[2]];
 }
 
-/** The four weights of a linear interpolation, for maps beside whose edges a cubic would ring. */
-function linearWeights(part) {
-  return [0, 1 - part, part, 0];
+/**
+ * For maps with hard edges, beside which a cubic would ring.
+ * @type {WeightsOf}
+ */
+function linearWeights(fraction) {
+  return [0, 1 - fraction, fraction, 0];
 }
 
-/** For each of `to` places, the four of `from` samples it is made of, clamped to the ends, and their weights. */
+/**
+ * For each of `to` places, the four of `from` samples that make it, clamped to the ends, and their weights.
+ * @param {number} from
+ * @param {number} to
+ * @param {WeightsOf} weightsOf
+ */
 function taps(from, to, weightsOf) {
   const indices = new Int32Array(4 * to);
   const weights = new Float32Array(4 * to);
@@ -30,7 +45,14 @@ function taps(from, to, weightsOf) {
   return { indices, weights };
 }
 
-/** Rows of (height, width) enlarged to `columns`: Float32Array (height, columns). */
+/**
+ * Rows of (height, width) enlarged to `columns`: (height, columns).
+ * @param {Float32Array} values
+ * @param {number} width
+ * @param {number} height
+ * @param {number} columns
+ * @param {WeightsOf} weightsOf
+ */
 function stretched(values, width, height, columns, weightsOf) {
   const { indices, weights } = taps(width, columns, weightsOf);
   const result = new Float32Array(height * columns);
@@ -50,12 +72,11 @@ function stretched(values, width, height, columns, weightsOf) {
 /**
  * A map that can be read at another size, some rows at a time.
  *
- * Half-pixel centres, clamped at 0 because no inverse depth is below it: `depthsvc.imaging.resize.upsample`.
- * @param {{values: Float32Array, width: number, height: number, enlargement: string}} map row by row, to be enlarged in
- *     the way of "bilinear" or "bicubic"
+ * Half-pixel centres, clamped at 0 because inverse depth is never negative: `depthsvc.imaging.resize.upsample`.
+ * @param {NetworkMap} map
  * @param {number} width columns of the result
  * @param {number} height rows of the result
- * @returns {(first: number, last: number) => Float32Array} gives rows first..last-1 as (last - first, width)
+ * @returns {(first: number, last: number) => Float32Array} rows first..last-1 as (last - first, width)
  */
 export function enlarged(map, width, height) {
   if (map.width === width && map.height === height) {
@@ -80,13 +101,22 @@ export function enlarged(map, width, height) {
 
 /**
  * A whole map at another size.
- * @returns {{values: Float32Array, width: number, height: number}}
+ * @param {NetworkMap} map
+ * @param {number} width
+ * @param {number} height
+ * @returns {DepthMap}
  */
 export function upsample(map, width, height) {
   return { values: enlarged(map, width, height)(0, height), width, height };
 }
 
-/** The size of a picture reduced so that its longer side is at most `longest`, in pixels: [width, height]. */
+/**
+ * The size of a picture, reduced so that its longer side is at most `longest` pixels.
+ * @param {number} width
+ * @param {number} height
+ * @param {number} longest
+ * @returns {[width: number, height: number]}
+ */
 export function fitting(width, height, longest) {
   const scale = Math.min(1, longest / Math.max(width, height));
   return [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];

@@ -1,5 +1,7 @@
 // Writing PNG files with the browser's own zlib.
 
+/** @typedef {{width: number, height: number, depth: 8 | 16, colourType: number, palette?: Uint8Array}} Image */
+
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   for (let bit = 0; bit < 8; bit++) byte = byte & 1 ? (byte >>> 1) ^ 0xedb88320 : byte >>> 1;
   return byte;
@@ -12,12 +14,17 @@ const UP_FILTER = 2;
 export const GREY = 0;
 export const PALETTE = 3;
 
+/** @param {Uint8Array} bytes */
 function crc32(bytes) {
   let crc = 0xffffffff;
   for (const byte of bytes) crc = CRC_TABLE[(crc ^ byte) & 255] ^ (crc >>> 8);
   return ~crc;
 }
 
+/**
+ * @param {string} kind
+ * @param {Uint8Array} data
+ */
 function chunk(kind, data) {
   const result = new Uint8Array(12 + data.length);
   const view = new DataView(result.buffer);
@@ -28,7 +35,8 @@ function chunk(kind, data) {
   return result;
 }
 
-function header(width, height, depth, colourType) {
+/** @param {Image} image */
+function header({ width, height, depth, colourType }) {
   const data = new Uint8Array(13);
   const view = new DataView(data.buffer);
   view.setUint32(0, width);
@@ -37,7 +45,13 @@ function header(width, height, depth, colourType) {
   return chunk("IHDR", data);
 }
 
-/** Bytes of whole rows with a filter's type before each; `above` is the row before the first, or null. */
+/**
+ * Whole rows, each with the type of its filter in front, and the last of them as it was.
+ * @param {Uint8Array} bytes
+ * @param {number} stride
+ * @param {Uint8Array | null} above the row before the first, if there is one
+ * @returns {[rows: Uint8Array<ArrayBuffer>, last: Uint8Array | null]}
+ */
 function filtered(bytes, stride, above) {
   const rows = bytes.length / stride;
   const result = new Uint8Array(rows * (stride + 1));
@@ -52,8 +66,14 @@ function filtered(bytes, stride, above) {
   return [result, above];
 }
 
-/** A stream of the filtered rows, pulled as fast as zlib takes them. */
+/**
+ * A stream of the filtered rows, pulled as fast as zlib reads them.
+ * @param {AsyncIterator<Uint8Array, void>} bands
+ * @param {number} stride
+ * @returns {ReadableStream<Uint8Array<ArrayBuffer>>}
+ */
 function rowStream(bands, stride) {
+  /** @type {Uint8Array | null} */
   let above = null;
   return new ReadableStream({
     async pull(controller) {
@@ -68,14 +88,15 @@ function rowStream(bands, stride) {
 
 /**
  * A PNG file.
- * @param {{width: number, height: number, depth: 8 | 16, colourType: number, palette?: Uint8Array}} image palette: RGB
- * @param {AsyncIterator<Uint8Array>} bands whole rows, samples of 16 bits with the high byte first
+ * @param {Image} image its palette: RGB triples
+ * @param {AsyncIterator<Uint8Array, void>} bands whole rows; 16-bit samples have their high byte first
  * @returns {Promise<Blob>}
  */
-export async function png({ width, height, depth, colourType, palette }, bands) {
+export async function png(image, bands) {
+  const { width, depth, palette } = image;
   const compressed = rowStream(bands, (width * depth) / 8).pipeThrough(new CompressionStream("deflate"));
   const data = new Uint8Array(await new Response(compressed).arrayBuffer());
   const colours = palette ? [chunk("PLTE", palette)] : [];
-  const parts = [SIGNATURE, header(width, height, depth, colourType), ...colours, chunk("IDAT", data)];
+  const parts = [SIGNATURE, header(image), ...colours, chunk("IDAT", data)];
   return new Blob([...parts, chunk("IEND", new Uint8Array())], { type: "image/png" });
 }

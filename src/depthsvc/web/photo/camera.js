@@ -1,24 +1,33 @@
 // A photo from the device's camera.
 
+import { context2d, newCanvas } from "../canvas.js";
+
+/**
+ * @typedef {{button: HTMLElement, capture: HTMLInputElement, dialog: HTMLDialogElement, video: HTMLVideoElement,
+ *     shoot: HTMLElement, close: HTMLElement}} Elements
+ */
+
 const isPhone = () => matchMedia("(pointer: coarse)").matches;
 
+/** @param {HTMLVideoElement} video */
 function stop(video) {
-  video.srcObject?.getTracks().forEach((track) => track.stop());
+  if (video.srcObject instanceof MediaStream) video.srcObject.getTracks().forEach((track) => track.stop());
   video.srcObject = null;
 }
 
+/** @param {HTMLVideoElement} video */
 async function shot(video) {
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
-  canvas.getContext("2d").drawImage(video, 0, 0);
+  const canvas = newCanvas(video.videoWidth, video.videoHeight);
+  context2d(canvas).drawImage(video, 0, 0);
+  /** @type {Blob | null} */
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
-  return new File([blob], "camera.jpg", { type: "image/jpeg" });
+  return new File(blob ? [blob] : [], "camera.jpg", { type: "image/jpeg" });
 }
 
 /**
- * Offer the camera: a phone's own camera program, or a viewfinder in a dialog. Where there is neither, the button stays
- * hidden: browsers lend the camera only to pages of this machine or over HTTPS.
- * @param {{button, capture, dialog, video, shoot, close}} elements
+ * Offer the camera: a phone's own camera app, or a viewfinder in a dialog. The button stays hidden if there is neither:
+ * browsers give the camera only to pages from this machine or over HTTPS.
+ * @param {Elements} elements
  * @param {(photo: File) => void} onPhoto
  * @param {(code: "cameraDenied" | "cameraMissing") => void} onFailure
  */
@@ -31,7 +40,8 @@ export function fromCamera({ button, capture, dialog, video, shoot, close }, onP
       video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1920 } } });
       dialog.showModal();
     } catch (error) {
-      onFailure(error.name === "NotAllowedError" ? "cameraDenied" : "cameraMissing");
+      const denied = error instanceof DOMException && error.name === "NotAllowedError";
+      onFailure(denied ? "cameraDenied" : "cameraMissing");
     }
   });
   shoot.addEventListener("click", async () => {

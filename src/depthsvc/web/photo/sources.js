@@ -1,11 +1,19 @@
 // Where a photo comes from: a file, a drop, the clipboard, a sample scene.
 
+/** @typedef {(photo: File) => void} OnPhoto */
+
+/** @param {DataTransferItem} item */
 const isPicture = (item) => item.kind === "file" && item.type.startsWith("image/");
 
-/** Files chosen with a button. @param {(photo: File) => void} onPhoto */
+/**
+ * Files chosen with a button.
+ * @param {HTMLInputElement} input
+ * @param {OnPhoto} onPhoto
+ */
 export function fromInput(input, onPhoto) {
   input.addEventListener("change", () => {
-    if (input.files[0]) onPhoto(input.files[0]);
+    const photo = input.files?.[0];
+    if (photo) onPhoto(photo);
     input.value = "";
   });
 }
@@ -13,30 +21,42 @@ export function fromInput(input, onPhoto) {
 /**
  * Files dropped anywhere on the page.
  * @param {HTMLElement} marked gets the class "over" while a file is held over the page
- * @param {() => void} onOther called for what is no file
+ * @param {OnPhoto} onPhoto
+ * @param {() => void} onOther called for what isn't a file
  */
 export function fromDrop(marked, onPhoto, onOther) {
-  for (const type of ["dragover", "dragleave", "drop"]) {
-    document.addEventListener(type, (event) => {
-      event.preventDefault();
-      marked.classList.toggle("over", type === "dragover");
-    });
-  }
-  document.addEventListener("drop", ({ dataTransfer }) => {
-    if (dataTransfer.files[0]) onPhoto(dataTransfer.files[0]);
+  /** @param {DragEvent} event */
+  const mark = (event) => {
+    event.preventDefault();
+    marked.classList.toggle("over", event.type === "dragover");
+  };
+  document.addEventListener("dragover", mark);
+  document.addEventListener("dragleave", mark);
+  document.addEventListener("drop", (event) => {
+    mark(event);
+    const photo = event.dataTransfer?.files[0];
+    if (photo) onPhoto(photo);
     else onOther();
   });
 }
 
-/** Pictures pasted from the clipboard. */
+/**
+ * Pictures pasted from the clipboard.
+ * @param {OnPhoto} onPhoto
+ */
 export function fromPaste(onPhoto) {
   document.addEventListener("paste", ({ clipboardData }) => {
-    const picture = [...clipboardData.items].find(isPicture);
-    if (picture) onPhoto(picture.getAsFile());
+    const picture = [...(clipboardData?.items ?? [])].find(isPicture)?.getAsFile();
+    if (picture) onPhoto(picture);
   });
 }
 
-/** Sample scenes, by buttons with the scene's name in `data-sample`. */
+/**
+ * Sample scenes.
+ * @param {HTMLElement[]} buttons with the scene's name in `data-sample`
+ * @param {OnPhoto} onPhoto
+ * @param {() => void} onFailure
+ */
 export function fromSamples(buttons, onPhoto, onFailure) {
   for (const button of buttons) {
     button.addEventListener("click", async () => {

@@ -1,32 +1,50 @@
 // The service, as the page sees it.
 
+/** @import { NetworkMap } from "../depth/resize.js" */
+
 import { fromFloat16 } from "../depth/float16.js";
 import { recall, remember } from "../storage.js";
 
-const KEY = "apiKey"; // in the storage of this tab, which forgets it when it is closed
+/**
+ * A photo's relative inverse depth on the network's own small grid, larger is nearer; milliseconds by stage.
+ * @typedef {NetworkMap & {model: string, timing: Record<string, number>}} Depth
+ */
+
+const KEY = "apiKey"; // in the storage of this tab, which is emptied when the tab is closed
 let givenKey = recall("sessionStorage", KEY);
 
-/** What the service answered instead of depth; `code` is stable, `detail` is for people who read English. */
+/** What the service sent instead of a result; `code` is stable, `detail` is for people who read English. */
 export class Problem extends Error {
+  /** @param {{status: number, code: string, detail?: string, retryAfter?: number}} problem */
   constructor({ status, code, detail = "", retryAfter = 0 }) {
     super(detail);
-    Object.assign(this, { status, code, detail, retryAfter });
+    this.status = status;
+    this.code = code;
+    this.detail = detail;
+    this.retryAfter = retryAfter; // seconds
   }
 }
 
-/** The key of the service that a person has given, or null. */
+/** The API key that a person has entered, or null. */
 export const apiKey = () => givenKey;
 
+/** @param {string} key */
 export function rememberApiKey(key) {
   givenKey = key;
   remember("sessionStorage", KEY, key);
 }
 
-/** Whether a key can be one: a header carries nothing else. */
+/**
+ * Whether a text can be a key: visible ASCII, as a header carries nothing else.
+ * @param {string} text
+ */
 export const isKey = (text) => /^[\x21-\x7e]+$/.test(text);
 
+/** @returns {Record<string, string>} */
+const authorization = () => (givenKey ? { Authorization: `Bearer ${givenKey}` } : {});
+
 /**
- * The model and whether it is the fallback.
+ * The model, and whether it is the fallback.
  * @returns {Promise<{model: string, degraded: boolean}>}
  */
 export async function health() {
@@ -34,52 +52,61 @@ export async function health() {
 }
 
 /**
- * A photo's depth on the network's own small grid. It is sent once; everything else is made from the answer.
+ * A photo's depth. The photo is sent once; the page makes everything else from the response.
  * @param {Blob} photo
  * @param {{signal: AbortSignal, onProgress: (sent: number) => void}} options sent: 0..1
- * @returns {Promise<{values: Float32Array, width: number, height: number, enlargement: string,
- *     model: string, timing: Object<string, number>}>}
- *     relative inverse depth row by row, larger is nearer; milliseconds by stage
+ * @returns {Promise<Depth>}
  * @throws {Problem} also with code "unreachable"; AbortError when cancelled
  */
 export async function depth(photo, { signal, onProgress }) {
   const request = await sent(photo, signal, onProgress);
   if (request.status !== 200) throw problemOf(request);
+  /** @type {ArrayBuffer} */
+  const body = request.response;
   const [height, width] = (request.getResponseHeader("X-Depth-Shape") ?? "").split(",").map(Number);
-  if (!(height > 0 && width > 0 && request.response.byteLength === 2 * height * width)) {
+  if (!(height > 0 && width > 0 && body.byteLength === 2 * height * width)) {
     throw new Problem({ status: request.status, code: "other" });
   }
   const stages = (request.getResponseHeader("Server-Timing") ?? "").matchAll(/(\w+);dur=([\d.]+)/g);
   const timing = Object.fromEntries([...stages].map(([, stage, spent]) => [stage, Number(spent)]));
   return {
-    values: fromFloat16(request.response),
+    values: fromFloat16(body),
     width,
     height,
     enlargement: request.getResponseHeader("X-Depth-Enlargement"),
-    model: request.getResponseHeader("X-Depth-Model"),
+    model: request.getResponseHeader("X-Depth-Model") ?? "",
     timing,
   };
 }
 
 /**
- * A photo refocused by the service, in its full size: the page's own view of it is only as large as the screen.
+ * A photo refocused by the service at its full size: the page's own view of it is only as large as the screen.
  * @param {Blob} photo
- * @param {{x: number, y: number, strength: number}} wanted the sharp point, parts 0..1 of width and height; 0..1
+ * @param {{x: number, y: number, strength: number}} wanted fractions 0..1: the sharp point, and the blur
  * @returns {Promise<Blob>} a JPEG
  * @throws {Error}
  */
 export async function refocused(photo, { x, y, strength }) {
-  const body = new FormData();
-  body.append("image", photo);
-  const query = new URLSearchParams({ focus: `${x.toFixed(4)},${y.toFixed(4)}`, strength });
-  const answer = await fetch(`bokeh?${query}`, { method: "POST", headers: authorization(), body });
-  if (!answer.ok) throw new Error(`The service answered ${answer.status}.`);
-  return answer.blob();
+  const query = new URLSearchParams({ focus: `${x.toFixed(4)},${y.toFixed(4)}`, strength: String(strength) });
+  const response = await fetch(`bokeh?${query}`, { method: "POST", headers: authorization(), body: formOf(photo) });
+  if (!response.ok) throw new Error(`The service responded with status ${response.status}.`);
+  return response.blob();
 }
 
-const authorization = () => (apiKey() ? { Authorization: `Bearer ${apiKey()}` } : {});
+/** @param {Blob} photo */
+function formOf(photo) {
+  const form = new FormData();
+  form.append("image", photo);
+  return form;
+}
 
-/** XMLHttpRequest, because fetch does not tell how much has been sent. */
+/**
+ * Post a photo with XMLHttpRequest, because fetch doesn't report how much has been sent.
+ * @param {Blob} photo
+ * @param {AbortSignal} signal
+ * @param {(sent: number) => void} onProgress
+ * @returns {Promise<XMLHttpRequest>}
+ */
 function sent(photo, signal, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -91,18 +118,18 @@ function sent(photo, signal, onProgress) {
     request.addEventListener("error", () => reject(new Problem({ status: 0, code: "unreachable" })));
     request.addEventListener("abort", () => reject(new DOMException("A newer photo was chosen.", "AbortError")));
     signal.addEventListener("abort", () => request.abort());
-    const form = new FormData();
-    form.append("image", photo);
-    request.send(form);
+    request.send(formOf(photo));
   });
 }
 
+/** @param {XMLHttpRequest} request */
 function problemOf(request) {
+  const { status } = request;
   const retryAfter = Number(request.getResponseHeader("Retry-After")) || 0;
   try {
     const { code, detail } = JSON.parse(new TextDecoder().decode(request.response));
-    return new Problem({ status: request.status, code, detail, retryAfter });
+    return new Problem({ status, code, detail, retryAfter });
   } catch {
-    return new Problem({ status: request.status, code: "other", retryAfter });
+    return new Problem({ status, code: "other", retryAfter });
   }
 }

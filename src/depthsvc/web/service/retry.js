@@ -1,10 +1,18 @@
-// A busy service is asked again, when it said.
+// A busy service is asked again after the time that it named.
+
+import { Problem } from "./api.js";
 
 const BUSY = [429, 503];
 const TRIES = 5;
 const LONGEST_S = 60;
 
-/** Wait, saying every second how many are left; AbortError when cancelled. */
+/**
+ * Wait, calling back every second with the seconds that are left; AbortError when cancelled.
+ * @param {number} seconds
+ * @param {AbortSignal} signal
+ * @param {(seconds: number) => void} onSecond
+ * @returns {Promise<void>}
+ */
 function countdown(seconds, signal, onSecond) {
   return new Promise((resolve, reject) => {
     let left = seconds;
@@ -14,6 +22,7 @@ function countdown(seconds, signal, onSecond) {
       onSecond(left--);
     };
     const timer = setInterval(tick, 1000);
+    /** @param {() => void} settle */
     const end = (settle) => {
       clearInterval(timer);
       settle();
@@ -23,9 +32,9 @@ function countdown(seconds, signal, onSecond) {
 }
 
 /**
- * Do something until the service has room for it, at most five times.
+ * Do something as soon as the service has room for it, in at most five tries.
  * @template T
- * @param {() => Promise<T>} task rejects with a Problem
+ * @param {() => Promise<T>} task
  * @param {AbortSignal} signal
  * @param {(seconds: number) => void} onWait called every second with those that are left
  * @returns {Promise<T>}
@@ -34,9 +43,9 @@ export async function patiently(task, signal, onWait) {
   for (let left = TRIES - 1; ; left--) {
     try {
       return await task();
-    } catch (problem) {
-      if (!BUSY.includes(problem.status) || left === 0) throw problem;
-      const seconds = Math.min(Math.max(Math.ceil(problem.retryAfter), 1), LONGEST_S);
+    } catch (error) {
+      if (!(error instanceof Problem && BUSY.includes(error.status)) || left === 0) throw error;
+      const seconds = Math.min(Math.max(Math.ceil(error.retryAfter), 1), LONGEST_S);
       await countdown(seconds, signal, onWait);
     }
   }

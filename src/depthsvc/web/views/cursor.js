@@ -1,27 +1,43 @@
 // A point on a picture, chosen with the mouse, a finger or the arrow keys.
 
+/** @typedef {{x: number, y: number}} Place fractions 0..1 of the width from the left and of the height from the top */
+
 const STEP = 0.02; // of the picture's sides, for one press of an arrow key
+/** @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
+/** @param {number} value */
 const clamp = (value) => Math.min(Math.max(value, 0), 1);
 
-/** Where an event happened on an element: parts 0..1 from the left and the top. */
+/**
+ * Where on an element an event happened.
+ * @param {MouseEvent} event
+ * @param {HTMLElement} element
+ * @returns {Place}
+ */
 function placeOf(event, element) {
   const box = element.getBoundingClientRect();
   return { x: clamp((event.clientX - box.left) / box.width), y: clamp((event.clientY - box.top) / box.height) };
 }
 
-/** Call back with every place that the pointer is over, and with null when the mouse leaves; a tap stays. */
+/**
+ * Follow the pointer over an element.
+ * @param {HTMLElement} element
+ * @param {(place: Place | null) => void} onPlace null when the mouse leaves; the place of a tap stays
+ */
 export function followPointer(element, onPlace) {
-  for (const type of ["pointermove", "pointerdown"]) {
-    element.addEventListener(type, (event) => onPlace(placeOf(event, element)));
-  }
+  element.addEventListener("pointermove", (event) => onPlace(placeOf(event, element)));
+  element.addEventListener("pointerdown", (event) => onPlace(placeOf(event, element)));
   element.addEventListener("pointerleave", ({ pointerType }) => {
     if (pointerType === "mouse") onPlace(null);
   });
 }
 
-/** Call back with every place that is clicked, or that the pointer is dragged over. */
+/**
+ * Follow clicks on an element, and the pointer while it is pressed.
+ * @param {HTMLElement} element
+ * @param {(place: Place) => void} onPlace
+ */
 export function followPress(element, onPlace) {
   element.addEventListener("pointerdown", (event) => {
     element.setPointerCapture(event.pointerId);
@@ -34,20 +50,26 @@ export function followPress(element, onPlace) {
 
 /**
  * Move a place with the arrow keys, five times as far with Shift.
- * @param {() => {x: number, y: number}} present where it is now
+ * @param {HTMLElement} element
+ * @param {() => Place} current where it is now
+ * @param {(place: Place) => void} onPlace
  */
-export function followKeys(element, present, onPlace) {
+export function followKeys(element, current, onPlace) {
   element.addEventListener("keydown", (event) => {
-    const arrow = ARROWS[event.key];
-    if (!arrow) return;
+    if (!(event.key in ARROWS)) return;
     event.preventDefault();
+    const [right, down] = ARROWS[event.key];
     const step = event.shiftKey ? 5 * STEP : STEP;
-    const { x, y } = present();
-    onPlace({ x: clamp(x + step * arrow[0]), y: clamp(y + step * arrow[1]) });
+    const { x, y } = current();
+    onPlace({ x: clamp(x + step * right), y: clamp(y + step * down) });
   });
 }
 
-/** Put a mark, which lies on a picture, at a place; null hides it. */
+/**
+ * Put a mark, which lies on a picture, at a place.
+ * @param {HTMLElement} element
+ * @param {Place | null} place null hides it
+ */
 export function mark(element, place) {
   element.hidden = !place;
   if (!place) return;

@@ -1,25 +1,34 @@
 // Depth as colours.
 
+import { context2d } from "../canvas.js";
+
+/**
+ * How nearness becomes colour: which nearness 0..1 gets the first and the last colour, and whether they swap.
+ * @typedef {{far: number, near: number, invert: boolean}} Look
+ */
+
 const STEPS = 4096; // of nearness on the screen: finer than 256 colours, so that clipping stays smooth
 
-/** The colours where the service's own tables cannot be had. */
+/** The colours for when the service's own tables can't be loaded. */
 export const GRAY = Uint8Array.from({ length: 3 * 256 }, (_, index) => Math.floor(index / 3));
 
 /**
  * The service's own colour tables.
- * @returns {Promise<Object<string, Uint8Array>>} by name, 256 RGB triples from far to near
+ * @returns {Promise<Record<string, Uint8Array<ArrayBuffer>>>} by name, 256 RGB triples from far to near
  */
 export async function loadColormaps() {
-  const answer = await fetch("static/colormaps.json");
-  if (!answer.ok) throw new Error(`The service answered ${answer.status}.`);
-  const tables = await answer.json();
-  const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  return Object.fromEntries(Object.entries(tables).map(([name, text]) => [name, bytes(text)]));
+  const response = await fetch("static/colormaps.json");
+  if (!response.ok) throw new Error(`The service responded with status ${response.status}.`);
+  /** @type {Record<string, string>} */
+  const tables = await response.json();
+  /** @param {string} base64 */
+  const bytes = (base64) => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  return Object.fromEntries(Object.entries(tables).map(([name, base64]) => [name, bytes(base64)]));
 }
 
 /**
  * The colour level of a nearness.
- * @param {{far: number, near: number, invert: boolean}} look nearness 0..1 that gets the first and the last colour
+ * @param {Look} look
  * @returns {(nearness: number) => number} 0..255
  */
 export function levelOf({ far, near, invert }) {
@@ -30,7 +39,10 @@ export function levelOf({ far, near, invert }) {
   };
 }
 
-/** Nearness 0..1 (height, width) as steps for `paint`: Uint16Array. It is made once for a size. */
+/**
+ * Nearness as the steps that `paint` takes. They are made once for a size.
+ * @param {ArrayLike<number>} nearness 0..1 (height, width)
+ */
 export function steps(nearness) {
   return Uint16Array.from(nearness, (value) => Math.round(value * (STEPS - 1)));
 }
@@ -40,18 +52,21 @@ export function steps(nearness) {
  * @param {HTMLCanvasElement} canvas (height, width)
  * @param {Uint16Array} steps from `steps`, one a pixel
  * @param {Uint8Array} table 256 RGB triples
- * @param {{far: number, near: number, invert: boolean}} look
+ * @param {Look} look
  */
 export function paint(canvas, steps, table, look) {
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(canvas.width, canvas.height);
+  const image = new ImageData(canvas.width, canvas.height);
   const pixels = new Uint32Array(image.data.buffer);
   const colours = packed(table, look);
   for (let at = 0; at < pixels.length; at++) pixels[at] = colours[steps[at]];
-  context.putImageData(image, 0, 0);
+  context2d(canvas).putImageData(image, 0, 0);
 }
 
-/** Every step's colour as a pixel of image data. */
+/**
+ * Every step's colour as a pixel of image data.
+ * @param {Uint8Array} table
+ * @param {Look} look
+ */
 function packed(table, look) {
   const level = levelOf(look);
   const bytes = new Uint8ClampedArray(4 * STEPS).fill(255);
@@ -62,7 +77,12 @@ function packed(table, look) {
   return new Uint32Array(bytes.buffer);
 }
 
-/** Draw the legend: the colours of nearness 0..1 from left to right, as they are now. */
+/**
+ * Draw the legend: the current colours of nearness 0..1 from left to right.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Uint8Array} table
+ * @param {Look} look
+ */
 export function paintLegend(canvas, table, look) {
   paint(canvas, steps(Array.from({ length: canvas.width }, (_, x) => x / (canvas.width - 1))), table, look);
 }

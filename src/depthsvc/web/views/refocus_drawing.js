@@ -1,9 +1,12 @@
 // The photo refocused by its depth, as through a wide lens.
 //
-// First the network's soft depth is drawn to the photo's own edges: each pixel takes the mean of those around it that
+// First the network's soft depth is aligned with the photo's own edges: each pixel gets the mean of its neighbours that
 // look like it (joint bilateral upsampling; Kopf, Cohen, Lischinski and Uyttendaele, 2007). Then each pixel gathers, in
-// linear light, what spreads over it: a pixel around it counts if its own blur reaches that far, and what is behind
-// never spreads over what is sharper in front. So no halo grows around a sharp foreground.
+// linear light, what spreads over it: a neighbour counts if its own blur reaches that far, and what is behind never
+// spreads over what is sharper in front. So no halo grows around a sharp foreground.
+
+/** @import { DepthMap } from "../depth/resize.js" */
+/** @import { Place } from "./cursor.js" */
 
 import { context, program, texture } from "./webgl.js";
 
@@ -28,7 +31,7 @@ const SHARPEN = `${PACKING}
   in vec2 at;
   out vec4 pixel;
   uniform sampler2D photo, nearness;
-  uniform vec2 pitch;  // of the grid of pixels that are looked at
+  uniform vec2 pitch;  // of the grid of neighbours
   void main() {
     vec3 own = texture(photo, at).rgb;
     float sum = 0.0, weights = 0.0;
@@ -48,7 +51,7 @@ const GATHER = `${PACKING}
   uniform vec2 texel;
   uniform float focus, longest;  // nearness; radius in pixels of the strongest blur
   const int SAMPLES = 160;
-  const float SHARP = 0.06;  // as far from the focus as this is still sharp: a face has depth, too
+  const float SHARP = 0.06;  // what is within this distance of the focus is sharp: a face has depth, too
   float blur(float near) {
     return longest * clamp((abs(near - focus) - SHARP) / (max(focus, 1.0 - focus) - SHARP), 0.0, 1.0);
   }
@@ -72,7 +75,7 @@ const GATHER = `${PACKING}
   }`;
 
 const PASSES = 2; // of sharpening
-const LARGEST_BLUR = 0.03; // its radius, as a part of the photo's longer side
+const LARGEST_BLUR = 0.03; // its radius, as a fraction of the photo's longer side
 
 /** One refocused photo on one canvas. */
 export class Bokeh {
@@ -83,22 +86,27 @@ export class Bokeh {
   #maps;
   #framebuffer;
 
-  /** Throws where the browser has no WebGL. @param {HTMLCanvasElement} canvas */
+  /**
+   * Throws if the browser has no WebGL.
+   * @param {HTMLCanvasElement} canvas
+   */
   constructor(canvas) {
     this.canvas = canvas;
     const gl = (this.#gl = context(canvas, { antialias: false, alpha: false, preserveDrawingBuffer: true }));
-    if (!gl) throw new Error("no WebGL");
-    this.#programs = { copy: program(gl, VERTEX, COPY), sharpen: program(gl, VERTEX, SHARPEN) };
-    this.#programs.gather = program(gl, VERTEX, GATHER);
+    this.#programs = {
+      copy: program(gl, VERTEX, COPY),
+      sharpen: program(gl, VERTEX, SHARPEN),
+      gather: program(gl, VERTEX, GATHER),
+    };
     this.#photo = texture(gl, gl.LINEAR);
     this.#maps = [texture(gl, gl.NEAREST), texture(gl, gl.NEAREST)];
     this.#framebuffer = gl.createFramebuffer();
   }
 
   /**
-   * Take a photo; it is drawn by `draw`.
+   * Load a photo, for `draw`.
    * @param {HTMLCanvasElement} photo at the canvas's size
-   * @param {{values: Float32Array, width: number, height: number}} nearness 0..1, at the canvas's size
+   * @param {DepthMap} nearness 0..1, at the canvas's size
    * @param {number} cell how many of the canvas's pixels one of the network's spans
    */
   load(photo, nearness, cell) {
@@ -116,6 +124,7 @@ export class Bokeh {
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.R32F, width, height, 0, gl.RED, gl.FLOAT, nearness.values);
     this.#pass("copy", this.#maps[0], { nearness: rough });
     gl.deleteTexture(rough);
+    /** @type {[number, number]} */
     const pitch = [(cell * 0.45) / width, (cell * 0.45) / height];
     for (let count = 0; count < PASSES; count++) {
       this.#pass("sharpen", this.#maps[1], { photo: this.#photo, nearness: this.#maps[0] }, { pitch });
@@ -124,7 +133,7 @@ export class Bokeh {
   }
 
   /**
-   * Draw before the next frame; many calls make one drawing.
+   * Draw before the next frame, once for any number of calls.
    * @param {number} focus nearness 0..1 that is sharp
    * @param {number} strength 0..1
    */
@@ -138,24 +147,37 @@ export class Bokeh {
     });
   }
 
-  /** Nearness, 0..1, at a place given as parts 0..1 from the left and the top, drawn to the photo's edges. */
-  nearnessAt(x, y) {
+  /**
+   * Nearness 0..1 at a place, aligned with the photo's edges.
+   * @param {Place} place
+   */
+  nearnessAt({ x, y }) {
     const gl = this.#gl;
     const { width, height } = this.canvas;
     const texel = new Uint8Array(4);
     this.#target(this.#maps[0]);
-    gl.readPixels(at(x, width), at(1 - y, height), 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, texel);
+    gl.readPixels(pixelAt(x, width), pixelAt(1 - y, height), 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, texel);
     this.#target(null);
     return texel[0] / 255 + texel[1] / 65025;
   }
 
+  /**
+   * Draw into a texture, or onto the canvas.
+   * @param {WebGLTexture | null} map
+   */
   #target(map) {
     const gl = this.#gl;
     gl.bindFramebuffer(gl.FRAMEBUFFER, map && this.#framebuffer);
     if (map) gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, map, 0);
   }
 
-  /** Run a program over the whole picture, from textures into a texture, or onto the canvas for null. */
+  /**
+   * Run a program over the whole picture.
+   * @param {"copy" | "sharpen" | "gather"} name
+   * @param {WebGLTexture | null} target null for the canvas
+   * @param {Record<string, WebGLTexture>} textures by uniform
+   * @param {Record<string, [number] | [number, number]>} numbers by uniform
+   */
   #pass(name, target, textures, numbers = {}) {
     const gl = this.#gl;
     const { program, places } = this.#programs[name];
@@ -167,10 +189,17 @@ export class Bokeh {
       gl.uniform1i(places[uniform], unit);
     });
     gl.activeTexture(gl.TEXTURE0);
-    for (const [uniform, values] of Object.entries(numbers)) gl[`uniform${values.length}fv`](places[uniform], values);
+    for (const [uniform, values] of Object.entries(numbers)) {
+      if (values.length === 1) gl.uniform1fv(places[uniform], values);
+      else gl.uniform2fv(places[uniform], values);
+    }
     gl.drawArrays(gl.TRIANGLES, 0, 3);
     this.#target(null);
   }
 }
 
-const at = (part, size) => Math.min(Math.max(Math.floor(part * size), 0), size - 1);
+/**
+ * @param {number} fraction 0..1 of the way along a side
+ * @param {number} size of that side in pixels
+ */
+const pixelAt = (fraction, size) => Math.min(Math.max(Math.floor(fraction * size), 0), size - 1);

@@ -1,14 +1,28 @@
-// The refocused photo in the page: made when it is first looked at.
+// The refocused photo in the page, made when it is first looked at.
 
-import { Bokeh } from "./refocus_drawing.js";
-import { followKeys, followPress, mark } from "./cursor.js";
+/** @import { NetworkMap } from "../depth/resize.js" */
+/** @import { Picture } from "../photo/picture.js" */
+/** @import { Place } from "./cursor.js" */
+
 import { normalized } from "../depth/nearness.js";
-import { sizeOn } from "../photo/picture.js";
 import { upsample } from "../depth/resize.js";
+import { sizeOn } from "../photo/picture.js";
+import { followKeys, followPress, mark } from "./cursor.js";
+import { Bokeh } from "./refocus_drawing.js";
+import { showPercent } from "./slider.js";
+
+/**
+ * @typedef {{canvas: HTMLCanvasElement, frame: HTMLElement, focus: HTMLElement, missing: HTMLElement,
+ *     strength: HTMLInputElement}} Elements
+ */
 
 const LONGEST = 1280; // pixels of the refocused photo
 
-/** The nearest place in the middle of a photo, where its subject mostly is; seen coarsely, so that no fringe wins. */
+/**
+ * The nearest place in the middle of a photo, where its subject usually is; seen coarsely, so that no fringe wins.
+ * @param {NetworkMap} depth
+ * @returns {Place}
+ */
 function subject(depth) {
   const side = 16;
   const { values } = upsample(depth, side, side);
@@ -22,18 +36,23 @@ function subject(depth) {
   return best;
 }
 
-/** The refocused view of the present picture. */
+/** The refocused view of the current picture. */
 export class RefocusView {
   #elements;
+  /** @type {Picture | null} */
   #picture = null;
+  /** @type {Picture | null} */
   #shown = null;
+  /** @type {Bokeh | null} */
   #bokeh = null;
+  /** @type {Place} */
   #place = { x: 0.5, y: 0.5 };
 
-  /** @param {{canvas, frame, focus, missing, strength}} elements */
+  /** @param {Elements} elements */
   constructor(elements) {
     this.#elements = elements;
     const { frame, strength } = elements;
+    /** @param {Place} place */
     const refocus = (place) => {
       this.#place = place;
       this.#draw();
@@ -41,52 +60,49 @@ export class RefocusView {
     followPress(frame, refocus);
     followKeys(frame, () => this.#place, refocus);
     strength.addEventListener("input", () => {
-      strength.nextElementSibling.textContent = `${strength.value} %`;
+      showPercent(strength);
       this.#draw();
     });
   }
 
-  /** Whether there is something to save. */
-  get drawn() {
-    return this.#shown !== null && this.#shown === this.#picture;
-  }
-
-  /** Have a picture ready to be shown. */
+  /**
+   * Have a picture ready to be shown.
+   * @param {Picture} picture
+   */
   take(picture) {
     this.#picture = picture;
     this.#place = subject(picture.depth);
   }
 
-  /** Show the picture; to be called whenever the view has become visible or has another size. */
+  /** Show the picture. Call this whenever the view has become visible or changed its size. */
   fit() {
     const { canvas, frame } = this.#elements;
-    if (!this.#picture || !frame.clientWidth || !this.#ready()) return;
-    const [width, height] = sizeOn(frame, this.#picture, LONGEST);
-    if (!this.drawn || canvas.width !== width || canvas.height !== height) this.#load(width, height);
+    const picture = this.#picture;
+    if (!picture || !frame.clientWidth) return;
+    const bokeh = this.#ready();
+    if (!bokeh) return;
+    const [width, height] = sizeOn(frame, picture, LONGEST);
+    if (this.#shown !== picture || canvas.width !== width || canvas.height !== height) {
+      [canvas.width, canvas.height] = [width, height];
+      const nearness = normalized(upsample(picture.depth, width, height));
+      bokeh.load(picture.drawn(width, height), nearness, width / picture.depth.width);
+      this.#shown = picture;
+    }
     this.#draw();
   }
 
-  /** What is sharp, as parts 0..1 of width and height, and how strongly the rest is blurred, 0..1. */
+  /** What is sharp and how strongly the rest is blurred: fractions 0..1. */
   get wanted() {
-    return { ...this.#place, strength: this.#elements.strength.value / 100 };
-  }
-
-  #load(width, height) {
-    const { canvas } = this.#elements;
-    const { depth } = this.#picture;
-    [canvas.width, canvas.height] = [width, height];
-    const nearness = normalized(upsample(depth, width, height));
-    this.#bokeh.load(this.#picture.drawn(width, height), nearness, width / depth.width);
-    this.#shown = this.#picture;
+    return { ...this.#place, strength: this.#elements.strength.valueAsNumber / 100 };
   }
 
   #draw() {
     mark(this.#elements.focus, this.#place);
-    if (!this.drawn) return;
-    const focus = this.#bokeh.nearnessAt(this.#place.x, this.#place.y);
-    this.#bokeh.draw(focus, this.wanted.strength);
+    if (!this.#bokeh || this.#shown !== this.#picture) return;
+    this.#bokeh.draw(this.#bokeh.nearnessAt(this.#place), this.wanted.strength);
   }
 
+  /** The drawing, or null without WebGL. */
   #ready() {
     const { canvas, focus, missing } = this.#elements;
     try {
@@ -95,6 +111,6 @@ export class RefocusView {
       focus.hidden = true;
       missing.hidden = false;
     }
-    return this.#bokeh !== null;
+    return this.#bokeh;
   }
 }

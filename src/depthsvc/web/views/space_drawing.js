@@ -1,7 +1,12 @@
 // The photo as a point cloud that can be turned and zoomed.
 
-import { attribute, context, program } from "./webgl.js";
+/** @import { PointCloud } from "../depth/pointcloud.js" */
+/** @import { Program } from "./webgl.js" */
+
 import { FIELD_OF_VIEW } from "../depth/pointcloud.js";
+import { attribute, context, program } from "./webgl.js";
+
+/** @typedef {{yaw: number, pitch: number, zoom: number}} View radians; zoom 1 is where the photo was taken */
 
 const VERTEX = `
   layout(location = 0) in vec3 point;
@@ -22,19 +27,25 @@ const FRAGMENT = `
     pixel = vec4(paint, 1.0);
   }`;
 
-const OVERLAP = 1.5; // points are larger than their distance, so that surfaces are closed
-const [CLOSEST, FARTHEST] = [0.05, 200]; // what is drawn, in the cloud's unit
-const LIMITS = { yaw: 1.3, pitch: 1.1, zoom: [0.35, 4] };
+const OVERLAP = 1.5; // points are larger than the distance between them, so that surfaces have no holes
+const [CLOSEST, FARTHEST] = [0.05, 200]; // bounds of what is drawn, in the cloud's unit
+const LIMITS = { yaw: 1.3, pitch: 1.1, closest: 4, farthest: 0.35 };
+/** @type {View} */
 const START = { yaw: 0.22, pitch: -0.08, zoom: 1 };
 const SWING_MS = 3600;
 
+/**
+ * @param {number} value
+ * @param {number} low
+ * @param {number} high
+ */
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 /**
  * The camera's matrix: the cloud turned about a point on the photo's axis, seen in perspective.
- * @param {{yaw: number, pitch: number, zoom: number}} view radians; zoom 1 is where the photo was taken
+ * @param {View} view
  * @param {number} pivot distance of that point from the camera
- * @param {[number, number]} lens focal length in halves of the width and of the height
+ * @param {[number, number]} lens focal length in half widths and half heights
  * @returns {Float32Array} 4 x 4, column by column
  */
 function cameraMatrix({ yaw, pitch, zoom }, pivot, lens) {
@@ -57,31 +68,38 @@ export class Scene {
   #gl;
   #program;
   #buffers;
+  /** @type {PointCloud | null} */
   #cloud = null;
   #pivot = 1;
   #frame = 0;
   #view = { ...START };
 
-  /** Throws where the browser has no WebGL. @param {HTMLCanvasElement} canvas */
+  /**
+   * Throws if the browser has no WebGL.
+   * @param {HTMLCanvasElement} canvas
+   */
   constructor(canvas) {
     this.canvas = canvas;
     this.#gl = context(canvas, { antialias: false, alpha: true, preserveDrawingBuffer: true });
-    if (!this.#gl) throw new Error("no WebGL");
-    this.#prepare();
+    [this.#program, this.#buffers] = this.#prepared();
     canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
     canvas.addEventListener("webglcontextrestored", () => {
-      this.#prepare();
+      [this.#program, this.#buffers] = this.#prepared();
       if (this.#cloud) this.load(this.#cloud);
     });
   }
 
-  #prepare() {
-    this.#program = program(this.#gl, VERTEX, FRAGMENT);
-    this.#buffers = [this.#gl.createBuffer(), this.#gl.createBuffer()];
-    this.#gl.enable(this.#gl.DEPTH_TEST);
+  /** @returns {[Program, WebGLBuffer[]]} */
+  #prepared() {
+    const gl = this.#gl;
+    gl.enable(gl.DEPTH_TEST);
+    return [program(gl, VERTEX, FRAGMENT), [gl.createBuffer(), gl.createBuffer()]];
   }
 
-  /** Show a cloud. @param {ReturnType<import("../depth/pointcloud.js").pointCloud>} cloud */
+  /**
+   * Show a cloud.
+   * @param {PointCloud} cloud
+   */
   load(cloud) {
     this.#cloud = cloud;
     const depths = cloud.points.filter((_, index) => index % 3 === 2).sort();
@@ -91,7 +109,7 @@ export class Scene {
     this.draw();
   }
 
-  /** Draw before the next frame; many calls make one drawing. */
+  /** Draw before the next frame, once for any number of calls. */
   draw() {
     cancelAnimationFrame(this.#frame);
     this.#frame = requestAnimationFrame(() => this.#drawNow());
@@ -102,6 +120,7 @@ export class Scene {
     const { width, height } = this.canvas;
     const longer = Math.max(width, height);
     const focal = 1 / Math.tan((FIELD_OF_VIEW * Math.PI) / 360);
+    /** @type {[number, number]} */
     const lens = [(focal * longer) / width, (focal * longer) / height];
     gl.viewport(0, 0, width, height);
     gl.clearColor(0, 0, 0, 0);
@@ -113,90 +132,46 @@ export class Scene {
     gl.drawArrays(gl.POINTS, 0, this.#cloud.count);
   }
 
-  /** Turn by radians: to the right, and up. */
+  /**
+   * Turn by radians.
+   * @param {number} right
+   * @param {number} up
+   */
   turn(right, up) {
     this.#view.yaw = clamp(this.#view.yaw + right, -LIMITS.yaw, LIMITS.yaw);
     this.#view.pitch = clamp(this.#view.pitch + up, -LIMITS.pitch, LIMITS.pitch);
     this.draw();
   }
 
-  /** Come nearer by a factor. */
+  /**
+   * Come closer.
+   * @param {number} factor
+   */
   zoom(factor) {
-    this.#view.zoom = clamp(this.#view.zoom * factor, ...LIMITS.zoom);
+    this.#view.zoom = clamp(this.#view.zoom * factor, LIMITS.farthest, LIMITS.closest);
     this.draw();
   }
 
-  /** Look again as in the beginning. */
+  /** Return to the first view. */
   reset() {
     this.#view = { ...START };
     this.draw();
   }
 
-  /** Swing once from side to side, to show that there is depth. `signal` ends it. */
+  /**
+   * Swing once from side to side, to show that there is depth.
+   * @param {AbortSignal} signal ends it
+   */
   swing(signal) {
     const began = performance.now();
+    /** @param {number} now */
     const step = (now) => {
       if (signal.aborted) return;
-      const part = Math.min((now - began) / SWING_MS, 1);
-      this.#view.yaw = START.yaw * Math.cos(2 * Math.PI * part);
+      const fraction = Math.min((now - began) / SWING_MS, 1);
+      this.#view.yaw = START.yaw * Math.cos(2 * Math.PI * fraction);
       this.#drawNow();
-      if (part < 1) requestAnimationFrame(step);
+      if (fraction < 1) requestAnimationFrame(step);
     };
     requestAnimationFrame(step);
   }
-}
-
-const KEYS = {
-  ArrowLeft: (scene) => scene.turn(-0.1, 0),
-  ArrowRight: (scene) => scene.turn(0.1, 0),
-  ArrowUp: (scene) => scene.turn(0, 0.1),
-  ArrowDown: (scene) => scene.turn(0, -0.1),
-  "+": (scene) => scene.zoom(1.15),
-  "=": (scene) => scene.zoom(1.15),
-  "-": (scene) => scene.zoom(1 / 1.15),
-  0: (scene) => scene.reset(),
-};
-
-/**
- * Let mouse, fingers and keys on an element turn and zoom a scene.
- * @param {() => void} onTouch called when a person has taken over
- */
-export function steer(element, scene, onTouch) {
-  const fingers = new Map();
-  const spread = () => {
-    const [a, b] = [...fingers.values()];
-    return Math.hypot(a.x - b.x, a.y - b.y);
-  };
-  element.addEventListener("pointerdown", (event) => {
-    onTouch();
-    fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
-    element.setPointerCapture(event.pointerId);
-  });
-  element.addEventListener("pointermove", (event) => {
-    const before = fingers.get(event.pointerId);
-    if (!before) return;
-    const now = { x: event.clientX, y: event.clientY };
-    const apart = fingers.size === 2 ? spread() : 0;
-    fingers.set(event.pointerId, now);
-    if (fingers.size === 2) scene.zoom(spread() / Math.max(apart, 1));
-    else scene.turn((now.x - before.x) / 220, (now.y - before.y) / -220);
-  });
-  for (const type of ["pointerup", "pointercancel"]) {
-    element.addEventListener(type, (event) => fingers.delete(event.pointerId));
-  }
-  element.addEventListener(
-    "wheel",
-    (event) => {
-      event.preventDefault();
-      onTouch();
-      scene.zoom(Math.exp(-event.deltaY / 600));
-    },
-    { passive: false },
-  );
-  element.addEventListener("keydown", (event) => {
-    if (!KEYS[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    onTouch();
-    KEYS[event.key](scene);
-  });
 }

@@ -1,20 +1,36 @@
-// The 3-D view in the page: made when it is first looked at.
+// The 3-D view in the page, made when it is first looked at.
+
+/** @import { Nearness } from "../depth/nearness.js" */
+/** @import { Picture } from "../photo/picture.js" */
 
 import { normalized } from "../depth/nearness.js";
-import { sizeOn } from "../photo/picture.js";
 import { pointCloud } from "../depth/pointcloud.js";
 import { fitting, upsample } from "../depth/resize.js";
-import { Scene, steer } from "./space_drawing.js";
+import { sizeOn } from "../photo/picture.js";
+import { Scene } from "./space_drawing.js";
+import { steer } from "./space_steering.js";
+
+/**
+ * @typedef {{canvas: HTMLCanvasElement, frame: HTMLElement, missing: HTMLElement, closer: HTMLButtonElement,
+ *     farther: HTMLButtonElement, reset: HTMLButtonElement}} Elements
+ */
 
 const LONGEST = 1600; // pixels of the view
 const GRID = 720; // points along the photo's longer side
-const STEEP = 0.05; // a step to the next but one point, in parts of the depth, that is no surface any more
+const STEEP = 0.05; // a step between next-but-one points, as a fraction of the depth, from which there is no surface
 
-/** The map without the soft edges between near and far things, where the network's small grid mixes the two. */
+/**
+ * The map without the soft edges between near and far things, where the network's small grid mixes the two.
+ * @param {Nearness} map
+ */
 function withoutEdges(map) {
   const { values, width, height, constant } = map;
   if (constant) return map;
   const kept = values.slice();
+  /**
+   * @param {number} at
+   * @param {number} other
+   */
   const steep = (at, other) => Math.abs(values[at] - values[other]) > STEEP * (values[at] + 1 / 9);
   for (let y = 2; y < height - 2; y++) {
     for (let at = y * width + 2; at < (y + 1) * width - 2; at++) {
@@ -25,59 +41,73 @@ function withoutEdges(map) {
   return { ...map, values: kept };
 }
 
-/** The 3-D view of the present picture. */
+/** The 3-D view of the current picture. */
 export class SpaceView {
   #elements;
+  /** @type {Picture | null} */
   #picture = null;
+  /** @type {Picture | null} */
   #shown = null;
+  /** @type {Scene | null} */
   #scene = null;
-  #taken = new AbortController();
+  #swinging = new AbortController();
 
-  /** @param {{canvas, frame, missing, closer, farther, reset}} elements */
+  /** @param {Elements} elements */
   constructor(elements) {
     this.#elements = elements;
   }
 
-  /** Have a picture ready to be shown. */
+  /**
+   * Have a picture ready to be shown.
+   * @param {Picture} picture
+   */
   take(picture) {
     this.#picture = picture;
   }
 
-  /** Show the picture; to be called whenever the view has become visible or has another size. */
+  /** Show the picture. Call this whenever the view has become visible or changed its size. */
   fit() {
     const { canvas, frame } = this.#elements;
-    if (!this.#picture || !frame.clientWidth || !this.#ready()) return;
-    [canvas.width, canvas.height] = sizeOn(frame, this.#picture, LONGEST);
-    if (this.#shown !== this.#picture) this.#load();
+    const picture = this.#picture;
+    if (!picture || !frame.clientWidth) return;
+    this.#scene ??= this.#made();
+    if (!this.#scene) return;
+    [canvas.width, canvas.height] = sizeOn(frame, picture, LONGEST);
+    if (this.#shown !== picture) this.#load(this.#scene, picture);
     this.#scene.draw();
   }
 
-  #load() {
-    const [width, height] = fitting(this.#picture.width, this.#picture.height, GRID);
-    const nearness = withoutEdges(normalized(upsample(this.#picture.depth, width, height)));
-    this.#scene.reset();
-    this.#scene.load(pointCloud(nearness, this.#picture.pixelsAt(width, height)));
-    this.#shown = this.#picture;
-    this.#taken.abort();
-    this.#taken = new AbortController();
-    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) this.#scene.swing(this.#taken.signal);
+  /**
+   * @param {Scene} scene
+   * @param {Picture} picture
+   */
+  #load(scene, picture) {
+    const [width, height] = fitting(picture.width, picture.height, GRID);
+    const nearness = withoutEdges(normalized(upsample(picture.depth, width, height)));
+    scene.reset();
+    scene.load(pointCloud(nearness, picture.pixelsAt(width, height)));
+    this.#shown = picture;
+    this.#swinging.abort();
+    this.#swinging = new AbortController();
+    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) scene.swing(this.#swinging.signal);
   }
 
-  #ready() {
+  /** The scene with its controls, or null without WebGL. */
+  #made() {
     const { canvas, frame, missing, closer, farther, reset } = this.#elements;
-    if (this.#scene) return true;
+    let scene;
     try {
-      this.#scene = new Scene(canvas);
+      scene = new Scene(canvas);
     } catch {
       missing.hidden = false;
-      return false;
+      return null;
     }
-    const taken = () => this.#taken.abort();
-    steer(frame, this.#scene, taken);
-    const on = (button, action) => button.addEventListener("click", () => (taken(), action()));
-    on(closer, () => this.#scene.zoom(1.25));
-    on(farther, () => this.#scene.zoom(1 / 1.25));
-    on(reset, () => this.#scene.reset());
-    return true;
+    const stopSwinging = () => this.#swinging.abort();
+    steer(frame, scene, stopSwinging);
+    for (const button of [closer, farther, reset]) button.addEventListener("click", stopSwinging);
+    closer.addEventListener("click", () => scene.zoom(1.25));
+    farther.addEventListener("click", () => scene.zoom(1 / 1.25));
+    reset.addEventListener("click", () => scene.reset());
+    return scene;
   }
 }

@@ -1,0 +1,21 @@
+// Canvases to draw on.
+
+/**
+ * @param {number} width
+ * @param {number} height
+ */
+export function newCanvas(width, height) {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [width, height];
+  return canvas;
+}
+
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {CanvasRenderingContext2DSettings} [settings]
+ */
+export function context2d(canvas, settings) {
+  const context = canvas.getContext("2d", settings);
+  if (!context) throw new Error("This canvas has a context of another kind.");
+  return context;
+}
