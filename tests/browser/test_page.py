@@ -305,6 +305,56 @@ def test_a_broken_file_is_explained_and_the_next_one_works(visit: Visit, scene: 
     assert visit.page.locator("#failure").is_hidden()
 
 
+FORMATS = [
+    {"name": "Etching", "suffixes": [".etch"], "media_types": ["image/x-etching"]},
+    {"name": "Fresco", "suffixes": [".fres", ".fr"], "media_types": ["image/x-fresco", "image/fresco"]},
+    {"name": "PNG", "suffixes": [".png"], "media_types": ["image/png"]},
+]
+INSTEAD_OF_PHOTOS_JSON = """
+    const known = window.fetch;
+    window.fetch = (url, ...rest) => url === "static/photos.json" ? %s : known(url, ...rest);
+"""
+PDF = b"%PDF-1.7\n"
+
+
+def test_the_page_offers_the_photo_formats_that_the_service_names(start_visit: StartVisit) -> None:
+    named = f"Promise.resolve(Response.json({json.dumps({'formats': FORMATS})}))"
+    page = start_visit(script=INSTEAD_OF_PHOTOS_JSON % named).page
+    assert page.get_attribute("#file", "accept") == "image/x-etching,image/x-fresco,image/fresco,image/png"
+    assert page.inner_text("#formats") == "Etching, Fresco or PNG."
+    page.click("#language")
+    assert page.inner_text("#formats") == "支持 Etching、Fresco 或 PNG。"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("one.PDF", PDF, "PDF files are not supported. Export the photo as JPEG, PNG"),
+        ("one.jpg", PDF, "This kind of file is not supported. Export the photo as JPEG, PNG"),
+        ("one.png", b"no photo", "This does not look like a JPEG, PNG"),
+    ],
+)
+def test_a_file_of_another_kind_is_explained(visit: Visit, tmp_path: Path, name: str, data: bytes, words: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    visit.page.set_input_files("#file", tmp_path / name)
+    visit.page.wait_for_selector("#failure:visible")
+    assert visit.page.inner_text("#failed-words").startswith(words)
+
+
+def test_a_page_that_cannot_load_the_formats_works(
+    start_visit: StartVisit, site: RunningService, scene: Path, tmp_path: Path
+) -> None:
+    visit = start_visit(script=INSTEAD_OF_PHOTOS_JSON % "Promise.reject(new TypeError('offline'))")
+    assert visit.page.get_attribute("#file", "accept") == "image/*"
+    (tmp_path / "one.pdf").write_bytes(PDF)
+    visit.page.set_input_files("#file", tmp_path / "one.pdf")
+    visit.page.wait_for_selector("#failure:visible")
+    with site.client() as client:
+        detail = client.post("/depth", files={"image": PDF}).json()["detail"]
+    assert visit.page.inner_text("#failed-words") == detail
+    visit.upload(scene)
+
+
 def test_an_unknown_error_is_told_in_the_services_words(visit: Visit, scene: Path) -> None:
     problem = json.dumps({"code": "new_code", "detail": "Something <b>new</b> happened."})
     visit.page.route("**/depth*", lambda route: route.fulfill(status=422, body=problem))

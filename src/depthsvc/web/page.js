@@ -3,16 +3,23 @@
 import { element, findAll } from "./elements.js";
 import { offerDownloads, renewDownloads } from "./files/downloads.js";
 import { fromCamera } from "./photo/camera.js";
+import { formatNames, loadFormats, mediaTypes } from "./photo/formats.js";
 import { fromDrop, fromInput, fromPaste, fromSamples } from "./photo/sources.js";
 import { askForKey, fromForm } from "./service/access.js";
 import { Sender } from "./service/sender.js";
 import { describeModel, fail } from "./service/status.js";
 import { loadColormaps } from "./views/heatmap_drawing.js";
 import { Views } from "./views/views.js";
-import { speak } from "./words/i18n.js";
+import { say, speak } from "./words/i18n.js";
 
 speak(element("language"));
 describeModel();
+
+const file = element("file", HTMLInputElement);
+const formats = loadFormats().then(() => {
+  file.accept = mediaTypes().join();
+  say(element("formats"), "formatsHint", { formats: formatNames() });
+}, () => {}); // then the page offers to upload any picture, and the service says what it doesn't support
 
 const views = new Views(await loadColormaps().catch(() => ({})), renewDownloads);
 offerDownloads(views);
@@ -27,7 +34,7 @@ const send = (photo) => sender.send(photo);
 const failWith = (code) => fail({ code });
 
 const capture = element("capture", HTMLInputElement);
-fromInput(element("file", HTMLInputElement), send);
+fromInput(file, send);
 fromInput(capture, send);
 fromDrop(element("drop"), send, () => failWith("noFile"));
 fromPaste(send);
@@ -46,4 +53,5 @@ fromCamera(
 );
 fromForm(() => sender.sendAgain(), () => failWith("wrong_key"));
 element("cancel").addEventListener("click", () => sender.cancel());
+await formats;
 document.body.dataset.ready = "";

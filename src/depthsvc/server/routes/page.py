@@ -27,6 +27,7 @@ _CACHE_CONTROL = {"Cache-Control": "no-cache"}
 """A browser keeps the page's files and asks whether they are still good: no new module ever meets an old one."""
 
 
+
 @router.head("/")
 @router.get("/")
 async def page() -> FileResponse:
@@ -43,7 +44,7 @@ async def colormaps() -> JSONResponse:
 
 @router.get("/static/photos.json")
 async def photo_formats() -> JSONResponse:
-    """The photo formats for the page, so that it offers and names what the service takes."""
+    """The photo formats that the service accepts, for the page's file chooser and its sentences."""
     formats = [
         {"name": format.name, "suffixes": format.suffixes, "media_types": format.media_types}
         for format in PHOTO_FORMATS

@@ -3,6 +3,7 @@
 /** @import { Key, Values } from "../words/i18n.js" */
 
 import { element } from "../elements.js";
+import { foreignKind, formatNames } from "../photo/formats.js";
 import { knows, quote, say } from "../words/i18n.js";
 import { askForKey } from "./access.js";
 import { apiKey, health } from "./api.js";
@@ -62,13 +63,26 @@ export function stopWaiting() {
  * @param {string} name of the photo that it is about
  */
 export function fail({ code, status = 0, detail = "" }, name = "") {
-  const needsKey = ["unauthorized", "wrong_key"].includes(code);
-  const key = `error_${code === "unauthorized" && apiKey() ? "wrong_key" : code}`;
+  const key = `error_${refined(code, name)}`;
+  /** @type {Values} */
+  const values = { status, kind: foreignKind(name) };
+  if (formatNames().length) values.formats = formatNames();
   const words = element("failed-words");
   element("failed-name").textContent = name;
-  if (knows(key)) say(words, key, { status });
+  if (knows(key, values)) say(words, key, values);
   else if (detail) quote(words, detail);
   else say(words, "error_other", { status });
   reveal(failure);
-  askForKey(needsKey);
+  askForKey(["unauthorized", "wrong_key"].includes(code));
+}
+
+/**
+ * A code for which the page can say more than for the service's own.
+ * @param {string} code
+ * @param {string} name
+ */
+function refined(code, name) {
+  if (code === "unauthorized" && apiKey()) return "wrong_key";
+  if (code === "unsupported_media_type" && foreignKind(name)) return "unsupported_kind";
+  return code;
 }

@@ -6,12 +6,16 @@ import { ENGLISH } from "./en.js";
 import { CHINESE } from "./zh.js";
 
 /** @typedef {keyof typeof ENGLISH} Key */
-/** @typedef {Record<string, string | number>} Values what stands for each `{name}` in a text */
+/** @typedef {Record<string, string | number | string[]>} Values for the `{name}`s in a text; "or" joins a list */
 
 const KEY = "language"; // in the browser's storage
 
-/** @type {Record<string, {tag: string, words: Record<string, string>}>} */
-const LANGUAGES = { en: { tag: "en", words: ENGLISH }, zh: { tag: "zh-CN", words: CHINESE } };
+/** @type {Record<string, {tag: string, locale: string, words: Record<string, string>}>} */
+const LANGUAGES = {
+  en: { tag: "en", locale: "en-GB", words: ENGLISH },
+  zh: { tag: "zh-CN", locale: "zh-CN", words: CHINESE },
+};
+const PLACEHOLDER = /\{(\w+)\}/g;
 let current = "en";
 
 function preferred() {
@@ -20,11 +24,15 @@ function preferred() {
 }
 
 /**
- * Whether there are words for a key.
+ * Whether there are words for a key, and a value for every `{name}` in them.
  * @param {string} key
+ * @param {Values} values
  * @returns {key is Key}
  */
-export const knows = (key) => key in ENGLISH;
+export function knows(key, values) {
+  const text = LANGUAGES[current].words[key];
+  return text !== undefined && [...text.matchAll(PLACEHOLDER)].every(([, name]) => name in values);
+}
 
 /**
  * The words for a key in the current language, with every `{name}` filled in.
@@ -32,7 +40,22 @@ export const knows = (key) => key in ENGLISH;
  * @param {Values} values
  */
 function words(key, values = {}) {
-  return LANGUAGES[current].words[key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
+  return LANGUAGES[current].words[key].replace(PLACEHOLDER, (_, name) => written(values[name]));
+}
+
+/** @param {string | number | string[]} value */
+function written(value) {
+  if (!Array.isArray(value)) return String(value);
+  const list = new Intl.ListFormat(LANGUAGES[current].locale, { type: "disjunction" });
+  return list.formatToParts(value).map(spaced).join("");
+}
+
+/**
+ * Set a Chinese "or" apart from the Latin names around it.
+ * @param {{type: "element" | "literal", value: string}} part
+ */
+function spaced({ type, value }) {
+  return type === "literal" && /\p{Script=Han}/u.test(value) ? ` ${value} ` : value;
 }
 
 /**
