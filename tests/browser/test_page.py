@@ -86,7 +86,7 @@ def test_a_photo_can_be_dropped_or_pasted(visit: Visit, scene: Path, way: str) -
 
 def test_what_is_dropped_but_no_file_is_explained(visit: Visit) -> None:
     visit.page.evaluate(HAND_OVER, ["drop", "", ""])
-    assert "no file" in visit.page.inner_text("#failure")
+    assert "isn't a file" in visit.page.inner_text("#failure")
 
 
 def test_the_sample_scenes_are_there(visit: Visit) -> None:
@@ -291,7 +291,7 @@ def test_a_browser_without_webgl_says_so(start_visit: StartVisit, scene: Path) -
     visit = start_visit(script=NO_WEBGL).upload(scene)
     for view in ("space", "refocus"):
         visit.view(view)
-        assert "no WebGL" in visit.page.inner_text(f"#{view}-frame")
+        assert "does not support WebGL" in visit.page.inner_text(f"#{view}-frame")
 
 
 def test_a_broken_file_is_explained_and_the_next_one_works(visit: Visit, scene: Path, tmp_path: Path) -> None:
@@ -419,7 +419,7 @@ def test_the_page_speaks_the_browsers_language_and_can_be_switched(start_visit: 
     assert page.inner_text("#model") == "模型：embedded"
     visit.upload(scene)
     page.hover("#heatmap")
-    assert page.inner_text("#readout").startswith("近度")
+    assert page.inner_text("#readout").startswith("相对远近")
     page.click("#language")
     assert page.evaluate("document.documentElement.lang") == "en"
     assert page.inner_text("label[for=file]") == "📂 Upload a photo"
@@ -472,7 +472,7 @@ def test_a_phone_shows_at_once_what_went_wrong_and_keeps_what_was_tapped(
     assert 0 <= box["y"] <= box["y"] + box["height"] <= PHONE["viewport"]["height"]
     visit.upload(scene)
     visit.page.locator("#heatmap-frame").tap()
-    assert re.search(r"\d+ ?% near", visit.page.inner_text("#readout"))
+    assert re.search(r"Relative nearness \d+ %", visit.page.inner_text("#readout"))
     assert visit.page.locator("#heatmap-frame .cursor").is_visible()
 
 

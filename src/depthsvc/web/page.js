@@ -19,7 +19,7 @@ const file = element("file", HTMLInputElement);
 const formats = loadFormats().then(() => {
   file.accept = mediaTypes().join();
   say(element("formats"), "formatsHint", { formats: formatNames() });
-}, () => {}); // then the page offers to upload any picture, and the service says what it doesn't support
+}, () => {}); // if that fails, any picture can be chosen, and the service says what it doesn't support
 
 const views = new Views(await loadColormaps().catch(() => ({})), renewDownloads);
 offerDownloads(views);

@@ -27,7 +27,6 @@ _CACHE_CONTROL = {"Cache-Control": "no-cache"}
 """A browser keeps the page's files and asks whether they are still good: no new module ever meets an old one."""
 
 
-
 @router.head("/")
 @router.get("/")
 async def page() -> FileResponse:

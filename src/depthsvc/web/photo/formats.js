@@ -5,7 +5,7 @@
 /** @type {PhotoFormat[]} */
 let formats = [];
 
-/** Ask the service for them. Until that has succeeded, none is known. */
+/** Load them from the service; until then there are none. */
 export async function loadFormats() {
   const response = await fetch("static/photos.json");
   if (!response.ok) throw new Error(`The service responded with status ${response.status}.`);

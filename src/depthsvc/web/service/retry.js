@@ -1,4 +1,4 @@
-// A busy service is asked again after the time that it named.
+// Retrying a busy service after the time it asks for.
 
 import { Problem } from "./api.js";
 
@@ -32,7 +32,7 @@ function countdown(seconds, signal, onSecond) {
 }
 
 /**
- * Do something as soon as the service has room for it, in at most five tries.
+ * Do something as soon as the service has room for it, in at most five attempts.
  * @template T
  * @param {() => Promise<T>} task
  * @param {AbortSignal} signal

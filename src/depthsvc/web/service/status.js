@@ -1,4 +1,4 @@
-// What is happening, as the page tells it: the model in use, the progress of a photo, and what went wrong.
+// What the page says is happening: the model in use, the progress of a photo, what went wrong.
 
 /** @import { Key, Values } from "../words/i18n.js" */
 

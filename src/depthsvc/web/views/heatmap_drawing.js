@@ -40,7 +40,7 @@ export function levelOf({ far, near, invert }) {
 }
 
 /**
- * Nearness as the steps that `paint` takes. They are made once for a size.
+ * Nearness as the steps that `paint` reads, made once for a size.
  * @param {ArrayLike<number>} nearness 0..1 (height, width)
  */
 export function steps(nearness) {

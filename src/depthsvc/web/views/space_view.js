@@ -17,7 +17,7 @@ import { steer } from "./space_steering.js";
 
 const LONGEST = 1600; // pixels of the view
 const GRID = 720; // points along the photo's longer side
-const STEEP = 0.05; // a step between next-but-one points, as a fraction of the depth, from which there is no surface
+const STEEP = 0.05; // of the depth: a larger step between next-but-one points is an edge, not a surface
 
 /**
  * The map without the soft edges between near and far things, where the network's small grid mixes the two.
