@@ -12,10 +12,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors.torch import load_file
 
+from depthsvc.evaluation.accuracy import metric_scores, relative_scores
 from depthsvc.imaging.edges import follow_edges
 from depthsvc.imaging.resize import colours_of, network_size, to_network_input, upsample
 from depthsvc.imaging.spec import Enlargement
@@ -37,12 +37,6 @@ from training.data import (
 Predictor = Callable[[Image], Floats]
 """(H, W, 3) RGB -> relative inverse depth, (H, W)."""
 
-FARTHEST = 80.0
-"""Truth beyond this many metres is not scored, and predictions are capped there."""
-EDGE_RATIO = 1.25
-"""Neighbouring pixels whose true depths differ by more than this factor are at an edge, ..."""
-EDGE_SHARE = 0.05
-"""... if their inverse depths differ by this share of what its 2nd and 98th percentile span; a ground's do not."""
 _SHEET_WIDTH = 256
 
 
@@ -77,77 +71,6 @@ def lower_is_nearer(image: Image) -> Floats:
 def constant(image: Image) -> Floats:
     """A baseline that ignores everything."""
     return np.ones(image.shape[:2], dtype=np.float32)
-
-
-def _ranks(values: Floats) -> npt.NDArray[np.float64]:
-    """Ranks of the values, ties sharing their mean rank; any shape -> (N,)."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    mean_ranks = np.cumsum(counts) - (counts - 1) / 2
-    return np.asarray(mean_ranks[inverse.ravel()], dtype=np.float64)
-
-
-def rank_correlation(prediction: Floats, truth: Floats) -> float:
-    """Spearman's rank correlation, in [-1, 1], of arrays of one shape; 0 if either is constant."""
-    a, b = (ranks - ranks.mean() for ranks in (_ranks(prediction), _ranks(truth)))
-    norm = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / norm if norm > 0 else 0.0
-
-
-def align(prediction: Floats, truth: Floats) -> Floats:
-    """The affine function of the prediction that is nearest to the truth in least squares, where it is known."""
-    known = np.isfinite(truth)
-    x, y = prediction[known].astype(np.float64), truth[known].astype(np.float64)
-    variance = x.var()
-    slope = ((x - x.mean()) * (y - y.mean())).mean() / variance if variance > 0 else 0.0
-    return np.asarray(y.mean() + slope * (prediction - x.mean()), dtype=np.float32)
-
-
-def edge_steps(prediction: Floats, truth: Floats) -> Floats:
-    """Predicted over true steps of inverse depth between neighbouring pixels at true edges, (N,); 1 is as sharp.
-
-    Both arguments are inverse depth, (H, W); the prediction is aligned first. A blurred edge has a step near 0, one of
-    the wrong direction a negative step.
-    """
-    aligned, (low, high) = align(prediction, truth), np.nanpercentile(truth, (2, 98))
-    steps = []
-    for axis in (0, 1):
-        first, second = (np.take(truth, range(part, truth.shape[axis] - 1 + part), axis) for part in (0, 1))
-        is_far_apart = np.maximum(first, second) > EDGE_RATIO * np.maximum(np.minimum(first, second), 1 / FARTHEST)
-        at_edge = is_far_apart & (np.abs(second - first) > EDGE_SHARE * (high - low))
-        steps.append((np.diff(aligned, axis=axis) / np.where(at_edge, second - first, 1))[at_edge])
-    return np.concatenate(steps)
-
-
-def metric_scores(prediction: Floats, truth: Floats) -> dict[str, float]:
-    """MiDaS's scores of a prediction against true inverse depth, 1 / metres or not a number, both (H, W).
-
-    abs_rel is the mean of |depth - true depth| / true depth; bad_percent the share of pixels where the larger
-    of the two depths exceeds 1.25 times the smaller; rank also counts what lies beyond FARTHEST. edge is the median
-    of edge_steps, not a number where there is no edge.
-    """
-    known, valid = np.isfinite(truth), truth > 1 / FARTHEST
-    true_depth = 1 / truth[valid]
-    depth = 1 / np.maximum(align(prediction[valid], truth[valid]), 1 / FARTHEST)
-    ratio = np.maximum(depth / true_depth, true_depth / depth)
-    steps = edge_steps(prediction, truth)
-    return {
-        "rank": rank_correlation(prediction[known], truth[known]),
-        "abs_rel": float((np.abs(depth - true_depth) / true_depth).mean()),
-        "bad_percent": float(100 * (ratio > 1.25).mean()),
-        "edge": float(np.median(steps)) if steps.size else float("nan"),
-    }
-
-
-def relative_scores(prediction: Floats, label: Floats) -> dict[str, float]:
-    """Scores against a relative label, (H, W): rank correlation and error after alignment.
-
-    affine_error is the root mean square error of the aligned prediction over the label's standard deviation.
-    """
-    residual = align(prediction, label) - label
-    return {
-        "rank": rank_correlation(prediction, label),
-        "affine_error": float(residual.std() / max(label.std(), 1e-6)),
-    }
 
 
 def pair_scores(prediction: Floats, pair: Pair) -> dict[str, float]:

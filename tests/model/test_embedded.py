@@ -10,16 +10,9 @@ import torch
 from safetensors import safe_open
 
 import depthsvc.model
+from depthsvc.evaluation.accuracy import metric_scores, rank_correlation
 from training.data import Floats
-from training.evaluate import (
-    Predictor,
-    load_network,
-    lower_is_nearer,
-    mean_scores,
-    metric_scores,
-    network_predictor,
-    rank_correlation,
-)
+from training.evaluate import Predictor, load_network, lower_is_nearer, mean_scores, network_predictor
 from training.scenes import Scene, render
 
 WEIGHTS = Path(depthsvc.model.__file__).parent / "data" / "embedded.safetensors"

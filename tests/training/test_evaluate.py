@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from depthsvc.evaluation.accuracy import edge_steps, metric_scores, rank_correlation
 from training.data import Floats, read_rgbd
-from training.evaluate import constant, edge_steps, lower_is_nearer, metric_scores, rank_correlation, score
+from training.evaluate import constant, lower_is_nearer, score
 
 
 @pytest.fixture
