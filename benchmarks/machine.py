@@ -8,7 +8,7 @@ import subprocess
 from importlib.metadata import distributions
 from pathlib import Path
 
-from depthsvc.model.engines.devices import processor_name
+from depthsvc.model.engines.devices import processor_flags, processor_name
 from depthsvc.settings import available_cpus
 
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
@@ -19,16 +19,8 @@ _OTHERS = ("torch", "litserve", "bentoml", "gradio", "pillow", "fastapi", "uvico
 def machine() -> str:
     """Processor, processors that may be used, what of the instructions matters here, and memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    flags = ", ".join(flag for flag in _FLAGS if flag in _processor_flags()) or "none of " + ", ".join(_FLAGS)
+    flags = ", ".join(flag for flag in _FLAGS if flag in processor_flags()) or "none of " + ", ".join(_FLAGS)
     return f"{processor_name()}, {available_cpus()} CPUs ({flags}), {memory:.0f} GB"
-
-
-def _processor_flags() -> set[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return set()
-    return set(next((line for line in lines if line.startswith("flags")), "").split())
 
 
 def load() -> float:

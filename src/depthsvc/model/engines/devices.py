@@ -15,9 +15,14 @@ def processor_name() -> str:
     return _field("model name") or platform.processor() or platform.machine()
 
 
+def processor_flags() -> frozenset[str]:
+    """What the processor can do, in Linux's words; empty where it does not say."""
+    return frozenset((_field("flags") or _field("Features")).split())
+
+
 def has_bf16() -> bool:
     """Whether the processor multiplies bf16 numbers; False where it does not say."""
-    return not _BF16_FLAGS.isdisjoint((_field("flags") or _field("Features")).split())
+    return not _BF16_FLAGS.isdisjoint(processor_flags())
 
 
 def _field(name: str) -> str:
