@@ -1,1 +1,1 @@
-"""What the README claims, as commands anyone can run."""
+"""What the documents claim, as commands anyone can run."""

@@ -4,7 +4,7 @@
 
 In every round: one process with one single-threaded pipeline, then as many of them at once as there are CPUs, then the
 command over all photos with as many workers. The command's time begins when its workers are warm. Its ratio to one
-pipeline times the CPUs is what the README claims; its ratio to the pipelines at once is what the command itself costs,
+pipeline times the CPUs is what the docs claim; its ratio to the pipelines at once is what the command itself costs,
 without what CPUs lose to each other.
 """
 

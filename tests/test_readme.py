@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import os
 import re
 import subprocess
@@ -12,13 +14,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from depthsvc import AsyncDepthClient, DepthClient, DepthEstimator
+from depthsvc.settings import Settings, variable
 from tests.conftest import RunningService, opened, point_cloud
 from tests.parity import photo
+from tests.server.conftest import answered, ask
 
 ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text()
 CHINESE = (ROOT / "README.zh-CN.md").read_text()
-DOCUMENTS = "\n".join([README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))])
+DOCUMENTS = "\n".join([README, *(path.read_text() for path in sorted(DOCS.glob("*.md")))])
+MOST_WORDS = 1100
+"""Of README.md: who opens it is in a hurry."""
 
 
 def blocks(language: str, text: str = DOCUMENTS) -> list[str]:
@@ -47,7 +55,22 @@ def run(command: list[str], script: str, service: RunningService, folder: Path) 
     return result.stdout
 
 
-@pytest.mark.parametrize("script", [block for block in blocks("sh") if "make" not in block and "batch" not in block])
+def check_file(path: Path, size: tuple[int, int] = (80, 60)) -> None:
+    """Whether an example has made a file of the photo in the folder."""
+    if path.suffix == ".npy":
+        assert np.load(path).shape == size[::-1]
+    elif path.suffix == ".ply":
+        assert 3000 < len(point_cloud(path).vertices) <= 4800
+    else:
+        assert opened(path).size == size
+
+
+def runs_without_more(script: str) -> bool:
+    """Whether a shell example needs nothing but the command, curl and a service."""
+    return not re.search(r"^(make|docker|depthsvc batch)\b", script, re.MULTILINE)
+
+
+@pytest.mark.parametrize("script", [block for block in blocks("sh") if runs_without_more(block)])
 def test_shell_examples_run(embedded_service: RunningService, folder: Path, script: str) -> None:
     before = set(folder.iterdir())
     output = run(["bash", "-euo", "pipefail", "-c"], script, embedded_service, folder)
@@ -56,12 +79,7 @@ def test_shell_examples_run(embedded_service: RunningService, folder: Path, scri
     assert made == expected
     assert made or output
     for name in made:
-        if name.endswith(".npy"):
-            assert np.load(folder / name).shape == (60, 80)
-        elif name.endswith(".ply"):
-            assert 3000 < len(point_cloud(folder / name).vertices) <= 4800
-        else:
-            assert opened(folder / name).size == (80, 60)
+        check_file(folder / name)
 
 
 def test_batch_examples_run(embedded_service: RunningService, folder: Path) -> None:
@@ -78,24 +96,73 @@ def test_batch_examples_run(embedded_service: RunningService, folder: Path) -> N
     }
 
 
+OUTPUTS = {
+    'glob("*.*")': r"photos/broken\.jpg The JPEG file is damaged.*",
+    "argmax": r"nearest point at x=\d+, y=\d+",
+    "except RequestError": "400 not_an_image .*",
+    "print(depth.model, ": r"embedded \(60, 80\) \S+ \S+",
+    "print(depth, ": r"DepthMap\(.*\)\nPicture\(.*\)\n\(60, 80, 3\)\nPointCloud\(.* points\)",
+    "print(depth)": r"DepthMap\(80 x 60, \S+ to \S+, by embedded\)",
+    "print(client.health().model)": "embedded",
+    "print(response.status_code)": "200",
+}
+"""What a Python example prints, by what is in it; an example with none of them prints nothing."""
+SIZES = {"pair.png": (160, 60), "thumbnail.png": (40, 30)}
+"""Of pictures that are not of the photo's size."""
+
+
 @pytest.mark.parametrize("script", blocks("python"))
 def test_python_examples_run(embedded_service: RunningService, folder: Path, script: str) -> None:
+    before = set(folder.iterdir())
     output = run([sys.executable, "-c"], script, embedded_service, folder)
-    if "photos" in script:
-        assert "broken.jpg The JPEG file is damaged" in output
+    assert re.fullmatch(next((text for mark, text in OUTPUTS.items() if mark in script), ""), output.rstrip("\n"))
+    made = {path.name for path in set(folder.iterdir()) - before}
+    if "glob(" in script:
+        assert made == {"depth_first.jpg", "depth_second.jpg"}
         assert opened(folder / "depth_first.jpg").size == (80, 60)
         assert opened(folder / "depth_second.jpg").size == (60, 80)
-    elif "argmax" in script:
-        assert output.startswith("nearest point at")
     else:
-        assert output.startswith("embedded (60, 80)")
-        assert opened(folder / "depth.png").size == (80, 60)
+        assert made == set(re.findall(r"\.save\(\"(.*?)\"", script))
+        for name in made:
+            check_file(folder / name, SIZES.get(name, (80, 60)))
+    if output.count("\n") > 1:
+        printed, page = (re.sub(r"\d[\d.,]*", "0", text) for text in (output, (DOCS / "python.md").read_text()))
+        assert f"```\n{printed}```\n" in page
+
+
+@pytest.mark.parametrize("text", [README, CHINESE])
+def test_what_docker_is_told_exists(text: str) -> None:
+    [script] = [block for block in blocks("sh", text) if "docker" in block]
+    settings = re.findall(r"-e (\w+)=", script)
+    arguments = re.findall(r"--build-arg (\w+)", script)
+    assert settings
+    assert set(settings) <= set(map(variable, Settings.model_fields))
+    assert arguments == ["PIP_EXTRA_INDEX_URL"]
+    assert f"ARG {arguments[0]}" in (ROOT / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("face", [DepthEstimator, DepthClient, AsyncDepthClient])
+def test_every_option_of_the_python_interface_is_documented(face: type) -> None:
+    table = re.findall(r"^\| `(\w+)` \| an? `\w+`.*? \| (.*) \|$", (DOCS / "python.md").read_text(), re.MULTILINE)
+    assert [verb for verb, _ in table] == ["depth", "heatmap", "point_cloud", "bokeh"]
+    for verb, cell in table:
+        parameters = inspect.signature(getattr(face, verb)).parameters.values()
+        names = {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
+        assert set(re.findall(r"`(\w+)`", cell)) == names
+
+
+def test_the_response_to_a_request_without_a_key_is_shown() -> None:
+    [block] = blocks("json", (DOCS / "http.md").read_text())
+    response = ask(answered(), headers={}, api_keys="first-key")
+    shown, given = json.loads(block), response.json()
+    assert {**shown, "request_id": given["request_id"]} == given
+    assert f"`WWW-Authenticate: {response.headers['WWW-Authenticate']}`" in (DOCS / "http.md").read_text()
 
 
 def test_every_error_code_is_documented() -> None:
     from depthsvc import errors
 
-    interface = (ROOT / "docs/http.md").read_text()
+    interface = (DOCS / "http.md").read_text()
     for error in vars(errors).values():
         if isinstance(error, type) and issubclass(error, errors.RequestError):
             assert f"`{error.code}`" in interface, f"{error.__name__} is not documented"
@@ -113,6 +180,18 @@ def test_every_link_leads_somewhere() -> None:
     for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")]:
         for target in re.findall(r"\]\((?!http)([^)#]+)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.split()) <= MOST_WORDS
+
+
+def test_the_index_names_every_document() -> None:
+    index = (DOCS / "README.md").read_text()
+    linked = re.findall(r"^- \[[^]]+\]\(([^)]+)\): \S", index, re.MULTILINE)
+    assert len(linked) == len(set(linked))
+    assert {path.name for path in DOCS.glob("*.md")} - {"README.md"} == {link for link in linked if "/" not in link}
+    assert "(docs/README.md)" in README
 
 
 def outline(text: str) -> list[str]:
