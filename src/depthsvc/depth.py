@@ -1,4 +1,4 @@
-"""The depth of one photo, and what its numbers mean."""
+"""A photo's depth map, and what its numbers mean."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from depthsvc.options import HeatmapOptions, make_options
 
 FLOAT16_MAX = 65504.0
 MAP_FORMATS = formats_of(Result.HEATMAP, Result.DEPTH)
-"""The files that a map can be written to."""
+"""Formats that a map can be saved in."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DepthMap:
     """Relative inverse depth: larger is NEARER, scale and shift are unknown.
 
-    The values are no metres, and those of two photos do not compare. Make one with `DepthMap.of`.
+    The values are not metres, and values from different photos cannot be compared. Create one with `DepthMap.of`.
     """
 
     values: NDArray[np.float32]
     """(height, width), finite, 0 ... 65504."""
     model: str
-    """Name of the model that made it."""
+    """Name of the model that produced it."""
     enlargement: Enlargement = Enlargement.BICUBIC
-    """How to make it larger."""
+    """How to upsample it."""
 
     @classmethod
     def of(cls, values: NDArray[np.float32], model: str, enlargement: Enlargement = Enlargement.BICUBIC) -> DepthMap:
-        """Bring any float (height, width) array into the contract: no NaN, nothing below 0 or beyond float16."""
+        """A map from any float (height, width) array: NaN becomes 0, and values are clipped to 0 ... 65504."""
         if not np.isfinite(values).all() or values.min() < 0 or values.max() > FLOAT16_MAX:
             values = np.nan_to_num(values, nan=0.0, posinf=FLOAT16_MAX, neginf=0.0).clip(0, FLOAT16_MAX)
         return cls(values, model, enlargement)
@@ -67,12 +67,12 @@ class DepthMap:
         return replace(self, values=normalized(self.values))
 
     def enlarged(self, width: int, height: int) -> DepthMap:
-        """The same map, (height, width)."""
+        """The same map, upsampled to (height, width)."""
         values = upsample(self.values, width, height, self.enlargement)
         return DepthMap.of(values, self.model, self.enlargement)
 
     def refined(self, pixels: NDArray[np.uint8]) -> DepthMap:
-        """The same map on the grid of its photo, RGB (height, width, 3), with its edges where the photo's are."""
+        """The same map on the grid of its photo, RGB (height, width, 3), with its edges aligned to the photo's."""
         return replace(self, values=refined(pixels, self.values))
 
     def float16(self) -> NDArray[np.float16]:
@@ -80,11 +80,12 @@ class DepthMap:
         return self.values.astype(np.float16)
 
     def heatmap(self, colormap: str = Colormap.INFERNO, *, invert: bool = False) -> NDArray[np.uint8]:
-        """RGB (height, width, 3): near is the colormap's end (bright in Inferno), far its beginning."""
+        """RGB (height, width, 3): the nearest point gets the colormap's last colour (bright in Inferno), the farthest
+        its first. Raises InvalidParameter for an unknown colormap."""
         return encode.heatmap(self.values, make_options(HeatmapOptions, colormap=colormap).colormap, invert=invert)
 
     def to_image(self, colormap: str = Colormap.INFERNO, *, invert: bool = False) -> Image.Image:
-        """The heatmap as a Pillow image. Raises InvalidParameter for a colormap that does not exist."""
+        """The heatmap as a Pillow image. Raises InvalidParameter for an unknown colormap."""
         return Image.fromarray(self.heatmap(colormap, invert=invert))
 
     def save(
@@ -95,10 +96,11 @@ class DepthMap:
         colormap: str = Colormap.INFERNO,
         invert: bool = False,
     ) -> None:
-        """Write a file: .png a heatmap, .npy, .f16 raw float16, .16.png (or format="png16") a 16-bit grey PNG.
+        """Write a file: .png is a heatmap, .npy and .f16 (raw) are float16, .16.png (or format="png16") is a 16-bit
+        grey PNG.
 
-        Raises ConfigurationError for another extension or format, InvalidParameter for a colormap that does not exist,
-        and OSError.
+        Raises ConfigurationError for any other extension or format, InvalidParameter for an unknown colormap, and
+        OSError.
         """
         path = Path(path)
         if format is None and (by_name := format_of_file(path.name, MAP_FORMATS)):
@@ -114,7 +116,7 @@ class DepthMap:
         return row.encode(self.values, **style)
 
     def _repr_png_(self) -> bytes:
-        """What a notebook shows."""
+        """The heatmap, for notebooks."""
         return self.encoded("png")
 
     def __repr__(self) -> str:

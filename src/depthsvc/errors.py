@@ -1,4 +1,4 @@
-"""Every way in which a request or a start can fail, with what the person who caused it is told."""
+"""Every way a request or a start can fail, with a message for the person who caused it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ModelError(DepthServiceError):
 
 
 class WeightsError(ModelError):
-    """A weights file is missing, or is refused. The message names the file and the reason."""
+    """A weights file is missing or refused. The message names the file and the reason."""
 
 
 class DownloadError(WeightsError):
@@ -27,21 +27,21 @@ class DownloadError(WeightsError):
 
 
 class ServiceUnreachable(DepthServiceError):
-    """A service cannot be reached, breaks off, or is not depthsvc."""
+    """A service cannot be reached, drops the connection, or is not depthsvc."""
 
 
 class RequestError(DepthServiceError):
-    """One request cannot be answered. Carries what an HTTP answer needs.
+    """One request failed. Carries what the HTTP response needs.
 
-    Each subclass has one meaning, with its own HTTP `status` and stable `code`. Instances cross process
-    borders, so they are made from their message alone.
+    Each subclass has one meaning, with its own HTTP `status` and stable `code`. Instances are pickled between
+    processes, so they are constructed from their message alone.
     """
 
     status: int = 500
     code: str = "internal_error"
     title: str = "The service failed"
     request_id: str = ""
-    """The X-Request-ID of the answer that said so, where a service did."""
+    """X-Request-ID of the response that carried this error, if any."""
 
     @property
     def detail(self) -> str:
@@ -74,7 +74,7 @@ class Unauthorized(RequestError):
 
 
 class ClientTimeout(RequestError):
-    status, code, title = 408, "request_timeout", "The request came too slowly"
+    status, code, title = 408, "request_timeout", "The request was too slow"
 
 
 class BodyTooLarge(RequestError):
@@ -82,7 +82,7 @@ class BodyTooLarge(RequestError):
 
 
 class UnsupportedMediaType(RequestError):
-    status, code, title = 415, "unsupported_media_type", "This type of content is not taken"
+    status, code, title = 415, "unsupported_media_type", "Unsupported content type"
 
 
 class InvalidParameter(RequestError):
@@ -94,19 +94,19 @@ class TooManyPixels(RequestError):
 
 
 class TooManyRequests(RequestError):
-    """Said by a proxy that limits its clients; the service itself does not."""
+    """Sent by a proxy that limits its clients; the service itself never sends it."""
 
     status, code, title = 429, "too_many_requests", "Too many requests"
 
 
 class HeadersTooLarge(RequestError):
-    status, code, title = 431, "headers_too_large", "The request's headers are too large"
+    status, code, title = 431, "headers_too_large", "The request headers are too large"
 
 
 class ClientDisconnected(RequestError):
-    """Nobody is left to read this; it is for the log and the metrics."""
+    """Nobody is left to read this; it only shows up in the log and the metrics."""
 
-    status, code, title = 499, "client_disconnected", "The client has gone"
+    status, code, title = 499, "client_disconnected", "The client disconnected"
 
 
 class WorkerCrashed(RequestError):
@@ -114,7 +114,7 @@ class WorkerCrashed(RequestError):
 
 
 class Unavailable(RequestError):
-    """The service cannot take the request now; the same request may succeed later."""
+    """The service cannot accept the request now; the same request may succeed later."""
 
     status, code, title = 503, "unavailable", "The service is not available"
 
@@ -128,18 +128,18 @@ class DeadlineExceeded(RequestError):
 
 
 _SHOWN = 64
-"""Longest part of a client's own words that is repeated to it."""
+"""Maximum number of characters of a client's input that an error repeats."""
 
 
 def problem_name(problem: Mapping[str, Any]) -> str:
-    """What one of pydantic's errors is about: the last name of its location."""
+    """The field that a pydantic error is about: the last name of its location."""
     return str(problem["loc"][-1])[:_SHOWN] if problem["loc"] else ""
 
 
 def problem_reason(problem: Mapping[str, Any], noun: str = "parameter", *, echo: bool = False) -> str:
-    """One of pydantic's errors in words, without a full stop.
+    """A pydantic error in words, without a full stop.
 
-    `noun`: what a name stands for there. `echo`: whether to repeat a value that is out of bounds.
+    `noun`: what the field is, such as "parameter" or "setting". `echo`: whether to repeat an out-of-bounds value.
     """
     given = repr(problem["input"])[:_SHOWN]
     if problem["type"] == "extra_forbidden":

@@ -1,4 +1,4 @@
-"""Depth from Python, in this process: no server, no workers."""
+"""Depth in this Python process, without a server or workers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class DepthEstimator:
         estimator.depth("photo.jpg").save("depth.npy")
 
     A photo is a `PhotoSource`: a path, bytes, an open binary file, an array or a Pillow image. The first two photos,
-    and the first of each shape, take longer. Use an estimator from one thread at a time.
+    and the first of each shape, take longer. Not thread-safe: use an estimator from one thread at a time.
     """
 
     @reject_unknown_keywords
@@ -57,7 +57,7 @@ class DepthEstimator:
         settings: Settings | None = None,
     ) -> None:
         """The arguments are settings of the service (see docs/settings.md); those not given come from DEPTHSVC_*
-        variables. All CPUs are used unless `worker_threads` says otherwise. `settings` stands for all the others.
+        variables. All CPUs are used unless `worker_threads` says otherwise. `settings` replaces all other arguments.
 
         Raises ConfigurationError, ModelError or WeightsError.
         """
@@ -67,17 +67,17 @@ class DepthEstimator:
         resolved = resolve(settings.model, settings.weights_locations)
         prepared = prepare(resolved, settings.cache_dir, replace(settings.engine_choice, threads=threads))
         self.degraded = prepared.degraded
-        """Whether the embedded model stands in for MiDaS_small, which is not available."""
+        """Whether the embedded model is standing in for MiDaS_small, whose weights are not available."""
         self.engine = str(prepared.choice.engine)
-        """What computes the network; with `auto`, the engine that was chosen."""
+        """The engine that runs the network; with `auto`, the one that was chosen."""
         self.precision = str(prepared.choice.precision)
-        """The number format in which it computes."""
+        """The number format of the network."""
         self.pipeline = Pipeline.open(prepared, max_pixels=settings.max_pixels, max_input_size=settings.max_input_size)
-        """From a photo's bytes to a file's."""
+        """Turns a photo's bytes into a result file's bytes."""
 
     @property
     def model(self) -> str:
-        """Name of the model in use; with `auto`, the model that was chosen."""
+        """Name of the model in use; with `auto`, the one that was chosen."""
         return self.pipeline.model.spec.name
 
     def __repr__(self) -> str:
@@ -96,7 +96,7 @@ class DepthEstimator:
         """Relative inverse depth: larger is nearer.
 
         `size` is "source" for the photo's upright width and height, or "model" for the network's own grid. `refine`
-        aligns depth edges with the full-resolution photo, which costs time. `normalize` scales the values to 0..1.
+        aligns depth edges with the full-resolution photo, which takes longer. `normalize` scales the values to 0..1.
         Raises RequestError and OSError.
         """
         options = make_options(DepthOptions, input_size=input_size, size=size, refine=refine, normalize=normalize)
@@ -105,7 +105,7 @@ class DepthEstimator:
         return fit_to_grid(self.pipeline.infer(taken, options.input_size), taken, options)
 
     predict = depth
-    """Another name of `depth`."""
+    """Alias of `depth`."""
 
     @reject_unknown_keywords
     def heatmap(
@@ -122,7 +122,7 @@ class DepthEstimator:
     ) -> Picture:
         """A PNG from the farthest to the nearest point of this photo; near is bright unless `invert` is set.
 
-        `palette`: an 8-bit palette PNG, which is smaller and faster than truecolour. `side_by_side`: the photo on the
+        `palette`: an 8-bit palette PNG, which is smaller and faster than truecolour. `side_by_side`: the photo to the
         left of its heatmap, truecolour. The other options are as for `depth`. Raises RequestError and OSError.
         """
         query = make_options(
@@ -166,9 +166,9 @@ class DepthEstimator:
         focus: str | tuple[float, float] = "auto",
         strength: float = 0.5,
     ) -> Picture:
-        """The photo refocused by its depth, as a JPEG; `pixels` of it are exact.
+        """The photo refocused by its depth, as a JPEG; its `pixels` are those from before compression.
 
-        `focus` is the point that stays sharp, as fractions of width and height from the left top, or "auto" for the
+        `focus` is the point that stays sharp, as fractions of width and height from the top left, or "auto" for the
         nearest thing that stands out. `strength`, 0 to 1, scales the blur. Raises RequestError and OSError.
         """
         options = make_options(BokehOptions, input_size=input_size, focus=focus, strength=strength)

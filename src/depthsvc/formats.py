@@ -1,6 +1,6 @@
-"""The files that results become, a row each. HTTP, command line, clients, Python and documentation ask this table.
+"""The output formats, one row each. HTTP, CLI, clients, Python API and documentation all read this table.
 
-It imports what is heavy only to encode: the command line needs the names at once.
+Heavy modules are imported only to encode: the command line needs the names at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from depthsvc.errors import ConfigurationError
 
 
 class Result(StrEnum):
-    """What can be made of a photo. Each has a class of options, a renderer, and one or more formats."""
+    """What can be made from a photo. Each has a class of options, a renderer, and one or more formats."""
 
     HEATMAP = "heatmap"
     SIDE_BY_SIDE = "side_by_side"
@@ -25,22 +25,22 @@ class Result(StrEnum):
 
 @dataclass(frozen=True)
 class Format:
-    """One kind of file."""
+    """One file format."""
 
     name: str
     result: Result
     extension: str
-    """Of its files' names, without the first dot. No two formats share one."""
+    """Extension of its file names, without the leading dot; unique."""
     media_type: str
     dtype: str
-    """NumPy's name for the numbers in it."""
+    """NumPy's name for the type of its numbers."""
     encoder: str
     """Function of `depthsvc.imaging.encode` that makes its bytes."""
     description: str
-    """What it is, in a few words."""
+    """A short description."""
 
     def encode(self, content: Any, **style: Any) -> bytes:
-        """The file's bytes. `content` is what the result's renderer draws, and `style` its options' `style`."""
+        """The file's bytes. `content` comes from the result's renderer, `style` from its options."""
         from depthsvc.imaging import encode
 
         data: bytes = getattr(encode, self.encoder)(content, **style)
@@ -69,12 +69,12 @@ FORMATS = (
 
 
 def formats_of(*results: Result) -> tuple[Format, ...]:
-    """The formats of these results, the usual one of each first."""
+    """The formats of these results, in table order: the default of each comes first."""
     return tuple(format for format in FORMATS if format.result in results)
 
 
 def format_named(name: str, formats: Iterable[Format] = FORMATS) -> Format:
-    """The format of this name. Raises ConfigurationError if there is none among `formats`."""
+    """The format with this name. Raises ConfigurationError if `formats` has none."""
     formats = list(formats)
     for format in formats:
         if format.name == name:
@@ -84,7 +84,7 @@ def format_named(name: str, formats: Iterable[Format] = FORMATS) -> Format:
 
 
 def format_of_file(name: str, formats: Iterable[Format]) -> Format | None:
-    """The format of a file by its name, which ends in the format's extension or its name."""
+    """The format of a file whose name ends in the format's extension or name, or None."""
     suffixes = {f".{suffix}": format for format in formats for suffix in (format.name, format.extension)}
     longest_first = sorted(suffixes, key=len, reverse=True)
     return next((suffixes[suffix] for suffix in longest_first if name.lower().endswith(suffix)), None)

@@ -1,4 +1,4 @@
-"""What a caller may ask of one photo. The HTTP query parameters and their documentation are made from this."""
+"""The options of one photo. HTTP query parameters and their documentation are generated from them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from depthsvc.formats import Format, Result, format_named, formats_of
 from depthsvc.imaging.spec import Colormap
 
 SIDE_BY_SIDE_MAX_SIDE = 4096
-"""A picture to look at needs no more pixels; without a bound it would be the largest array that a worker ever holds."""
+"""Enough for a picture to look at; without a limit it would be the largest array that a worker ever holds."""
 
 
 MIN_INPUT_SIZE = 32
-"""No network is asked to see a photo at fewer pixels."""
+"""Smallest `input_size`, in pixels."""
 
 
 class OutputSize(StrEnum):
@@ -31,7 +31,7 @@ class OutputSize(StrEnum):
     MODEL = "model"
 
 
-DepthFormat = StrEnum(  # type: ignore[misc]  # its members are rows of the table
+DepthFormat = StrEnum(  # type: ignore[misc]  # its members come from the table of formats
     "DepthFormat", [(format.name.upper(), format.name) for format in formats_of(Result.DEPTH)]
 )
 DepthFormat.__doc__ = "How depth values are written."
@@ -42,27 +42,27 @@ class _Options(BaseModel):
 
     result: ClassVar[Result]
     route: ClassVar[str]
-    """Where a service is asked for it."""
+    """Path of the HTTP route that serves it."""
 
     input_size: int | None = Field(
         None,
         ge=MIN_INPUT_SIZE,
-        description="Size in pixels at which the network sees the photo, a multiple of the model's own (32 for MiDaS); "
-        "larger shows more detail and costs more. By default the model's own.",
+        description="Size in pixels at which the network sees the photo, a multiple of the model's own (32 for MiDaS). "
+        "Larger shows more detail and takes longer. By default the model's own size.",
     )
 
     @property
     def file_format(self) -> Format:
-        """What is sent or written."""
+        """Format of the file that is sent or written."""
         return formats_of(self.result)[0]
 
     @property
     def style(self) -> dict[str, Any]:
-        """Arguments of the format's encoder."""
+        """Keyword arguments for the format's encoder."""
         return {}
 
     def query(self) -> dict[str, Any]:
-        """The HTTP query that asks a service for the same."""
+        """The HTTP query for these options."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
@@ -75,25 +75,25 @@ class MapOptions(_Options):
     )
     refine: bool = Field(
         False,
-        description="Align depth edges with the full-resolution photo. Costs time, and strong texture may show. "
-        "With `size=model` it does nothing.",
+        description="Align depth edges with the full-resolution photo. Takes longer, and strong texture may show "
+        "through. Does nothing with `size=model`.",
     )
 
     @property
     def refines(self) -> bool:
-        """Whether depth is to follow the photo's own pixels."""
+        """Whether to align depth with the photo's own pixels."""
         return self.refine and self.size is OutputSize.SOURCE
 
     @property
     def normalizes(self) -> bool:
-        """Whether values are to be scaled to 0..1. Colours do not depend on it."""
+        """Whether to scale the values to 0..1. Colours do not depend on it."""
         return False
 
 
 class _ColouredOptions(MapOptions):
     route = "/upload"
 
-    colormap: Colormap = Field(Colormap.INFERNO, description="Colours, from far to near.")
+    colormap: Colormap = Field(Colormap.INFERNO, description="Colormap, from far to near.")
     invert: bool = Field(False, description="Reverse the colours: near is dark.")
 
 
@@ -104,7 +104,7 @@ class HeatmapOptions(_ColouredOptions):
 
     palette: bool = Field(
         False,
-        description="An 8-bit palette PNG: same colours, smaller and faster, but some programs must convert it.",
+        description="An 8-bit palette PNG: same colours, smaller and faster, but some programs have to convert it.",
     )
 
     @property
@@ -113,7 +113,7 @@ class HeatmapOptions(_ColouredOptions):
 
 
 class SideBySideOptions(_ColouredOptions):
-    """The photo on the left of its heatmap, in one truecolour PNG."""
+    """The photo to the left of its heatmap, in one truecolour PNG."""
 
     result = Result.SIDE_BY_SIDE
 
@@ -126,12 +126,12 @@ class UploadQuery(HeatmapOptions):
 
     side_by_side: bool = Field(
         False,
-        description="The photo on the left of its heatmap, in one truecolour picture of twice the width. Each has at "
-        f"most {SIDE_BY_SIDE_MAX_SIDE} pixels a side.",
+        description="The photo to the left of its heatmap, in one truecolour picture of twice the width. Each half is "
+        f"at most {SIDE_BY_SIDE_MAX_SIDE} pixels a side.",
     )
 
     def options(self) -> HeatmapOptions | SideBySideOptions:
-        """What is asked for."""
+        """The options of the result that the query asks for."""
         chosen = SideBySideOptions if self.side_by_side else HeatmapOptions
         return chosen(**self.model_dump(include=set(chosen.model_fields)))
 
@@ -146,7 +146,7 @@ class DepthOptions(MapOptions):
         DepthFormat("f16"),
         description=" ".join(f"`{format.name}`: {format.description}." for format in formats_of(Result.DEPTH)),
     )
-    normalize: bool = Field(False, description="Scale the values so that the farthest point is 0 and the nearest 1.")
+    normalize: bool = Field(False, description="Scale the values so that the farthest point is 0 and the nearest is 1.")
 
     @property
     def normalizes(self) -> bool:
@@ -168,14 +168,14 @@ class PointCloudOptions(_Options):
         ge=1,
         le=170,
         allow_inf_nan=False,
-        description="Field of view: the angle in degrees that the photo's longer side spans. Phones have about 65.",
+        description="Field of view: the angle in degrees that the photo's longer side spans. About 65 for phones.",
     )
     stride: int = Field(1, ge=1, le=65_535, description="Keep every n-th pixel of each row and column.")
     max_points: int = Field(
         1_000_000,
         ge=1,
         le=4_000_000,
-        description="Maximum number of points; for a larger photo the stride grows until they fit.",
+        description="Maximum number of points; the stride grows until they fit.",
     )
 
 
@@ -185,7 +185,7 @@ _FOCUS = rf"^({AUTO_FOCUS}|{_NUMBER},{_NUMBER})$"
 
 
 def _as_text(focus: object) -> object:
-    """A point as a pair of numbers is as good as its text."""
+    """Accept a point as a pair of numbers as well as text."""
     if isinstance(focus, (tuple, list)) and len(focus) == 2:
         return ",".join(repr(float(part)) for part in focus)
     return focus
@@ -217,16 +217,20 @@ class BokehOptions(_Options):
 
     focus: Focus = Field(
         AUTO_FOCUS,
-        description="What stays sharp: a point `x,y` as fractions (0..1) of width and height from the left top, or "
+        description="What stays sharp: a point `x,y` as fractions (0..1) of width and height from the top left, or "
         "`auto`, the nearest thing that stands out.",
     )
     strength: float = Field(
-        0.5, ge=0, le=1, allow_inf_nan=False, description="0 leaves the photo as it is; 1 blurs most."
+        0.5,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Amount of blur: 0 leaves the photo unchanged, 1 is the maximum.",
     )
 
     @property
     def focus_point(self) -> tuple[float, float] | None:
-        """Fractions of width and height, or None for the automatic focus."""
+        """(x, y) as fractions of width and height, or None for the automatic focus."""
         if self.focus == AUTO_FOCUS:
             return None
         x, y = map(float, self.focus.split(","))
@@ -245,7 +249,7 @@ Returned = TypeVar("Returned")
 
 
 def make_options(kind: type[Kind], **values: Any) -> Kind:
-    """Options of this class, where None is no value. Raises InvalidParameter, which names what is wrong."""
+    """Options of this class; None stands for the default. Raises InvalidParameter, naming each invalid parameter."""
     try:
         return kind(**{name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
@@ -255,7 +259,7 @@ def make_options(kind: type[Kind], **values: Any) -> Kind:
 
 
 def reject_unknown_keywords(function: Callable[Parameters, Returned]) -> Callable[Parameters, Returned]:
-    """Have a keyword that a function does not take raise InvalidParameter, with the one that was perhaps meant."""
+    """Decorator: an unknown keyword raises InvalidParameter, with the closest known one as a hint."""
     known = list(signature(function).parameters)
 
     @wraps(function)

@@ -18,7 +18,7 @@ from depthsvc.model.choice import EngineChoice, EngineName, Precision, WeightsLo
 
 
 class LogLevel(StrEnum):
-    """How severe a line of the log is."""
+    """Severity of a log line."""
 
     CRITICAL = "critical"
     ERROR = "error"
@@ -33,7 +33,7 @@ class LogLevel(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """How a line of the log is written."""
+    """Format of a log line."""
 
     AUTO = "auto"
     JSON = "json"
@@ -47,7 +47,7 @@ def _split(value: object) -> object:
 def _split_keys(value: object) -> object:
     keys = _split(value)
     if keys == []:
-        raise ValueError("is set but holds no key; unset it to let everyone in")
+        raise ValueError("is set but contains no key; unset it to run without keys")
     return keys
 
 
@@ -57,7 +57,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower
 
 
 def available_cpus() -> int:
-    """Processors that this process may run on."""
+    """Number of CPUs that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -69,8 +69,8 @@ class WeightsSettings(BaseSettings):
     model: str = Field(
         "auto",
         min_length=1,
-        description="`auto`, a name of `depthsvc weights list`, or the path of a TorchScript (.pt, .ts) or "
-        "ONNX (.onnx) file with its JSON description beside it.",
+        description="`auto`, a name from `depthsvc weights list`, or the path of a TorchScript (.pt, .ts) or "
+        "ONNX (.onnx) file with its JSON description next to it.",
     )
     weights: Path | None = Field(
         None, description="Checkpoint file to use for the named model instead of the registered one."
@@ -78,31 +78,29 @@ class WeightsSettings(BaseSettings):
     weights_sha256: Sha256 | None = Field(
         None, description="SHA-256 of the model or weights file; required for weights not in the registry."
     )
-    weights_dir: Path | None = Field(
-        None, description="Folder that is searched for registered weights before the cache."
-    )
+    weights_dir: Path | None = Field(None, description="Folder to search for registered weights, before the cache.")
     cache_dir: Path = Field(
         default_factory=lambda: platformdirs.user_cache_path("depthsvc"),
-        description="Folder for downloaded weights and what is prepared from them.",
+        description="Folder for downloaded weights and the files prepared from them.",
     )
-    download: bool = Field(True, description="Whether weights that are not at hand may be downloaded.")
+    download: bool = Field(True, description="Whether to download weights that are not on this machine.")
 
 
 class EngineSettings(BaseSettings):
-    """What computes the network."""
+    """The engine that runs the network."""
 
     engine: EngineName = Field(
         EngineName.TORCHSCRIPT,
-        description="What computes the network: torchscript, openvino, onnxruntime, or auto, the fastest installed.",
+        description="Engine that runs the network: torchscript, openvino, onnxruntime, or auto, the fastest installed.",
     )
     precision: Precision = Field(
         Precision.FP32,
-        description="Number format of the network: fp32, bf16, or auto, bf16 where it is known to be exact enough.",
+        description="Number format of the network: fp32, bf16, or auto (bf16 where it is known to be accurate enough).",
     )
 
 
 class PhotoSettings(BaseSettings):
-    """How much of a photo there may be."""
+    """Limits on a photo."""
 
     max_megapixels: float = Field(
         50.0, gt=0, le=178.0, description="Largest photo, in 10^6 pixels, checked before decoding."
@@ -111,7 +109,8 @@ class PhotoSettings(BaseSettings):
         1024,
         ge=32,
         le=4096,
-        description="Largest `input_size` of a request, in pixels. The network never sees more than a square of it.",
+        description="Largest `input_size` of a request, in pixels. The network's input never exceeds a square of this "
+        "side.",
     )
 
 
@@ -125,10 +124,10 @@ class WorkerSettings(BaseSettings):
         description="Worker processes, each with its own copy of the model.",
     )
     worker_threads: int | None = Field(
-        None, ge=1, le=256, description="Threads of each worker; by default the CPUs divided by the workers."
+        None, ge=1, le=256, description="Threads per worker; by default the CPUs divided by the workers."
     )
     queue_size: int = Field(64, ge=0, description="Photos that may wait for a worker; one more gets a 503.")
-    deadline_s: float = Field(30.0, gt=0, description="Longest time for a photo, waiting included; then it gets a 504.")
+    deadline_s: float = Field(30.0, gt=0, description="Time limit for a photo, waiting included; then it gets a 504.")
     max_photos_per_worker: int | None = Field(
         None, ge=1, description="Photos after which a worker process is replaced by a fresh one."
     )
@@ -138,16 +137,16 @@ class ClusterSettings(BaseSettings):
     """Ray instead of worker processes."""
 
     ray: bool = Field(
-        False, description="Whether Ray computes instead of worker processes: each worker is a replica of Ray Serve."
+        False, description="Whether to use Ray instead of worker processes: each worker is a replica of Ray Serve."
     )
     ray_address: str = Field(
         "local",
         min_length=1,
         description="With Ray: `local` starts it on this machine, `auto` joins the cluster that this machine belongs "
-        "to, `HOST:PORT` names one.",
+        "to, `HOST:PORT` joins the cluster at that address.",
     )
     ray_max_workers: int | None = Field(
-        None, ge=1, description="With Ray: most replicas; those above `workers` come and go with the load."
+        None, ge=1, description="With Ray: maximum replicas; those above `workers` are autoscaled."
     )
 
 
@@ -163,7 +162,7 @@ class LogSettings(BaseSettings):
 
 
 class HttpSettings(BaseSettings):
-    """Where the service listens, whom it lets in, and what a client may cost it."""
+    """Where the service listens, who may use it, and how much a client may cost it."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(7860, ge=0, le=65535, description="TCP port to listen on; 0 picks a free one.")
@@ -171,36 +170,36 @@ class HttpSettings(BaseSettings):
     client_timeout_s: float = Field(
         30.0,
         gt=0,
-        description="Longest time in which a client may send nothing of its request, or take nothing of its answer.",
+        description="How long a client may stall while sending its request or reading the response.",
     )
     max_buffered_mb: float = Field(
         128.0,
         gt=0,
-        description="Memory for photos on their way in, and as much again for answers on their way out, in 10^6 bytes.",
+        description="Memory for incoming photos, and as much again for outgoing responses, in 10^6 bytes.",
     )
-    max_connections: int = Field(4096, ge=1, description="Connections that may be open; one more gets a 503.")
-    drain_s: float = Field(30.0, ge=0, description="Longest time for accepted photos after SIGTERM.")
+    max_connections: int = Field(4096, ge=1, description="Maximum open connections; one more gets a 503.")
+    drain_s: float = Field(30.0, ge=0, description="Time limit for finishing accepted photos after SIGTERM.")
     api_keys: ApiKeys = Field(
         (),
-        description="Keys of which a request must carry one, separated by commas. Without keys everyone may come in. "
-        "The file is better: an option is in the list of processes.",
+        description="API keys, comma-separated; each request must send one. Without keys the service is open. Prefer "
+        "`api_keys_file`: options show up in the process list.",
     )
-    api_keys_file: Path | None = Field(None, description="File with more such keys, one a line.")
+    api_keys_file: Path | None = Field(None, description="File with more API keys, one per line.")
     cors_origins: Words = Field(
-        (), description="Origins of other web pages that may call the service, separated by commas, or `*`."
+        (), description="Origins of other web pages that may call the service, comma-separated, or `*` for all."
     )
-    docs: bool = Field(True, description="Whether /docs and /openapi.json are served.")
-    metrics: bool = Field(True, description="Whether /metrics is served.")
+    docs: bool = Field(True, description="Whether to serve /docs and /openapi.json.")
+    metrics: bool = Field(True, description="Whether to serve /metrics.")
     traces: bool = Field(
         False,
-        description="Whether requests are traced with OpenTelemetry; its own `OTEL_*` variables say where traces go.",
+        description="Whether to trace requests with OpenTelemetry; its own `OTEL_*` variables say where traces go.",
     )
 
 
 class Settings(
     LogSettings, ClusterSettings, WorkerSettings, PhotoSettings, EngineSettings, WeightsSettings, HttpSettings
 ):
-    """Settings of the service, validated once at start. The unit is in the name."""
+    """Settings of the service, validated once at start. Units are in the names."""
 
     model_config = SettingsConfigDict(env_prefix="DEPTHSVC_", extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -216,13 +215,13 @@ class Settings(
 
     @property
     def engine_choice(self) -> EngineChoice:
-        """What a worker is to compute with."""
+        """Engine, precision and threads of each worker."""
         return EngineChoice(self.engine, self.precision, self.threads_per_worker)
 
     @property
     def threads_per_worker(self) -> int:
         if self.worker_threads is None and self.ray:
-            return 1  # the processors are those of a cluster
+            return 1  # the CPUs belong to a cluster, not to this machine
         return self.worker_threads or max(1, available_cpus() // self.workers)
 
     @property
@@ -239,12 +238,12 @@ class Settings(
 
 
 def read_settings(given: Mapping[str, object], name: Callable[[str], str] = str) -> Settings:
-    """Settings given by name, and the environment's. `name` is how they are called in errors.
+    """Settings from `given`, by name, and from the environment. `name` maps a setting to its name in errors.
 
-    Raises ConfigurationError, a line for each setting that is wrong.
+    Raises ConfigurationError, with a line for each invalid setting.
     """
     try:
-        return Settings(**given)  # type: ignore[arg-type]  # it says itself what is wrong with them
+        return Settings(**given)  # type: ignore[arg-type]  # pydantic reports what is wrong with them
     except ValidationError as error:
         raise ConfigurationError("\n".join(_sentence(problem, name) for problem in error.errors())) from error
 
@@ -254,7 +253,7 @@ def _sentence(problem: Mapping[str, Any], name: Callable[[str], str]) -> str:
 
 
 def unknown_variables() -> dict[str, list[str]]:
-    """Variables that look like settings and are none, perhaps misspelt, and the settings that look like them."""
+    """DEPTHSVC_* variables that are not settings, perhaps misspelt, and the closest setting of each."""
     known = [variable(name) for name in Settings.model_fields]
     unknown = sorted(name for name in os.environ if name.startswith("DEPTHSVC_") and name not in known)
     return {name: get_close_matches(name, known, n=1, cutoff=0.85) for name in unknown}
@@ -274,13 +273,13 @@ _COMPUTED_DEFAULTS = {"workers": "one per CPU", "cache_dir": "the user's cache f
 
 
 def default_text(name: str) -> str:
-    """What a setting is when it is not set, in words."""
+    """The default of a setting, in words."""
     default = Settings.model_fields[name].default
     return _COMPUTED_DEFAULTS.get(name) or ("none" if default in (None, ()) else str(default).lower())
 
 
 def markdown_table() -> str:
-    """Every setting, as docs/settings.md shows it."""
+    """Every setting, as a Markdown table for docs/settings.md."""
     rows = [
         f"| `{variable(name)}` | `{flag(name)}` | {default_text(name)} | {field.description} |"
         for name, field in Settings.model_fields.items()

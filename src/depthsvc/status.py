@@ -1,4 +1,4 @@
-"""What a service says about itself: the bodies of /health and /models."""
+"""The response bodies of /health and /models."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ class Workers(BaseModel):
     """The pool."""
 
     configured: int
-    warm: int = Field(description="Workers that can take a photo or are answering one.")
-    restarts: int = Field(description="Workers replaced since the start.")
+    warm: int = Field(description="Workers that are ready for a photo or processing one.")
+    restarts: int = Field(description="Workers replaced since the service started.")
 
 
 class Queue(BaseModel):
     """The photos that have been accepted."""
 
-    waiting: int = Field(description="Photos that wait for a worker.")
-    in_flight: int = Field(description="Photos accepted and not yet answered.")
-    limit: int = Field(description="Photos that may wait.")
+    waiting: int = Field(description="Photos waiting for a worker.")
+    in_flight: int = Field(description="Photos accepted and not yet finished.")
+    limit: int = Field(description="Maximum number of waiting photos.")
 
 
 class Health(BaseModel):
@@ -32,7 +32,7 @@ class Health(BaseModel):
     status: Literal["ok", "unavailable", "draining"]
     version: str
     model: str
-    degraded: bool = Field(description="Whether the embedded model stands in for MiDaS_small.")
+    degraded: bool = Field(description="Whether the embedded model is standing in for MiDaS_small.")
     engine: str
     precision: str
     workers: Workers
@@ -55,8 +55,8 @@ class ModelEntry(BaseModel):
 class Models(BaseModel):
     """The models that this version of the service knows."""
 
-    in_use: str = Field(description="Name of the model that answers, which may be one of your own.")
-    degraded: bool = Field(description="Whether it stands in for MiDaS_small, which could not be had.")
-    engine: str = Field(description="What computes it.")
-    precision: str = Field(description="Number format in which it is computed.")
+    in_use: str = Field(description="Name of the model in use, which may be a custom model.")
+    degraded: bool = Field(description="Whether it is standing in for MiDaS_small, whose weights are not available.")
+    engine: str = Field(description="Engine that runs it.")
+    precision: str = Field(description="Number format in which it runs.")
     models: list[ModelEntry]
