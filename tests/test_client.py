@@ -307,16 +307,16 @@ def test_an_answer_that_breaks_off_is_not_asked_for_again(ask: Ask) -> None:
 
 
 def test_errors_that_are_not_of_depthsvc(ask: Ask) -> None:
-    with pytest.raises(RequestError, match=r"/upload.* answers 502 Bad Gateway") as raised:
+    with pytest.raises(RequestError, match=r"/upload.* returned 502 Bad Gateway") as raised:
         ask(URL, "upload", b"photo", handler=Answers(httpx.Response(502, text="<html>proxy</html>")))
     assert type(raised.value) is RequestError
     assert (raised.value.status, raised.value.code) == (502, "bad_gateway")
-    with pytest.raises(ServiceUnreachable, match=r"answers text/html instead of image/png\. Is it"):
+    with pytest.raises(ServiceUnreachable, match=r"returned text/html instead of image/png\. Is it"):
         ask(URL, "upload", b"photo", handler=Answers(httpx.Response(200, html="<p>Log in</p>")))
     short = httpx.Response(
         200, content=b"1", headers={"Content-Type": "application/octet-stream", "X-Depth-Shape": "2,2"}
     )
-    with pytest.raises(ServiceUnreachable, match="something else than depth"):
+    with pytest.raises(ServiceUnreachable, match="did not return depth"):
         ask(URL, "depth", b"photo", handler=Answers(short))
 
 
@@ -332,9 +332,9 @@ def test_a_client_shows_its_address_and_no_key(client: type[DepthClient | AsyncD
     made = client("https://depth.test/base/", api_key="secret")
     assert repr(made) == f"{client.__name__}('https://depth.test/base')"
     for url in ("depth.test:7860", "ftp://depth.test", "http://", "http://[::", "http://here:99999"):
-        with pytest.raises(ConfigurationError, match="is no address of a service"):
+        with pytest.raises(ConfigurationError, match="is not the URL of a service"):
             client(url)
-    with pytest.raises(ConfigurationError, match="no header can carry"):
+    with pytest.raises(ConfigurationError, match="a header cannot carry"):
         client("http://depth.test", api_key="schlüssel\n")
 
 

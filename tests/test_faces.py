@@ -117,7 +117,7 @@ def wrong_calls() -> dict[str, Callable[[Any], object]]:
     data = encoded(photo(8, 8))
     return {
         "colour: there is no such parameter": lambda face: face.heatmap(data, colour="hot"),
-        "strenght: there is no such parameter; there is strength": lambda face: face.bokeh(data, strenght=1),
+        "strenght: there is no such parameter; did you mean strength?": lambda face: face.bokeh(data, strenght=1),
         "colormap: 'infrno' is not one of inferno, magma": lambda face: face.heatmap(data, colormap="infrno"),
         "size: 'huge' is not one of source, model": lambda face: face.depth(data, size="huge"),
         "fov: Input should be less than or equal to 170": lambda face: face.point_cloud(data, fov=500),

@@ -268,7 +268,7 @@ def reject_unknown_keywords(function: Callable[Parameters, Returned]) -> Callabl
             if name not in known:
                 meant = get_close_matches(name, known, n=1)
                 raise InvalidParameter(
-                    f"{name}: there is no such parameter{f'; there is {meant[0]}' if meant else ''}."
+                    f"{name}: there is no such parameter{f'; did you mean {meant[0]}?' if meant else '.'}"
                 )
         return function(*arguments, **keywords)
 

@@ -26,7 +26,7 @@ from depthsvc.status import Health, Models
 
 
 class AsyncDepthClient(BaseClient):
-    """`DepthClient` for asyncio and trio: the same arguments, methods and errors, to be awaited.
+    """`DepthClient` for asyncio and trio: the same arguments, methods and errors, as coroutines.
 
     async with AsyncDepthClient("http://localhost:7860") as client:
         depth = await client.depth("photo.jpg")
@@ -42,7 +42,7 @@ class AsyncDepthClient(BaseClient):
         max_wait_s: float = 60.0,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """As for `DepthClient`."""
+        """As `DepthClient`."""
         super().__init__(url, api_key, timeout_s, retries, max_wait_s)
         self._http = httpx.AsyncClient(transport=transport, **self._connection)
 
@@ -61,7 +61,7 @@ class AsyncDepthClient(BaseClient):
         return calls.depth_map(await self._ask(calls.call(await _file_apart(photo), options)))
 
     predict = depth
-    """Another name of `depth`."""
+    """Alias of `depth`."""
 
     @reject_unknown_keywords
     async def heatmap(
@@ -91,7 +91,7 @@ class AsyncDepthClient(BaseClient):
         return calls.picture(await self._ask(calls.call(await _file_apart(photo), options)))
 
     upload = heatmap
-    """Another name of `heatmap`, that of the service's route."""
+    """Alias of `heatmap`, named after the service's route."""
 
     @reject_unknown_keywords
     async def point_cloud(
@@ -129,7 +129,7 @@ class AsyncDepthClient(BaseClient):
         return calls.parse(Models, await self._ask(calls.MODELS))
 
     async def answer(self, photo: bytes, options: Options) -> httpx.Response:
-        """Send the bytes of a photo with options of whichever kind, and give the whole answer with its headers."""
+        """Send a photo's bytes with any kind of options; returns the whole response with its headers."""
         return await self._ask(calls.call(photo, options))
 
     async def close(self) -> None:
@@ -159,7 +159,7 @@ class AsyncDepthClient(BaseClient):
                 return end.value  # type: ignore[no-any-return]
 
     async def _send(self, request: httpx.Request) -> httpx.Response | httpx.TransportError:
-        """The whole answer, or why there is none. Raises ServiceUnreachable if it broke off."""
+        """The whole response, or the error if there is none. Raises ServiceUnreachable if it breaks off."""
         try:
             response = await self._http.send(request, stream=True)
         except httpx.TransportError as error:
@@ -174,5 +174,5 @@ class AsyncDepthClient(BaseClient):
 
 
 async def _file_apart(photo: PhotoSource) -> bytes:
-    """The bytes of a photo; reading and encoding take time that belongs to other tasks."""
+    """The bytes of a photo, read and encoded in a thread so that other tasks keep running."""
     return await anyio.to_thread.run_sync(as_file, photo)

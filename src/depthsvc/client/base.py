@@ -1,4 +1,4 @@
-"""What both clients know of a service."""
+"""What both clients share."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ DEFAULT_URL = "http://127.0.0.1:7860"
 
 _LAST_PORT = 65_535
 _CONNECT_S = 10.0
-"""Longest time to connect."""
+"""Time limit for connecting, in seconds."""
 
 
 class BaseClient:
-    """What both clients know of a service."""
+    """What both clients share: the URL, the connection's settings and the patience."""
 
     def __init__(self, url: str, api_key: str | None, timeout_s: float, retries: int, max_wait_s: float) -> None:
         try:
@@ -28,13 +28,15 @@ class BaseClient:
         except httpx.InvalidURL:
             valid = False
         if not valid:
-            raise ConfigurationError(f"{url!r} is no address of a service, such as {DEFAULT_URL}.")
+            raise ConfigurationError(f"{url!r} is not the URL of a service. Use one such as {DEFAULT_URL}.")
         self.url = url.rstrip("/")
         self._patience = Patience(retries, max_wait_s)
         headers = {"User-Agent": f"depthsvc/{__version__}"}
         if api_key:
             if not (api_key.isascii() and api_key.isprintable()):
-                raise ConfigurationError("The API key has characters that no header can carry.")
+                raise ConfigurationError(
+                    "The API key contains characters that a header cannot carry. Use printable ASCII."
+                )
             headers["Authorization"] = f"Bearer {api_key}"
         self._connection: dict[str, Any] = {
             "base_url": self.url,

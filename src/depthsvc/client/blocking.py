@@ -1,4 +1,4 @@
-"""The client for programs that wait for each response."""
+"""The blocking client."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from depthsvc.status import Health, Models
 
 
 class DepthClient(BaseClient):
-    """Asks a running service for the depth of photos.
+    """Sends photos to a running service and returns their depth.
 
         with DepthClient("http://localhost:7860") as client:
             client.depth("photo.jpg").save("depth.png")
 
-    A photo is a `PhotoSource`: path, bytes, open binary file, Pillow image or array. May be shared by threads.
+    A photo is a `PhotoSource`: path, bytes, open binary file, Pillow image or array. Thread-safe.
 
-    Every method that sends a photo raises what the same photo raises without a service, such as
-    `depthsvc.errors.NotAnImage`, `TooManyPixels` or `QueueFull`: a `RequestError` with the answer's `status`, `code`,
-    `title`, `detail` and `request_id`, itself where the code is unknown here. It raises `ServiceUnreachable` where
-    there is no answer, or none of depthsvc, and OSError for a file that cannot be read.
+    Methods that send a photo raise the same errors as `DepthEstimator`, such as `depthsvc.errors.NotAnImage` or
+    `TooManyPixels`, and the service's own, such as `QueueFull`: a `RequestError` with the response's `status`, `code`,
+    `title`, `detail` and `request_id`, which is `RequestError` itself if the code is unknown here. They raise
+    `ServiceUnreachable` if there is no response or it is not depthsvc's, and OSError if a file cannot be read.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class DepthClient(BaseClient):
         max_wait_s: float = 60.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """`timeout_s`: longest silence of the service within one try, in seconds. A 503, a 429 of its proxy, and a
-        connection that fails before anything was answered, are tried again up to `retries` times, after as long as
-        `Retry-After` says, with pauses of at most `max_wait_s` seconds in all. `transport` is httpx's. Raises
-        ConfigurationError for a `url` that is none.
+        """`timeout_s`: how long the service may be silent within one try, in seconds. A 503, a proxy's 429, and a
+        connection that fails before any response arrives are retried up to `retries` times, after the time in
+        `Retry-After`, with pauses of at most `max_wait_s` seconds in total. `transport` is httpx's. Raises
+        ConfigurationError for an invalid `url`.
         """
         super().__init__(url, api_key, timeout_s, retries, max_wait_s)
         self._http = httpx.Client(transport=transport, **self._connection)
@@ -71,7 +71,7 @@ class DepthClient(BaseClient):
         return calls.depth_map(self._ask(calls.call(as_file(photo), options)))
 
     predict = depth
-    """Another name of `depth`."""
+    """Alias of `depth`."""
 
     @reject_unknown_keywords
     def heatmap(
@@ -101,7 +101,7 @@ class DepthClient(BaseClient):
         return calls.picture(self._ask(calls.call(as_file(photo), options)))
 
     upload = heatmap
-    """Another name of `heatmap`, that of the service's route."""
+    """Alias of `heatmap`, named after the service's route."""
 
     @reject_unknown_keywords
     def point_cloud(
@@ -126,16 +126,16 @@ class DepthClient(BaseClient):
         focus: str | tuple[float, float] = "auto",
         strength: float = 0.5,
     ) -> Picture:
-        """As `DepthEstimator.bokeh`, but its pixels are those of the JPEG."""
+        """As `DepthEstimator.bokeh`, but its `pixels` are decoded from the JPEG."""
         options = make_options(BokehOptions, input_size=input_size, focus=focus, strength=strength)
         return calls.picture(self._ask(calls.call(as_file(photo), options)))
 
     def health(self) -> Health:
-        """The state of the service, also when it is not ready. Asks once."""
+        """The state of the service, even when it is not ready. Never retries."""
         return calls.parse(Health, self._converse(health_conversation(calls.HEALTH)))
 
     def models(self) -> Models:
-        """The models that the service knows, and the one that answers."""
+        """The models that the service knows, and the one in use."""
         return calls.parse(Models, self._ask(calls.MODELS))
 
     def close(self) -> None:
@@ -165,7 +165,7 @@ class DepthClient(BaseClient):
                 return end.value  # type: ignore[no-any-return]
 
     def _send(self, request: httpx.Request) -> httpx.Response | httpx.TransportError:
-        """The whole answer, or why there is none. Raises ServiceUnreachable if it broke off."""
+        """The whole response, or the error if there is none. Raises ServiceUnreachable if it breaks off."""
         try:
             response = self._http.send(request, stream=True)
         except httpx.TransportError as error:

@@ -23,16 +23,16 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 def call(photo: bytes, options: Options) -> Call:
-    """What a service is asked for with these options."""
+    """The call for a photo with these options."""
     return Call("POST", options.route.removeprefix("/"), options.file_format.media_type, photo, options.query())
 
 
 def parse(body: type[Body], response: httpx.Response) -> Body:
-    """What a service says about itself. Raises ServiceUnreachable if it is something else that speaks."""
+    """A response body of /health or /models. Raises ServiceUnreachable if it is anything else."""
     try:
         return body.model_validate_json(response.content)
     except ValidationError as error:
-        raise ServiceUnreachable(f"{response.url} answers something else than its state. Is it depthsvc?") from error
+        raise ServiceUnreachable(f"{response.url} did not return its state. Is it depthsvc?") from error
 
 
 def depth_map(response: httpx.Response) -> DepthMap:
@@ -41,7 +41,7 @@ def depth_map(response: httpx.Response) -> DepthMap:
         values = np.frombuffer(response.content, "<f2").reshape(height, width)
         enlargement = Enlargement(response.headers.get("X-Depth-Enlargement", Enlargement.BICUBIC))
     except (KeyError, ValueError) as error:
-        raise ServiceUnreachable(f"{response.url} answers something else than depth. Is it depthsvc?") from error
+        raise ServiceUnreachable(f"{response.url} did not return depth. Is it depthsvc?") from error
     return DepthMap.of(values.astype(np.float32), response.headers.get("X-Depth-Model", ""), enlargement)
 
 
@@ -53,4 +53,4 @@ def point_cloud(response: httpx.Response) -> PointCloud:
     try:
         return PointCloud.of_ply(response.content)
     except ValueError as error:
-        raise ServiceUnreachable(f"{response.url} answers something else than points. Is it depthsvc?") from error
+        raise ServiceUnreachable(f"{response.url} did not return points. Is it depthsvc?") from error

@@ -1,6 +1,6 @@
-"""What a client and a service say to each other until a photo is answered or given up, without any input or output.
+"""Retries, pauses and errors of one call, without I/O, for both clients.
 
-A conversation is a generator that says what to send and how long to pause, and is told what came of it.
+A conversation is a generator that yields what to send and how long to pause, and is sent the outcome.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ import httpx
 from depthsvc.errors import RequestError, ServiceUnreachable
 
 _BACKOFF_S = (0.5, 10.0)
-"""First and longest pause where the service does not say how long to wait; each is twice the last."""
+"""First and longest pause when the service does not say how long to wait; each is twice the one before."""
 _JITTER = 0.25
-"""A pause is longer by up to this part, at random, so that many clients do not come back at the same moment."""
+"""Pauses are extended at random by up to this fraction, so that many clients do not return at the same moment."""
 
 _BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
-"""Answers that say when to come back."""
+"""Responses that say when to come back."""
 _RETRIED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
-"""Failures before any byte of an answer that may be chance. A photo's depth may be asked for twice without harm."""
+"""Transient failures before any response byte; safe to retry, because requests are idempotent."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request, as often as it takes."""
+    """One request, which may be sent several times."""
 
     method: str
     path: str
     media_type: str
-    """What a good answer is."""
+    """Media type of a successful response."""
     photo: bytes | None = None
     query: dict[str, Any] = field(default_factory=dict)
 
@@ -48,7 +48,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Patience:
-    """How often and how long to try again."""
+    """Limits on retrying."""
 
     retries: int
     max_wait_s: float
@@ -56,11 +56,11 @@ class Patience:
 
 Reply = httpx.Response | httpx.TransportError | None
 Conversation = Generator[Call | float, Reply, httpx.Response]
-"""Yields a call to make, or seconds to pause. It is sent what came of a call, and returns the good answer."""
+"""Yields a call to make or seconds to pause, is sent the call's outcome, and returns the successful response."""
 
 
 def conversation(call: Call, patience: Patience) -> Conversation:
-    """Try a call until there is an answer, or no reason or no time to try again."""
+    """Try a call until it succeeds, cannot be retried, or runs out of retries or time."""
     waited = 0.0
     for attempt in itertools.count():
         outcome = yield call
@@ -77,7 +77,7 @@ def conversation(call: Call, patience: Patience) -> Conversation:
 
 
 def health_conversation(call: Call) -> Conversation:
-    """One try: a service that is not ready says so in the same words, with a 503."""
+    """One try: a service that is not ready sends the same body with a 503."""
     outcome = yield call
     assert outcome is not None
     if isinstance(outcome, httpx.Response):
@@ -90,7 +90,7 @@ def health_conversation(call: Call) -> Conversation:
 def _check_response(response: httpx.Response, call: Call) -> httpx.Response:
     if _media_type(response) != call.media_type or not response.content:
         what = _media_type(response) or "no Content-Type"
-        raise ServiceUnreachable(f"{response.url} answers {what} instead of {call.media_type}. Is it depthsvc?")
+        raise ServiceUnreachable(f"{response.url} returned {what} instead of {call.media_type}. Is it depthsvc?")
     return response
 
 
@@ -99,7 +99,7 @@ def _media_type(response: httpx.Response) -> str:
 
 
 def _pause_s(outcome: httpx.Response | httpx.TransportError, attempt: int) -> float | None:
-    """Seconds until another try is worth it; None: never."""
+    """Seconds to wait before the next try; None: do not retry."""
     first, longest = _BACKOFF_S
     pause = min(first * 2.0**attempt, longest)
     if isinstance(outcome, httpx.Response):
@@ -108,11 +108,11 @@ def _pause_s(outcome: httpx.Response | httpx.TransportError, attempt: int) -> fl
         pause = max(_retry_after_s(outcome.headers.get("Retry-After", "")), pause if attempt else 0.0)
     elif not isinstance(outcome, _RETRIED):
         return None
-    return pause * (1 + _JITTER * random.random())  # noqa: S311  # no secret
+    return pause * (1 + _JITTER * random.random())  # noqa: S311  # not a secret
 
 
 def _retry_after_s(value: str) -> float:
-    """Seconds of a Retry-After header: a number or a date (RFC 9110, 10.2.3); the first pause if it is neither."""
+    """Seconds in a Retry-After header, a number or a date (RFC 9110, 10.2.3); the first pause if it is neither."""
     if value.strip().isdecimal():
         return float(value)
     try:
@@ -135,11 +135,11 @@ def unreachable(error: httpx.RequestError) -> ServiceUnreachable:
 
 
 def _error_of(response: httpx.Response) -> RequestError:
-    """The exception that the same failure raises where there is no service between, or RequestError itself."""
+    """The exception with the response's error code, or RequestError itself for an unknown code."""
     problem = _problem(response)
     phrase = response.reason_phrase or f"status {response.status_code}"
     code = str(problem.get("code", phrase.lower().replace(" ", "_")))
-    detail = str(problem.get("detail", f"{response.url} answers {response.status_code} {phrase}."))
+    detail = str(problem.get("detail", f"{response.url} returned {response.status_code} {phrase}."))
     error = _errors_by_code(RequestError).get(code, RequestError)(detail)
     error.status, error.code = response.status_code, code
     error.title = str(problem.get("title", phrase))
