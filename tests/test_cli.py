@@ -73,7 +73,7 @@ def test_predict_names_its_output_after_the_photo(
         (["{photo}", "-o", "no/such/depth.png"], "the folder no/such does not exist"),
         (["{photo}", "--model", "nonesuch"], "Unknown model 'nonesuch': use one of auto, midas_small, embedded"),
         (["{photo}", "--model", "embedded", "--colormap", "rainbow"], "'rainbow' is not one of inferno, magma"),
-        (["{photo}", "--format", "npy", "--colormap", "hot"], "--colormap does not go with this format"),
+        (["{photo}", "--format", "npy", "--colormap", "hot"], "--colormap cannot be used with this format"),
         (["{broken}", "--model", "embedded"], "PNG file is damaged"),
         (["{photo}", "--worker-threads", "0"], "--worker-threads (or DEPTHSVC_WORKER_THREADS)"),
     ],
@@ -102,7 +102,7 @@ def test_weights_list_path_and_verify(checkpoint: Checkpoint, tmp_path: Path) ->
     run = CliRunner().invoke
     listed = run(main, ["weights", "list", "--cache-dir", str(tmp_path)]).output
     assert "midas_small" in listed
-    assert "not on this machine; get them: depthsvc weights fetch midas_small" in listed
+    assert "not on this machine; download them: depthsvc weights fetch midas_small" in listed
     missing = run(main, ["weights", "path", "--cache-dir", str(tmp_path)])
     assert missing.exit_code == 1
     assert "depthsvc weights fetch midas_small" in missing.output
@@ -111,7 +111,7 @@ def test_weights_list_path_and_verify(checkpoint: Checkpoint, tmp_path: Path) ->
         main,
         ["weights", "verify", "--weights", str(checkpoint.path), "--weights-sha256", checkpoint.sha256],
     )
-    assert good.output == f"{checkpoint.path} is good: SHA-256 {checkpoint.sha256}\n"
+    assert good.output == f"{checkpoint.path} is valid: SHA-256 {checkpoint.sha256}\n"
     wrong = run(main, ["weights", "verify", "--weights", str(checkpoint.path), "--weights-sha256", "0" * 64])
     assert wrong.exit_code == 1
     assert str(checkpoint.path) in wrong.output

@@ -71,7 +71,7 @@ def test_description_is_that_of_the_registry(tmp_path: Path) -> None:
     [
         (["--format", "onnx", "-o", "own.ts"], "own.ts: a file of this format ends in .onnx."),
         (["-o", "no/such/own.ts"], "the folder no/such does not exist"),
-        (["--format", "onnx", "--precision", "bf16"], "onnx has it as an option of whoever runs the file"),
+        (["--format", "onnx", "--precision", "bf16"], "With onnx, choose the precision when you run the file."),
         (["--model", "nonesuch"], "Unknown model 'nonesuch'"),
     ],
 )

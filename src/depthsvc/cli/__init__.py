@@ -1,4 +1,4 @@
-"""The command `depthsvc`. Heavy imports are inside the commands: `--help` must be quick."""
+"""The `depthsvc` command. Commands import heavy modules inside their functions, to keep `--help` fast."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class _Group(click.Group):
-    """Turns errors that are meant for the user into one message and exit status 1."""
+    """Turns errors meant for the user into a message and exit status 1."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -32,7 +32,7 @@ class _Group(click.Group):
         except DepthServiceError as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
-            if error.errno == errno.EPIPE:  # whoever read our output has had enough; click ends quietly
+            if error.errno == errno.EPIPE:  # the reader of our output has gone; click exits quietly
                 raise
             subject = f"{error.filename}: " if error.filename else ""
             raise click.ClickException(f"{subject}{error.strerror or error}") from error
@@ -52,7 +52,7 @@ def serve(settings: Settings) -> None:
 
     configure(settings.log_level, settings.log_format)
     for name, similar in unknown_variables().items():
-        hint = f"; there is {similar[0]}" if similar else ""
+        hint = f"; did you mean {similar[0]}?" if similar else ""
         logger.warning("%s is not a setting of depthsvc and has no effect%s", name, hint)
     from depthsvc.server.boot import serve as run
 

@@ -28,7 +28,7 @@ _COMPUTING = (
     "max_photos_per_worker",
     "ClusterSettings",
 )
-"""Settings of who computes; with --url the service decides that."""
+"""Settings of the local workers; with --url the service decides them."""
 
 
 class _CannotBegin(click.ClickException):
@@ -41,28 +41,30 @@ class _CannotBegin(click.ClickException):
     settings=(*_COMPUTING, "max_megapixels", "log_level"),
 )
 @click.argument("paths", nargs=-1, metavar="IN... OUT")
-@click.option("--list", "list_file", metavar="FILE", help="File of photos, one path a line, instead of IN.")
+@click.option("--list", "list_file", metavar="FILE", help="File that lists photos, one path per line, instead of IN.")
 @click.option("--format", type=FORMAT_CHOICE, default=FILE_FORMATS[0].name, help=f"{FORMAT_HELP}  [png]")
-@click.option("--overwrite", is_flag=True, help="Make anew what exists.")
+@click.option("--overwrite", is_flag=True, help="Recompute results that already exist.")
 @click.option(
     "--report",
     type=click.Path(path_type=Path),
-    help="File that a line for each photo is appended to.  [OUT/report.jsonl]",
+    help="File to append a line to for each photo.  [OUT/report.jsonl]",
 )
-@click.option("--watch", is_flag=True, help="Go on with photos that appear in the folder IN, until Ctrl-C.")
+@click.option(
+    "--watch", is_flag=True, help="Keep running and process new photos in the folder IN as they arrive, until Ctrl-C."
+)
 @click.option(
     "--settle-s",
     type=click.FloatRange(0),
     default=2.0,
-    help="With --watch: seconds for which a photo must not have changed.  [2]",
+    help="With --watch: seconds for which a photo must be unchanged.  [2]",
 )
-@click.option("--url", help="Address of a running service that computes, instead of workers on this machine.")
+@click.option("--url", help="Address of a running service to use instead of workers on this machine.")
 @click.option(
     "--api-key",
     envvar="DEPTHSVC_API_KEY",
-    help="With --url: its API key; better in the variable.  [none; DEPTHSVC_API_KEY]",
+    help="With --url: its API key; prefer the variable.  [none; DEPTHSVC_API_KEY]",
 )
-@click.option("--concurrency", type=click.IntRange(1), default=4, help="With --url: photos sent at a time.  [4]")
+@click.option("--concurrency", type=click.IntRange(1), default=4, help="With --url: photos sent at the same time.  [4]")
 @click.pass_context
 def batch(
     context: click.Context,
@@ -79,22 +81,23 @@ def batch(
     api_key: str | None,
     concurrency: int,
 ) -> None:
-    """Estimate the depth of many photos into the folder OUT. Each IN is a folder, with all folders in it, a glob, a
+    """Estimate the depth of many photos into the folder OUT. Each IN is a folder, searched recursively, a glob, a
     photo, or - for a list of photos on standard input.
 
     The result of IN/a/b.jpg is OUT/a/b.jpg.png, or b.jpg.pair.png with --side-by-side, b.jpg.npy, b.jpg.f16,
-    b.jpg.16.png or b.jpg.ply. What exists is skipped, so the same command goes on after an interruption.
+    b.jpg.16.png or b.jpg.ply. Photos that already have a result are skipped, so rerunning the same command resumes
+    after an interruption.
 
-    With --ray, IN and OUT may be URIs of folders, such as s3://bucket/photos; an OUT elsewhere needs --report.
+    With --ray, IN and OUT may be URIs of folders, such as s3://bucket/photos; a URI for OUT needs --report.
 
-    Exit status: 0 all photos have a result, 1 some have none, 2 nothing was begun.
+    Exit status: 0 if all photos have a result, 1 if some do not, 2 if nothing was started.
     """
     log_to_stderr(settings)
     *given, output = _check_paths(paths, list_file, watch=watch)
     _check_no_worker_options(context, url)
     with_ray = settings.ray and not url
     if with_ray and watch:
-        raise click.UsageError("--watch does not go with --ray.")
+        raise click.UsageError("--watch cannot be combined with --ray.")
     _check_uris(given, output, report, with_ray=with_ray)
     try:
         options = _options(format, wanted)
@@ -129,44 +132,46 @@ def _options(format: str, wanted: dict[str, Any]) -> Options:
     if format == "png" and wanted.pop("side_by_side", False):
         format = "pair"
     elif format == "png":
-        wanted["palette"] = True  # many files: smaller and faster ones
+        wanted["palette"] = True  # for many files, smaller and faster matter most
     return options_for(format_named(format), wanted)
 
 
 def _check_paths(paths: tuple[str, ...], list_file: str | None, *, watch: bool) -> tuple[str, ...]:
     if list_file and len(paths) != 1:
-        raise click.UsageError("With --list give OUT alone.")
+        raise click.UsageError("With --list, give OUT alone.")
     if not list_file and len(paths) < 2:
         raise click.UsageError("Give IN and OUT.")
     if "-" in paths[:-1] and len(paths) > 2:
-        raise click.UsageError("With - for IN give no other IN.")
+        raise click.UsageError("With - for IN, give no other IN.")
     if watch and (list_file or len(paths) != 2 or not Path(paths[0]).is_dir()):
-        raise click.UsageError("With --watch IN must be one folder.")
+        raise click.UsageError("With --watch, IN must be one folder.")
     return paths
 
 
 def _check_no_worker_options(context: click.Context, url: str | None) -> None:
-    """A service has its own model and workers: to ignore what was asked for would be a lie."""
+    """A service has its own model and workers: silently ignoring an option would mislead."""
     if not url:
         return
     for name in setting_names(_COMPUTING):
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--{name.replace('_', '-')} does not go with --url: the service decides that.")
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} cannot be combined with --url: the service decides that."
+            )
 
 
 def _is_uri(word: str) -> bool:
-    """Whether a file or folder is named by a URI instead of a path."""
+    """Whether a word is a URI rather than a path."""
     return "://" in word
 
 
 def _check_uris(given: list[str], output: str, report: Path | None, *, with_ray: bool) -> None:
     uris = [word for word in (*given, output) if _is_uri(word)]
     if uris and not with_ray:
-        raise click.UsageError(f"{uris[0]}: URIs go with --ray only.")
+        raise click.UsageError(f"{uris[0]}: URIs need --ray.")
     if len(given) > 1 and any(map(_is_uri, given)):
-        raise click.UsageError("With a URI for IN give no other IN.")
+        raise click.UsageError("With a URI for IN, give no other IN.")
     if _is_uri(output) and report is None:
-        raise click.UsageError(f"{output} is not on this machine: name a file for the report with --report.")
+        raise click.UsageError(f"{output} is not on this machine: choose a file for the report with --report.")
 
 
 def _run_with_ray(plan: Plan, given: list[str], list_file: str | None, output: str) -> int:

@@ -20,28 +20,30 @@ if TYPE_CHECKING:
     "--engine",
     multiple=True,
     type=click.Choice([name for name in EngineName if name is not EngineName.AUTO]),
-    help="[every one that is installed]",
+    help="Engine to measure.  [every installed one]",
 )
 @click.option(
     "--precision",
     multiple=True,
     type=click.Choice([name for name in Precision if name is not Precision.AUTO]),
-    help="[those of the processor]",
+    help="Number format to measure.  [those that the processor supports]",
 )
-@click.option("--threads", multiple=True, type=click.IntRange(1, 256), help="[1 and all CPUs]")
-@click.option("--input-size", multiple=True, type=click.IntRange(32, 4096), help="[the model's own]")
+@click.option("--threads", multiple=True, type=click.IntRange(1, 256), help="Threads per engine.  [1 and all CPUs]")
+@click.option(
+    "--input-size", multiple=True, type=click.IntRange(32, 4096), help="Input size in pixels.  [the model's own]"
+)
 @click.option(
     "--rounds",
     type=click.IntRange(1),
     default=15,
-    help="How often each engine has its turn; pixels a third of that.  [15]",
+    help="Rounds for each engine; the pixel stages get a third.  [15]",
 )
 @click.option(
     "--photos",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Also give each row's error against the first, on the photos in this folder.",
+    help="Also report each row's error against the first row, on the photos in this folder.",
 )
-@click.option("--markdown", is_flag=True, help="Print Markdown, as where the output is no terminal.")
+@click.option("--markdown", is_flag=True, help="Print Markdown (the default when output is not a terminal).")
 def bench(
     settings: Settings,
     engine: tuple[str, ...],
@@ -52,7 +54,7 @@ def bench(
     photos: Path | None,
     markdown: bool,
 ) -> None:
-    """Measure a photo's stages on this machine. Options that are given again add rows."""
+    """Measure how long a photo's stages take on this machine. Repeat an option to add rows."""
     log_to_stderr(settings)
     from rich.console import Console
 

@@ -23,23 +23,27 @@ _EXPORT_FORMATS = {
 
 
 @click.command(cls=CommandWithSettings, settings=(WEIGHTS, "log_level"))
-@click.option("--format", type=click.Choice(list(_EXPORT_FORMATS)), default="torchscript", help="[torchscript]")
+@click.option(
+    "--format", type=click.Choice(list(_EXPORT_FORMATS)), default="torchscript", help="Kind of file.  [torchscript]"
+)
 @click.option(
     "--precision",
     type=click.Choice([Precision.FP32, Precision.BF16]),
     default="fp32",
-    help="Of a TorchScript file.  [fp32]",
+    help="Number format of a TorchScript file.  [fp32]",
 )
-@click.option("-o", "--output", help="File to write: .ts, .onnx or .xml by its format.  [the model's name]")
+@click.option("-o", "--output", help="File to write: .ts, .onnx or .xml to match the format.  [the model's name]")
 def export(settings: Settings, format: str, precision: str, output: str | None) -> None:
-    """Write a model of the registry as one file for other programs, or for --model, with its description beside it."""
+    """Export a registered model as a file for other programs, or for --model, with its description next to it."""
     log_to_stderr(settings)
     from depthsvc.model.engines.kinds import KINDS
     from depthsvc.model.export import export as write
     from depthsvc.model.resolve import resolve
 
     if precision == "bf16" and format != "torchscript":
-        raise ConfigurationError(f"--precision bf16: {format} has it as an option of whoever runs the file.")
+        raise ConfigurationError(
+            f"--precision bf16: only for torchscript. With {format}, choose the precision when you run the file."
+        )
     kind = KINDS[_EXPORT_FORMATS[format]]
     kind.require()
     model = resolve(settings.model, settings.weights_locations)

@@ -1,4 +1,4 @@
-"""How this process logs: one event a line, JSON for machines and coloured for a terminal, with the request's id."""
+"""Logging: one event per line, JSON for machines or coloured for a terminal, with the request's id."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from structlog.typing import Processor
 from depthsvc.settings import LogFormat
 
 _CHATTY = {"httpx": logging.WARNING, "uvicorn.error": logging.ERROR, "python_multipart": logging.ERROR}
-"""Loggers of libraries whose everyday messages say nothing to an operator, or let clients fill the log."""
+"""Library loggers whose routine messages mean nothing to an operator, or let clients fill the log."""
 
 
 def configure(level: str, format: LogFormat) -> None:
-    """Send everything that is logged to standard error. What is in structlog's context variables is in every line."""
+    """Log to standard error. Every line carries structlog's context variables."""
     as_json = format is LogFormat.JSON or (format is LogFormat.AUTO and not sys.stderr.isatty())
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[

@@ -1,4 +1,4 @@
-"""What may be asked of a photo as options of a command, made from `depthsvc.options`."""
+"""Photo options as command-line options, generated from `depthsvc.options`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from depthsvc.options import Options
 
 FILE_FORMATS = formats_of(Result.HEATMAP, Result.DEPTH, Result.POINT_CLOUD)
-"""The formats that commands write."""
+"""The formats that commands can write."""
 FORMAT_CHOICE = click.Choice([format.name for format in FILE_FORMATS])
 FORMAT_HELP = "; ".join(f"{format.name}: {format.description}" for format in FILE_FORMATS) + "."
 
 
 class PhotoCommand(CommandWithSettings):
-    """A command with settings and an option for each of some photo options, which it receives as `wanted`."""
+    """A command with settings and photo options; it receives the photo options that were given as `wanted`."""
 
     def __init__(self, *arguments: Any, photo_options: tuple[str, ...], **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
@@ -44,7 +44,7 @@ class PhotoCommand(CommandWithSettings):
 
 
 def options_for(format: Format, wanted: dict[str, Any]) -> Options:
-    """What a file of this format asks of one photo. Raises ConfigurationError for what does not go with it."""
+    """Options for a file of this format. Raises ConfigurationError for an option that the format does not support."""
     from pydantic import ValidationError
 
     from depthsvc.options import OPTIONS, DepthOptions
@@ -60,7 +60,7 @@ def options_for(format: Format, wanted: dict[str, Any]) -> Options:
 def _problem(problem: Any) -> str:
     flag = _flag(problem_name(problem))
     if problem["type"] == "extra_forbidden":
-        return f"{flag} does not go with this format."
+        return f"{flag} cannot be used with this format."
     return f"{flag}: {problem_reason(problem, echo=True)}."
 
 

@@ -27,7 +27,7 @@ class _Target(NamedTuple):
 
 
 def _target(photo: str, output: str | None, format: str | None) -> _Target:
-    """Where a result goes and in which format, from what was said and what was not."""
+    """Where a result goes and in which format, with defaults for what was not given."""
     chosen = format_named(format) if format else None
     if output is None and photo != "-":
         chosen = chosen or FILE_FORMATS[0]
@@ -45,12 +45,12 @@ def _target(photo: str, output: str | None, format: str | None) -> _Target:
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Collect no garbage, neither here nor at exit: PyTorch's many objects make that a fifth of one photo's time."""
+    """Disable garbage collection here and at exit: PyTorch's many objects make it a fifth of one photo's time."""
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()  # what there is now is never looked at again
+        gc.freeze()  # exempts all present objects from the collection at exit
         gc.enable()
 
 
@@ -60,14 +60,14 @@ def _without_collections() -> Iterator[None]:
     settings=(*MODEL, "worker_threads", "max_megapixels", "max_input_size", "log_level"),
 )
 @click.argument("photo")
-@click.option("-o", "--output", help="File to write, - for standard output.  [PHOTO-depth.FORMAT]")
-@click.option("--format", type=FORMAT_CHOICE, help=f"{FORMAT_HELP}  [by the output's extension, or png]")
+@click.option("-o", "--output", help="File to write, or - for standard output.  [PHOTO-depth.FORMAT]")
+@click.option("--format", type=FORMAT_CHOICE, help=f"{FORMAT_HELP}  [from the output's extension, else png]")
 def predict(settings: Settings, wanted: dict[str, Any], photo: str, output: str | None, format: str | None) -> None:
     """Estimate the depth of one PHOTO, a file or - for standard input, without a service."""
     log_to_stderr(settings)
     if Path(photo).is_dir():
         raise ConfigurationError(f"{photo} is a folder. Use depthsvc batch for all photos in it.")
-    # One photo gains less by more threads than they lose, waiting for each other, where other programs run as well.
+    # On a busy machine extra threads lose more to contention than one photo gains.
     settings = settings.model_copy(update={"worker_threads": settings.worker_threads or 1})
     target = _target(photo, output, format)
     options = options_for(target.format, wanted)

@@ -1,4 +1,4 @@
-"""Settings as options of a command."""
+"""Settings as command-line options."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from depthsvc.settings import Settings
 
 WEIGHTS = "WeightsSettings"
-"""Settings that say which model is used."""
+"""Settings that choose the model."""
 
 MODEL = (WEIGHTS, "EngineSettings")
-"""Settings that say which model is used and what computes it, for the commands that run one."""
+"""Settings that choose the model and its engine, for the commands that run one."""
 
 
 def setting_names(given: tuple[str, ...]) -> list[str]:
-    """Names of settings, where the name of a class of them in `depthsvc.settings` stands for all of its fields."""
+    """Names of settings; the name of a settings class in `depthsvc.settings` expands to all of its fields."""
     from depthsvc import settings
 
     names: list[str] = []
@@ -29,10 +29,10 @@ def setting_names(given: tuple[str, ...]) -> list[str]:
 
 
 class CommandWithSettings(click.Command):
-    """A command that has an option for each of some settings and receives them all as one argument, `settings`."""
+    """A command with an option for each of the given settings; it receives all settings as `settings`."""
 
     def __init__(self, *arguments: Any, settings: tuple[str, ...], **keywords: Any) -> None:
-        """`settings`: as `setting_names` takes them."""
+        """`settings`: names as for `setting_names`."""
         super().__init__(*arguments, **keywords)
         self._settings = settings
 
@@ -45,7 +45,7 @@ class CommandWithSettings(click.Command):
         return [*own, *self._more_options(), *self._setting_options.values(), help_option]
 
     def _more_options(self) -> list[click.Option]:
-        """Options between the command's own and those of settings."""
+        """Options listed between the command's own and the settings."""
         return []
 
     def invoke(self, context: click.Context) -> Any:
@@ -75,7 +75,7 @@ def _settings(given: dict[str, Any]) -> Settings:
 
 
 def log_to_stderr(settings: Settings) -> None:
-    """Log for a person, whether or not standard error is a terminal."""
+    """Log in the console format, whether or not standard error is a terminal."""
     from depthsvc.cli.logs import configure
     from depthsvc.settings import LogFormat
 

@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 
 @click.group()
 def weights() -> None:
-    """Find, fetch and check the weights of models."""
+    """Find, download and verify model weights."""
 
 
 @weights.command("list", cls=CommandWithSettings, settings=("weights_dir", "cache_dir"))
 def list_weights(settings: Settings) -> None:
-    """Print the models of the registry and where their weights are."""
+    """List the registered models and where their weights are."""
     from depthsvc.model.registry import MODELS
     from depthsvc.model.weights.files import find_weights
 
     for model in MODELS.values():
         found = find_weights(model, settings.weights_locations)
-        state = found.path if found else f"not on this machine; get them: depthsvc weights fetch {model.name}"
+        state = found.path if found else f"not on this machine; download them: depthsvc weights fetch {model.name}"
         click.echo(f"{model.name}\n  {model.description}\n  licence {model.licence}\n  weights {state}")
 
 
 @weights.command("fetch", cls=CommandWithSettings, settings=("weights_dir", "cache_dir", "log_level"))
 @click.argument("name", default="midas_small")
 def fetch_weights(settings: Settings, name: str) -> None:
-    """Download the weights of a model, midas_small unless NAME says otherwise, and print their path."""
+    """Download the weights of the model NAME, midas_small by default, and print their path."""
     log_to_stderr(settings)
     from depthsvc.model.registry import registered
     from depthsvc.model.weights.files import obtain
@@ -43,7 +43,7 @@ def fetch_weights(settings: Settings, name: str) -> None:
 @weights.command("path", cls=CommandWithSettings, settings=("weights_dir", "cache_dir"))
 @click.argument("name", default="midas_small")
 def weights_path(settings: Settings, name: str) -> None:
-    """Print the path of a model's weights; exit status 1 if they are not on this machine."""
+    """Print the path of a model's weights. Exit status 1 if they are not on this machine."""
     from depthsvc.model.registry import registered
     from depthsvc.model.weights.files import locate
 
@@ -53,7 +53,7 @@ def weights_path(settings: Settings, name: str) -> None:
 @weights.command("verify", cls=CommandWithSettings, settings=("weights", "weights_sha256", "weights_dir", "cache_dir"))
 @click.argument("name", default="midas_small")
 def verify_weights(settings: Settings, name: str) -> None:
-    """Check the weights on this machine: hash, and every tensor's name, shape and values."""
+    """Verify the weights on this machine: hash, and every tensor's name, shape and values."""
     from depthsvc.model.networks.checkpoint import load_network
     from depthsvc.model.registry import registered
     from depthsvc.model.weights.files import locate
@@ -61,4 +61,4 @@ def verify_weights(settings: Settings, name: str) -> None:
     model = registered(name)
     found = locate(model, settings.weights_locations)
     load_network(model.architecture, found)
-    click.echo(f"{found.path} is good: SHA-256 {found.sha256}")
+    click.echo(f"{found.path} is valid: SHA-256 {found.sha256}")
