@@ -65,7 +65,7 @@ def test_a_file_without_keys_does_not_leave_the_service_open(tmp_path: Path, con
     file = tmp_path / "keys"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(ConfigurationError, match="file of API keys"):
+    with pytest.raises(ConfigurationError, match="API key file"):
         api_keys(Settings(api_keys_file=file))
 
 

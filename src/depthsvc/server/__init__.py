@@ -1,1 +1,1 @@
-"""HTTP: photos in, depth out, over a pool of workers. Nothing else imports this package but the CLI."""
+"""The HTTP service: photos in, depth out, over a pool of workers. Only the CLI imports this package."""

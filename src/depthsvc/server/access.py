@@ -1,4 +1,4 @@
-"""Who may come in, where the service has API keys."""
+"""Access control for a service with API keys."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _Header = Annotated[str | None, Depends(APIKeyHeader(name="X-API-Key", auto_erro
 
 
 async def require_api_key(service: CurrentService, bearer: _Bearer, header: _Header) -> None:
-    """Raises Unauthorized unless the request carries a key of the service, or the service has none."""
+    """Raises Unauthorized if the service has keys and the request carries none of them."""
     if not service.api_keys:
         return
     given = bearer.credentials if bearer else header
     if not given:
         raise Unauthorized("Send an API key of this service: Authorization: Bearer KEY, or X-API-Key: KEY.")
     if given not in service.api_keys:
-        raise Unauthorized("This API key is none of the service's. Ask who runs it for another.")
+        raise Unauthorized("Unknown API key. Ask the service's operator for a valid one.")

@@ -19,7 +19,7 @@ from depthsvc.version import __version__
 
 _DESCRIPTION = """\
 One photo in, its depth out. Depth is *relative inverse depth*: larger, and brighter in a heatmap, is **nearer**; scale
-and shift are unknown, so values are no metres and those of two photos do not compare.
+and shift are unknown, so values are not metres, and values from different photos cannot be compared.
 """
 
 
@@ -46,7 +46,7 @@ def create_app(service: Service) -> FastAPI:
 
 
 def _document_input_sizes(document: dict[str, Any], service: Service) -> None:
-    """Say which sizes this service's model and settings allow."""
+    """Document the input sizes that this service's model and settings allow."""
     spec = service.model.spec.input
     bounds = {"multipleOf": spec.multiple, "minimum": spec.multiple, "maximum": service.settings.max_input_size}
     if spec.rule is ResizeRule.STRETCH:

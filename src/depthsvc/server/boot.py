@@ -1,6 +1,6 @@
-"""The first second of the service: what can be refused without a model, and the head start of the workers.
+"""The first second of the service: checks that need no model, and a head start for the workers.
 
-Imports little itself: the fork server imports PyTorch beside the web framework that `run` brings, not after it.
+Imports little itself, so that the fork server imports PyTorch while `run` imports the web framework.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from depthsvc.settings import Settings
 
 
 def serve(settings: Settings) -> None:
-    """Run the service until a signal ends it.
+    """Run the service until a signal stops it.
 
     Raises ConfigurationError, ModelError or WeightsError if it cannot start, and OSError if it cannot listen.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
     bound_heap()
-    keys = api_keys(settings)  # a file of keys that cannot be used is better known before the model is loaded
+    keys = api_keys(settings)  # report an unusable key file before the model is loaded
     listening = _listen(settings.host, settings.port)
     try:
         if not settings.ray:
@@ -37,12 +37,12 @@ def serve(settings: Settings) -> None:
 
 
 def _exit(*_: object) -> None:
-    """What a signal does before the server runs."""
+    """Signal handler until the server runs."""
     raise SystemExit(0)
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A bound socket: a port that is taken is found out before the model is loaded."""
+    """A bound socket, to report a port in use before the model is loaded."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection: uvicorn's, with bounds on what a client may do before and after its request."""
+"""uvicorn's HTTP/1.1 protocol, with limits on what a client may do before and after its request."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from depthsvc.server.request_log import log_request
 from depthsvc.server.security_headers import SECURITY_HEADERS
 
 MAX_HEAD_BYTES = 32_768
-"""Longest request line and headers together."""
+"""Limit on the request line and headers together."""
 LAST_CALL_S = 0.5
-"""Longest time for which an idle connection stays open when the service ends: a request may be on its way."""
+"""How long an idle connection stays open when the service stops, in seconds: a request may be on its way."""
 
 
 class _Refused(Exception):
-    """Leaves the parser as its callback's error."""
+    """Raised in a callback to stop the parser."""
 
 
 class _GentlyClosing:
-    """A transport for one answer, whose end closes the connection in another way."""
+    """A transport for one response, with another way to close the connection."""
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
         self._transport = transport
@@ -37,16 +37,16 @@ class _GentlyClosing:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Ends connections that hold resources without a request to show for it, and serves one request at a time.
+    """Closes connections that hold resources without sending a request, and serves one request at a time.
 
-    A client that sends its next request before it has its answer gets the answer and the end of the connection, as
-    HTTP allows. So `cycle`, uvicorn's latest request, is always the one that is being answered. A request finds its
+    A client that sends its next request before it has its response gets that response, and then the connection is
+    closed, as HTTP allows. So `cycle`, uvicorn's latest request, is always the one being served. A request finds its
     connection's `abort()` in its scope's state.
     """
 
     stall_s: float
-    """Longest time for a request's headers, for the rest of a request that has been answered already, and in which a
-    client may take nothing of its answer."""
+    """Time limit, in seconds, for a request's headers, for the rest of a request that already has its response, and for
+    a client that does not read its response."""
     max_connections: int
     on_refusal: Callable[[str], None]
     retry_after_s: Callable[[], int]
@@ -55,13 +55,13 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **keywords)
         self._in_head = False
         self._head_bytes = 0
-        """Those of the pieces after the one in which the head began."""
+        """Bytes of the head after the chunk in which it began."""
         self._receiving = False
-        """Whether a request has begun and its body has not ended."""
+        """Whether a request has started and its body has not ended."""
         self._deaf = False
-        """Whether the connection ends after the answer that is due, and what still comes is dropped."""
+        """Whether to close the connection after the current response and to drop further input."""
         self._closing = False
-        """Whether the last answer has been given and only the rest of its request is waited for."""
+        """Whether the last response has been sent and only the rest of its request is awaited."""
         self._refusal: RequestError | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
@@ -75,8 +75,8 @@ class BoundedProtocol(HttpToolsProtocol):
         on_refusal: Callable[[str], None],
         retry_after_s: Callable[[], int],
     ) -> type[BoundedProtocol]:
-        """The protocol for one service. `on_refusal` is told the code of every error that is answered here, and
-        `retry_after_s` says when it may be worth another try."""
+        """The protocol for one service. `on_refusal` is called with the code of every error sent from here, and
+        `retry_after_s` gives the seconds for Retry-After."""
         bounds = {
             "stall_s": stall_s,
             "max_connections": max_connections,
@@ -88,7 +88,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > self.max_connections:
-            self._refuse(Unavailable("The service has as many connections as it takes. Try again later."))
+            self._refuse(Unavailable("The service has reached its connection limit. Try again later."))
         else:
             self._end_after(self.stall_s, self._too_slow)
 
@@ -128,13 +128,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refusal = _head_too_large()
             raise _Refused
         upgrades = self.parser.should_upgrade()
-        if upgrades and _has_body(self.headers):  # the parser takes the body for the other protocol
+        if upgrades and _has_body(self.headers):  # the parser would take the body for the other protocol
             self._refusal = MalformedRequest("This service speaks HTTP/1.1 only. Send it without Upgrade headers.")
             raise _Refused
         self._end_never()
         super().on_headers_complete()
         self.cycle.transport = cast(asyncio.Transport, _GentlyClosing(self.transport, self._close_gently))
-        if upgrades or self.expect_100_continue:  # whether a body follows an early answer is anyone's guess
+        if upgrades or self.expect_100_continue:  # the client may or may not send a body after an early response
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
@@ -151,8 +151,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._end_after(self.stall_s, self.transport.close)
 
     def _close_gently(self) -> None:
-        """Close once the client has sent all it wants. Closing earlier resets the connection, and a client that is
-        still sending may then never see its answer."""
+        """Close once the client has sent everything. Closing earlier resets the connection, and a client that is still
+        sending may then never see its response."""
         if (self._receiving or self._deaf) and self.transport.can_write_eof():
             self._closing = True
             self.transport.write_eof()
@@ -160,7 +160,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def shutdown(self) -> None:
-        """Finish what is under way; a client that is just sending a request still gets an answer."""
+        """Finish the current request; a client that is still sending one gets its response."""
         if not self._answered:
             super().shutdown()
         elif not self._receiving:
@@ -175,19 +175,22 @@ class BoundedProtocol(HttpToolsProtocol):
         self._take_again()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what the parser has given up on. `msg` is uvicorn's, and says less."""
+        """Refuse what the parser could not parse. uvicorn's `msg` says less."""
         self._refuse(
             self._refusal or MalformedRequest("This is not an HTTP/1.1 request. Is it HTTPS sent to an HTTP port?")
         )
 
     def _too_slow(self) -> None:
         if self._receiving:
-            self._refuse(ClientTimeout(f"The request's headers did not arrive within {self.stall_s:g} s."))
+            self._refuse(
+                ClientTimeout(f"The request headers did not arrive within {self.stall_s:g} s. Send the request again.")
+            )
         else:
             self.transport.close()
 
     def _refuse(self, error: RequestError) -> None:
-        """Answer what never becomes a request, and close the connection; but first comes an answer that is due."""
+        """Send an error for input that never becomes a request, and close the connection; a pending response goes
+        first."""
         if self._closing:
             return
         if not self._answered and (self.cycle.response_started or not self._receiving):

@@ -1,4 +1,4 @@
-"""API keys: secrets of which a request must carry one."""
+"""API keys: a request must carry one of them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from depthsvc.settings import Settings
 
 
 class ApiKeys:
-    """A set of keys that can be asked about one, in a time that does not depend on which it is."""
+    """A set of keys whose membership test takes constant time."""
 
     def __init__(self, keys: Iterable[str]) -> None:
-        """Raises ConfigurationError for a key that no header can carry."""
+        """Raises ConfigurationError for a key that a header cannot carry."""
         keys = list(keys)
         if not all(key.isascii() and key.isprintable() for key in keys):
-            raise ConfigurationError("An API key has other characters than ASCII. Make one: openssl rand -hex 32")
+            raise ConfigurationError(
+                "An API key contains non-printable or non-ASCII characters. Create one with: openssl rand -hex 32"
+            )
         self._digests = [_digest(key) for key in keys]
 
     def __len__(self) -> int:
@@ -26,7 +28,7 @@ class ApiKeys:
 
     def __contains__(self, key: str) -> bool:
         digest = _digest(key)
-        return any([hmac.compare_digest(digest, known) for known in self._digests])  # noqa: C419  # all of them, always
+        return any([hmac.compare_digest(digest, known) for known in self._digests])  # noqa: C419  # compare all: constant time
 
 
 def _digest(key: str) -> bytes:
@@ -34,7 +36,7 @@ def _digest(key: str) -> bytes:
 
 
 def api_keys(settings: Settings) -> ApiKeys:
-    """The keys of the settings and of their file. Raises ConfigurationError if the file has none."""
+    """The keys from the settings and from the key file. Raises ConfigurationError if the file has none."""
     keys = [key.get_secret_value() for key in settings.api_keys]
     if settings.api_keys_file:
         keys += _keys_of_file(settings.api_keys_file)
@@ -45,8 +47,8 @@ def _keys_of_file(path: Path) -> list[str]:
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The file of API keys {path} cannot be read: {error}") from error
+        raise ConfigurationError(f"The API key file {path} cannot be read: {error}") from error
     keys = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
     if not keys:
-        raise ConfigurationError(f"The file of API keys {path} has no key, one a line.")
+        raise ConfigurationError(f"The API key file {path} contains no key. Write one per line.")
     return keys

@@ -1,4 +1,4 @@
-"""The running service: model, pool, HTTP server, in this order."""
+"""The running service: model, pool and HTTP server, started in this order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 def run(settings: Settings, listening: socket.socket, keys: ApiKeys) -> None:
-    """Run the service on a bound socket until a signal ends it; for errors see `depthsvc.server.boot`."""
+    """Run the service on a bound socket until a signal stops it; for errors see `depthsvc.server.boot`."""
     with (_replicas if settings.ray else _processes)(settings) as (model, pool):
         service = Service(settings, model, pool, keys)
         server = _Server(service, listening, announce=lambda: _announce(service, listening))
@@ -60,10 +60,10 @@ def _replicas(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
 
 
 class _Server(uvicorn.Server):
-    """Ends in two steps: it first refuses photos while those it has accepted are finished, then stops listening."""
+    """Stops in two steps: first it refuses new photos while it finishes the accepted ones, then it stops listening."""
 
     def __init__(self, service: Service, listening: socket.socket, announce: Callable[[], None]) -> None:
-        """`announce` is called once it listens."""
+        """`announce` is called once the server listens."""
         settings = service.settings
         self._protocol = BoundedProtocol.bounded(
             stall_s=settings.client_timeout_s,
@@ -86,14 +86,14 @@ class _Server(uvicorn.Server):
         self._announce = announce
         self._said_so = False
         self._drained_by = math.inf
-        """When draining is over at the latest, on time.monotonic()'s clock."""
+        """Latest end of draining, on time.monotonic()'s clock."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._announce()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """The first signal begins to drain, the second ends everything at once."""
+        """The first signal starts draining, the second stops the server at once."""
         if self._service.draining:
             self.should_exit = self.force_exit = True
         else:
@@ -104,14 +104,14 @@ class _Server(uvicorn.Server):
         left_s = self._drained_by - time.monotonic()
         if self._service.draining and not self._said_so:
             self._said_so = True
-            logger.info("draining: %d photos are accepted and will be finished", self._service.accepted)
+            logger.info("draining: finishing %d accepted photos", self._service.accepted)
         if self._service.draining and (self._service.accepted == 0 or left_s <= 0):
             self.config.timeout_graceful_shutdown = max(0, math.ceil(left_s))
             self.should_exit = True
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening without a reset for those who have just connected, then as uvicorn does."""
+        """Stop listening without resetting clients that have just connected, then shut down as uvicorn does."""
         with self._listening.dup() as last:
             last.setblocking(False)
             for server in self.servers:
@@ -126,7 +126,7 @@ class _Server(uvicorn.Server):
 
 
 def _pending_connections(listening: socket.socket) -> Iterator[socket.socket]:
-    """The connections that wait at a non-blocking socket."""
+    """The connections waiting to be accepted on a non-blocking socket."""
     with suppress(BlockingIOError):
         while True:
             yield listening.accept()[0]
@@ -137,7 +137,7 @@ def _announce(service: Service, listening: socket.socket) -> None:
     host, port = listening.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     address = f"http://{shown}:{port}"
-    fallback = "  (FALLBACK: MiDaS_small could not be had)" if model.degraded else ""
+    fallback = "  (FALLBACK: MiDaS_small is not available)" if model.degraded else ""
     access = f"{len(service.api_keys)} API key(s)" if service.api_keys else "open to everyone who can reach it"
     print(
         f"depthsvc is ready at {address}\n"

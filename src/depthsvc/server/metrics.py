@@ -1,4 +1,4 @@
-"""What the service counts and measures, for Prometheus."""
+"""The service's Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -16,25 +16,23 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Metrics:
-    """The counters and histograms of one service. Those of its pool are read when they are asked for."""
+    """The counters and histograms of one service. Its pool's are read at each scrape."""
 
     def __init__(self, pool: PhotoPool, model: PreparedModel) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(_PoolCollector(pool, model))
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        self.in_progress = Gauge(
-            "depthsvc_requests_in_progress", "HTTP requests being answered.", registry=self.registry
-        )
+        self.in_progress = Gauge("depthsvc_requests_in_progress", "HTTP requests in progress.", registry=self.registry)
         self._requests = Histogram(
             "depthsvc_request_seconds",
-            "Time from a request's headers to the end of its answer; its _count counts the requests.",
+            "Time from a request's headers to the end of its response; _count is the number of requests.",
             ("method", "route", "status"),
             buckets=_SECONDS,
             registry=self.registry,
         )
         self._rejected = Counter(
-            "depthsvc_rejected", "Requests answered with an error, by its code.", ("reason",), registry=self.registry
+            "depthsvc_rejected", "Requests that got an error, by its code.", ("reason",), registry=self.registry
         )
         self._stages = Histogram(
             "depthsvc_stage_seconds",
@@ -45,17 +43,17 @@ class Metrics:
         )
 
     def observe_request(self, method: str, route: str, status: int, seconds: float, code: str | None) -> None:
-        """Count one request that is over; `code` is its error's, if it has one."""
+        """Count a finished request; `code` is that of its error, if any."""
         self._requests.labels(method, route, str(status)).observe(seconds)
         if code is not None:
             self.count_refusal(code)
 
     def count_refusal(self, code: str) -> None:
-        """Count what was answered with an error before it became a request."""
+        """Count an error sent before there was a request."""
         self._rejected.labels(code).inc()
 
     def observe_stages(self, seconds: Mapping[str, float]) -> None:
-        """Count one photo's time in every stage."""
+        """Record a photo's time in every stage, in seconds."""
         for stage, duration in seconds.items():
             self._stages.labels(stage).observe(duration)
 
@@ -69,11 +67,11 @@ class _PoolCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         pool, model = self._pool, self._model
-        yield _gauge("depthsvc_workers", "Workers that are configured.", pool.workers)
-        yield _gauge("depthsvc_workers_warm", "Workers that can take a photo or are answering one.", pool.warm)
-        yield _gauge("depthsvc_queue_depth", "Photos that wait for a worker.", pool.waiting)
-        yield _gauge("depthsvc_queue_limit", "Photos that may wait for a worker.", pool.queue_size)
-        yield _gauge("depthsvc_photos_in_flight", "Photos accepted and not yet answered.", pool.in_flight)
+        yield _gauge("depthsvc_workers", "Configured workers.", pool.workers)
+        yield _gauge("depthsvc_workers_warm", "Workers that are ready for a photo or processing one.", pool.warm)
+        yield _gauge("depthsvc_queue_depth", "Photos waiting for a worker.", pool.waiting)
+        yield _gauge("depthsvc_queue_limit", "Maximum number of waiting photos.", pool.queue_size)
+        yield _gauge("depthsvc_photos_in_flight", "Photos accepted and not yet finished.", pool.in_flight)
         restarts = CounterMetricFamily("depthsvc_worker_restarts", "Workers replaced, by cause.", labels=["cause"])
         for cause in RestartCause:
             restarts.add_metric([cause], pool.restarts[cause])

@@ -1,4 +1,4 @@
-"""What surrounds every request, as plain ASGI: an id, a line in the log, headers, and a bound on the body."""
+"""ASGI middleware around every request: an id, a log line, headers, and a limit on the body."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ DOCS_PATH = "/docs"
 _ACCEPTABLE_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 
 _LOGGED_PATH = 256
-"""Longest path in the log."""
+"""Maximum length of a path in the log."""
 
 _DOCS_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "frame-ancestors 'none'"
 )
-"""Swagger's page starts with a script of its own."""
+"""Swagger's page needs its inline script."""
 
 
 class RequestMiddleware:
-    """Gives every request an id, the client's own if it sent a harmless one, and accounts for it when it is over.
+    """Gives every request an id, the client's own if that is harmless, and logs and counts it when it is over.
 
-    What routes and error handlers bind to structlog's context variables is in the request's line of the log.
+    Whatever routes and error handlers bind to structlog's context variables ends up in the request's log line.
     """
 
     def __init__(self, app: ASGIApp, service: Service, photo_paths: Collection[str]) -> None:
@@ -50,7 +50,7 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        # Nothing here is worth a part, and an error for a wrong Range would not be a problem+json.
+        # We never serve partial content; drop Range, whose errors would bypass problem+json.
         scope["headers"] = [header for header in scope["headers"] if header[0] != b"range"]
         given = Headers(scope=scope).get(REQUEST_ID, "")
         request_id = given if _ACCEPTABLE_ID.fullmatch(given) else uuid.uuid4().hex
@@ -106,16 +106,16 @@ class RequestMiddleware:
         )
 
     def _label(self, scope: Scope) -> str:
-        """Where a request went, as a label of the metrics: clients must not be able to make up any."""
+        """Where a request went, as a metrics label: clients must not be able to invent new ones."""
         if "route" in scope or scope["path"] in self.photo_paths:
             return str(scope["path"])
         return "static" if "endpoint" in scope else "unmatched"
 
 
 class AdmissionMiddleware:
-    """Refuses a photo for which there is no room before any of it is read.
+    """Refuses a photo before reading any of it if there is no room for it.
 
-    The route would refuse it as well, but a crowded service refuses more than it takes and cannot spend as much on it.
+    The route would refuse it too, but an overloaded service refuses more photos than it accepts, so that must be cheap.
     """
 
     def __init__(self, app: ASGIApp, service: Service, photo_paths: Collection[str]) -> None:
@@ -134,7 +134,7 @@ class AdmissionMiddleware:
 
 
 class BodyLimitMiddleware:
-    """Refuses a body over the limit: by its declared length before reading any of it, or as soon as it is over."""
+    """Refuses a body over the limit: by its Content-Length before reading any of it, or as soon as it exceeds it."""
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""Errors as HTTP answers: application/problem+json (RFC 9457) with a stable code, for every failure."""
+"""Errors as HTTP responses: application/problem+json (RFC 9457) with a stable code, for every failure."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class Problem(BaseModel):
     type: Literal["about:blank"] = Field(
         default="about:blank", description="Always about:blank: `code` tells the errors apart."
     )
-    title: str = Field(description="What kind of error this is.")
+    title: str = Field(description="The kind of error.")
     status: int = Field(description="The HTTP status.")
-    code: str = Field(description="A stable name of the error, for programs.")
+    code: str = Field(description="A stable name of the error kind, for programs.")
     detail: str = Field(description="What went wrong this time and what to do about it.")
-    request_id: str = Field(description="The request's X-Request-ID, to be quoted when asking for help.")
+    request_id: str = Field(description="The request's X-Request-ID; quote it when asking for help.")
 
 
 def document_errors(*errors: type[RequestError]) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's description of the answers for these errors."""
+    """OpenAPI documentation of the responses for these errors."""
     statuses: dict[int | str, dict[str, Any]] = {}
     for status in sorted({error.status for error in errors}):
         codes = ", ".join(sorted(f"`{error.code}`" for error in errors if error.status == status))
@@ -52,7 +52,7 @@ def document_errors(*errors: type[RequestError]) -> dict[int | str, dict[str, An
 
 
 def register(app: FastAPI) -> None:
-    """Have every exception that leaves a route, or finds none, answered as a problem."""
+    """Turn every exception of a route, and every unmatched request, into a problem response."""
     app.add_exception_handler(RequestError, _on_request_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
@@ -64,18 +64,18 @@ def request_id_of(request: Request) -> str:
 
 
 def problem_response(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """A problem as the answer to one request."""
+    """The response for a problem."""
     bind_contextvars(code=problem.code, detail=problem.detail)
     return JSONResponse(problem.model_dump(), problem.status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def problem_of(error: RequestError, request_id: str) -> Problem:
-    """The body of the answer to a request that cannot be answered otherwise."""
+    """The response body for an error."""
     return Problem(title=error.title, status=error.status, code=error.code, detail=error.detail, request_id=request_id)
 
 
 def problem_headers(error: RequestError, retry_after_s: int) -> dict[str, str]:
-    """Headers that such an answer must have."""
+    """Headers that the response for an error needs."""
     if isinstance(error, (Unavailable, DeadlineExceeded)):
         return {"Retry-After": str(retry_after_s)}
     if isinstance(error, Unauthorized):
@@ -89,7 +89,7 @@ async def _on_request_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def error_response(request: Request, error: RequestError) -> JSONResponse:
-    """The answer to a request that cannot be answered otherwise."""
+    """The response for an error."""
     headers = problem_headers(error, request.app.state.service.retry_after_s)
     return problem_response(request, problem_of(error, request_id_of(request)), headers)
 
@@ -100,7 +100,7 @@ async def _on_validation_error(request: Request, error: Exception) -> JSONRespon
 
 
 _MENTIONED = 3
-"""Wrong parameters that are named: there may be thousands."""
+"""Maximum number of invalid parameters that an error names: there may be thousands."""
 
 
 def _sentences(problems: Sequence[Mapping[str, Any]]) -> str:
@@ -118,7 +118,7 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
     if error.status_code == HTTPStatus.NOT_FOUND:
         detail = f"There is nothing at {request.url.path}. The service's routes are listed at /docs."
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        detail = f"{request.url.path} does not take {request.method}. The header Allow says what it takes."
+        detail = f"{request.url.path} does not accept {request.method}. Use a method from the Allow header."
     problem = Problem(
         title=title, status=error.status_code, code=code, detail=detail, request_id=request_id_of(request)
     )
@@ -126,6 +126,6 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
 
 
 def unforeseen(request: Request) -> JSONResponse:
-    """The answer where an exception has left the application; the middleware logs it."""
-    detail = "The service failed in a way that no one foresaw. Its log tells more under the request's id."
+    """The response when an exception has left the application; the middleware logs it."""
+    detail = "The service failed unexpectedly. Its log has the details under the request's id."
     return problem_response(request, problem_of(RequestError(detail), request_id_of(request)))

@@ -1,4 +1,4 @@
-"""One line in the log for each request, whether or not it ever reached a route."""
+"""One log line per request, whether or not it reached a route."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ logger = logging.getLogger(__name__)
 
 
 def log_request(status: int, client: tuple[str, int] | None, **facts: Any) -> None:
-    """Log a request that is over. What is bound to structlog's context variables is in the line as well."""
+    """Log a finished request. The line also carries structlog's context variables."""
     logger.info("request", extra={"status": status, "client": client[0] if client else "", **facts})

@@ -1,4 +1,4 @@
-"""The headers of every response that does not say otherwise."""
+"""Default security headers of every response."""
 
 from __future__ import annotations
 

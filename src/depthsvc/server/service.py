@@ -1,4 +1,4 @@
-"""What the routes share: the settings, the model, the pool, and what the service knows about itself."""
+"""What the routes share: the settings, the model, the pool, and the state of the service."""
 
 from __future__ import annotations
 
@@ -37,28 +37,28 @@ class Service:
         self.answers = buffers.answers(settings.max_buffered_bytes, settings.client_timeout_s)
         self.started = time.monotonic()
         self.draining = False
-        """Whether the service is about to end: it finishes what it has accepted and takes nothing more."""
+        """Whether the service is shutting down: it finishes the photos it has accepted and refuses new ones."""
         self.accepted = 0
-        """Photos that are being received or computed."""
+        """Photos being received or computed."""
 
     @property
     def ready(self) -> bool:
-        """Whether every worker is warm and photos are taken."""
+        """Whether every worker is warm and photos are accepted."""
         return self.pool.warm == self.pool.workers and not self.draining
 
     @property
     def retry_after_s(self) -> int:
-        """When a photo that is refused now may be worth another try, in whole seconds."""
+        """Whole seconds after which a photo refused now is worth retrying."""
         return max(1, math.ceil(self.pool.expected_wait_s))
 
     def check_room(self) -> None:
-        """Raise Unavailable, or its kind QueueFull, if no photo can be taken now."""
+        """Raise Unavailable, or its subclass QueueFull, if no photo can be accepted now."""
         if self.draining:
             raise Unavailable("The service is shutting down. Try again later.")
         self.pool.check_room()
 
     def observe_stages(self, seconds: Mapping[str, float]) -> None:
-        """Take what a photo's stages took into the metrics and the present request's trace."""
+        """Add the times of a photo's stages to the metrics and to the current request's trace."""
         self.metrics.observe_stages(seconds)
         if self.tracing:
             self.tracing.record_stages(seconds)
@@ -70,7 +70,7 @@ class Service:
 
     @contextmanager
     def accept(self) -> Iterator[None]:
-        """One photo, from before it is received until it is computed. Raises as `check_room` does."""
+        """Count a photo as accepted from before it is received until it is computed. Raises as `check_room` does."""
         self.check_room()
         self.accepted += 1
         try:
@@ -83,7 +83,9 @@ def _tracing() -> Tracing:
     try:
         from depthsvc.server.tracing import Tracing
     except ImportError as error:
-        raise ConfigurationError("Tracing needs more packages: pip install 'depthsvc[otel]'.") from error
+        raise ConfigurationError(
+            "Tracing needs more packages. Install them with: pip install 'depthsvc[otel]'"
+        ) from error
     return Tracing()
 
 

@@ -1,4 +1,4 @@
-"""Traces for OpenTelemetry: a span for every request and one for each stage of a photo. Needs the extra `otel`."""
+"""OpenTelemetry traces: a span for every request and for each stage of a photo. Needs the extra `otel`."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _UNTRACED = "health,metrics,static"
 
 
 class Tracing:
-    """What traces one service. OpenTelemetry's own OTEL_* variables say where the traces go."""
+    """The tracer of one service. OpenTelemetry's own OTEL_* variables say where the traces go."""
 
     def __init__(self, exporter: SpanExporter | None = None) -> None:
-        """Send spans to `exporter`, by default over OTLP and HTTP."""
+        """Send spans to `exporter`, by default OTLP over HTTP."""
         resource = Resource({SERVICE_NAME: "depthsvc"}).merge(OTELResourceDetector().detect())
         self._provider = TracerProvider(resource=resource)
         self._provider.add_span_processor(BatchSpanProcessor(exporter or OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("depthsvc")
 
     def middleware(self) -> Middleware:
-        """A layer that makes the span of every request, a child of the client's if it says so in `traceparent`."""
+        """Middleware that creates the span of every request, as a child of the client's span given in `traceparent`."""
         return Middleware(
             OpenTelemetryMiddleware,
             tracer_provider=self._provider,
@@ -36,7 +36,7 @@ class Tracing:
         )
 
     def record_stages(self, seconds: Mapping[str, float]) -> None:
-        """Add a photo's stages, which have just ended one after the other, to the present request's span."""
+        """Add a photo's stages, which have just ended one after the other, to the current request's span."""
         context = trace.set_span_in_context(trace.get_current_span())
         start = time.time_ns() - round(1e9 * sum(seconds.values()))
         for stage, duration in seconds.items():
@@ -45,5 +45,5 @@ class Tracing:
             start = end
 
     def close(self) -> None:
-        """Send what has not been sent."""
+        """Send the spans that have not been sent."""
         self._provider.shutdown()

@@ -1,1 +1,1 @@
-"""The routes, a module for each subject. They know HTTP and the service, and leave the rest to others."""
+"""The routes, one module per subject. They know HTTP and the service and delegate the rest."""

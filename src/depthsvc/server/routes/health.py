@@ -17,7 +17,7 @@ router = APIRouter(prefix="/health", tags=["health"])
 
 
 class Liveness(BaseModel):
-    """The process answers."""
+    """The process is alive."""
 
     status: Literal["ok"] = "ok"
 
@@ -26,25 +26,25 @@ _NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": Health, "descripti
 
 
 @router.head("", include_in_schema=False)
-@router.get("", summary="Whether photos are taken", responses=_NOT_READY)
+@router.get("", summary="Whether photos are accepted", responses=_NOT_READY)
 async def health(service: CurrentService, response: Response) -> Health:
-    """200 when every worker is warm and photos are taken, else 503, with the same body."""
+    """200 when every worker is warm and photos are accepted, otherwise 503 with the same body."""
     if not service.ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return _health(service)
 
 
 @router.head("/live", include_in_schema=False)
-@router.get("/live", summary="Whether the process answers")
+@router.get("/live", summary="Whether the process is alive")
 async def live() -> Liveness:
-    """200 as long as the process answers at all; a liveness probe."""
+    """Liveness probe: 200 as long as the process responds at all."""
     return Liveness()
 
 
 @router.head("/ready", include_in_schema=False)
 @router.get("/ready", summary="Whether every worker is warm", responses=_NOT_READY)
 async def ready(service: CurrentService, response: Response) -> Health:
-    """The same as /health; a readiness probe."""
+    """Readiness probe: the same as /health."""
     return await health(service, response)
 
 

@@ -17,5 +17,5 @@ router = APIRouter(tags=["health"])
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(service: CurrentService) -> Response:
-    """What the service counts and measures, in Prometheus's text format."""
+    """The service's metrics in Prometheus's text format."""
     return Response(generate_latest(service.metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -11,9 +11,9 @@ from depthsvc.status import ModelEntry, Models
 router = APIRouter(tags=["models"])
 
 
-@router.get("/models", summary="The models, and which one answers")
+@router.get("/models", summary="The models, and which one is in use")
 async def models(service: CurrentService) -> Models:
-    """The registry, and which model is in use."""
+    """The registered models, and which model is in use."""
     entries = [
         ModelEntry(
             name=model.name,

@@ -24,7 +24,7 @@ _CONTENT_SECURITY_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _CACHE_CONTROL = {"Cache-Control": "no-cache"}
-"""A browser keeps the page's files and asks whether they are still good: no new module ever meets an old one."""
+"""A browser caches the page's files but revalidates them, so that a new module never meets an old one."""
 
 
 @router.head("/")
@@ -37,13 +37,13 @@ async def page() -> FileResponse:
 
 @router.get("/static/colormaps.json")
 async def colormaps() -> JSONResponse:
-    """The colour tables for the page, so that its heatmaps have the service's own colours."""
+    """The colour tables, so that the page's heatmaps match the service's."""
     return JSONResponse(_colormaps(), headers=_CACHE_CONTROL)
 
 
 @router.get("/static/photos.json")
 async def photo_formats() -> JSONResponse:
-    """The photo formats that the service accepts, for the page's file chooser and its sentences."""
+    """The photo formats, so that the page offers and names what the service accepts."""
     formats = [
         {"name": format.name, "suffixes": format.suffixes, "media_types": format.media_types}
         for format in PHOTO_FORMATS
@@ -53,7 +53,7 @@ async def photo_formats() -> JSONResponse:
 
 @cache
 def _colormaps() -> dict[str, str]:
-    """By name, the 256 RGB triples from far to near in base64."""
+    """Colormap name -> its 256 RGB triples from far to near, in base64."""
     return {name.value: base64.b64encode(color_table(name).tobytes()).decode() for name in Colormap}
 
 
@@ -65,5 +65,5 @@ class _PageFiles(StaticFiles):
 
 
 def static_files() -> StaticFiles:
-    """What the page loads."""
+    """The page's static files."""
     return _PageFiles(directory=WEB)

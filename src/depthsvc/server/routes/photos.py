@@ -26,7 +26,7 @@ router = APIRouter(tags=["depth"])
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Response]])
 
 _DEADLINE_MARGIN_S = 1.0
-"""The pool keeps deadlines itself as long as it has workers; only later is it taken to have none."""
+"""The pool enforces deadlines while it has workers; past this margin, assume it has none."""
 
 _ERRORS = document_errors(
     errors.MissingImage,
@@ -48,9 +48,9 @@ _ERRORS = document_errors(
 
 
 HEADERS = {
-    "X-Depth-Model": "Model that made it.",
+    "X-Depth-Model": "Model that produced it.",
     "X-Depth-Shape": "Height and width of the result, as `H,W`.",
-    "X-Depth-Dtype": "NumPy's name for the numbers in the body.",
+    "X-Depth-Dtype": "NumPy's name for the type of the numbers in the body.",
     "X-Depth-Enlargement": "How the model's grid becomes the photo's: `bicubic` or `bilinear`.",
     "X-Depth-Min": "Relative inverse depth of the farthest point.",
     "X-Depth-Max": "Relative inverse depth of the nearest point.",
@@ -68,7 +68,7 @@ def _binary_answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
 
 
 def _photo_route(route: str, summary: str) -> Callable[[Endpoint], Endpoint]:
-    """A route that takes a photo; what it sends is in the table of formats."""
+    """A route that accepts a photo; its media types come from the table of formats."""
     media_types = dict.fromkeys(format.media_type for format in FORMATS if OPTIONS[format.result].route == route)
     return router.post(
         route,
@@ -105,12 +105,12 @@ async def pointcloud(
 
 @_photo_route(BokehOptions.route, "A photo refocused by its depth")
 async def bokeh(request: Request, service: CurrentService, options: Annotated[BokehOptions, Query()]) -> Response:
-    """The photo as a JPEG, blurred where it is nearer or farther than the focus, as by a wide lens."""
+    """The photo as a JPEG, blurred where it is nearer or farther than the focus, as with a wide aperture."""
     return await _answer(request, service, options)
 
 
 PHOTO_PATHS = frozenset(route.path for route in router.routes if isinstance(route, APIRoute))
-"""Where photos are sent."""
+"""Paths that accept photos."""
 
 
 async def _answer(request: Request, service: Service, options: Options) -> Response:
@@ -126,7 +126,7 @@ async def _answer(request: Request, service: Service, options: Options) -> Respo
 
 
 async def _await_answer(request: Request, computing: Future[Answer], longest_s: float) -> Answer:
-    """What the pool makes of a photo. Once the client has gone, a photo that still waits is not computed."""
+    """The pool's result. If the client disconnects, a photo that is still waiting is not computed."""
     ready = when_done(computing)
     gone = asyncio.ensure_future(_wait_for_disconnect(request))
     try:
@@ -136,7 +136,7 @@ async def _await_answer(request: Request, computing: Future[Answer], longest_s: 
         if gone.done():
             raise errors.ClientDisconnected("The client closed the connection before its photo was computed.")
         raise errors.DeadlineExceeded("No worker was free before the deadline. Try again later.")
-    except asyncio.CancelledError as error:  # by uvicorn, when the time to drain is over
+    except asyncio.CancelledError as error:  # by uvicorn, when draining runs out of time
         raise errors.Unavailable("The service has shut down. Try again later.") from error
     finally:
         computing.cancel()

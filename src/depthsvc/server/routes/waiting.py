@@ -1,4 +1,4 @@
-"""Waiting in an event loop for what the pool computes in other threads and processes."""
+"""Waiting in an event loop for the pool's results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from depthsvc.pipeline.answer import Answer
 
 
 def when_done(future: Future[Answer]) -> asyncio.Future[None]:
-    """Done when a future of the pool is done. asyncio.wrap_future would keep a large answer alive in a cycle."""
+    """Done when the pool's future is done. asyncio.wrap_future would keep a large result alive in a cycle."""
     loop = asyncio.get_running_loop()
     done = loop.create_future()
     future.add_done_callback(partial(_finish_from_thread, loop, done))
@@ -19,7 +19,7 @@ def when_done(future: Future[Answer]) -> asyncio.Future[None]:
 
 
 def _finish_from_thread(loop: asyncio.AbstractEventLoop, done: asyncio.Future[None], _: Future[Answer]) -> None:
-    with suppress(RuntimeError):  # the loop has ended
+    with suppress(RuntimeError):  # the loop is closed
         loop.call_soon_threadsafe(_finish, done)
 
 

@@ -1,1 +1,1 @@
-"""Bodies on their way in and out, and the bounds on both."""
+"""Incoming and outgoing bodies, and the limits on both."""

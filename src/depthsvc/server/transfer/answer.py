@@ -1,4 +1,4 @@
-"""An answer on its way to the client, who may be slow, or gone, or not want it after all."""
+"""Sending a response to a client that may be slow, gone, or no longer reading."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from structlog.contextvars import bind_contextvars
 from depthsvc.server.transfer.buffers import Buffer
 
 _CHUNK = 1 << 18
-"""Bytes handed to the connection at a time; it takes the next when it has sent most of them."""
+"""Bytes handed to the connection at a time; it accepts the next chunk once it has sent most of this one."""
 
 
 class BufferedResponse(Response):
-    """A body that counts in a buffer until the client has taken it. A client that stops taking is cut off."""
+    """A body that counts in a buffer until the client has read it. A client that stops reading is disconnected."""
 
     def __init__(self, body: bytes, *, buffer: Buffer, media_type: str, headers: Mapping[str, str]) -> None:
         super().__init__(body, media_type=media_type, headers=headers)
@@ -38,11 +38,11 @@ class BufferedResponse(Response):
                 bind_contextvars(code="answer_not_taken")
                 await _cut_off(scope, receive)
             finally:
-                self.body = b""  # whatever still refers to this answer does not keep its bytes
+                self.body = b""  # free the bytes even if something still refers to this response
 
 
 async def _cut_off(scope: Scope, receive: Receive) -> None:
-    """Close the connection, and wait until it is closed."""
+    """Close the connection and wait until it is closed."""
     scope["state"]["abort"]()
     while (await receive())["type"] != "http.disconnect":
         pass

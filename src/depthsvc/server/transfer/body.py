@@ -1,4 +1,4 @@
-"""The photo in a request: a multipart field, or the bare bytes."""
+"""The photo in a request: a multipart field or the bare body."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PHOTO = {"type": "string", "format": "binary"}
 OPENAPI_REQUEST_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": f"A {ACCEPTED_NAMES} photo, as a file in the form field `image` (or `file`), or bare.",
+        "description": f"A {ACCEPTED_NAMES} photo: a file in the form field `image` (or `file`), or the bare body.",
         "content": {
             "multipart/form-data": {
                 "schema": {"type": "object", "properties": {"image": _PHOTO}, "required": ["image"]},
@@ -43,10 +43,10 @@ OPENAPI_REQUEST_BODY: dict[str, Any] = {
 
 
 async def photo_bytes(request: Request, hold: Hold) -> bytearray:
-    """The photo that a request carries, undecoded, received into memory and never onto a disk.
+    """The photo in a request, undecoded, received into memory and never written to disk.
 
     Raises UnsupportedMediaType, MissingImage, MalformedBody, BodyTooLarge, ClientTimeout, ClientDisconnected, or
-    Unavailable if the service has to let it go for want of memory.
+    Unavailable if the service has to drop it for lack of memory.
     """
     photo = _photo_of(request)
     try:
@@ -58,7 +58,7 @@ async def photo_bytes(request: Request, hold: Hold) -> bytearray:
         raise ClientDisconnected("The client closed the connection before its photo was complete.") from error
     except FormParserError as error:
         raise MalformedBody(
-            "The body is no valid multipart form. Let your HTTP library build it: curl -F image=@photo.jpg"
+            "The body is not a valid multipart form. Let your HTTP library build it: curl -F image=@photo.jpg"
         ) from error
     except TimeoutError as error:
         raise _given_up(hold) from error
@@ -73,9 +73,7 @@ def _photo_of(request: Request) -> _BarePhoto | _FormPhoto:
     if media_type == "multipart/form-data":
         boundary = parse_options_header(content_type)[1].get(b"boundary")
         if not boundary:
-            raise MalformedBody(
-                "The Content-Type multipart/form-data names no boundary. Leave it to your HTTP library."
-            )
+            raise MalformedBody("The Content-Type multipart/form-data has no boundary. Let your HTTP library set it.")
         return _FormPhoto(boundary)
     raise UnsupportedMediaType(
         f"The body's Content-Type is {media_type or 'missing'}. Send multipart/form-data with the photo in the "
@@ -85,18 +83,18 @@ def _photo_of(request: Request) -> _BarePhoto | _FormPhoto:
 
 def _given_up(hold: Hold) -> ClientTimeout | Unavailable:
     if hold.evicted:
-        return Unavailable("Too many photos are being sent at once. Try again later.")
-    return ClientTimeout("The photo did not arrive in time. Send it again over a faster connection, or a smaller one.")
+        return Unavailable("The service is receiving too many photos at once. Try again later.")
+    return ClientTimeout("The photo did not arrive in time. Send it over a faster connection, or send a smaller photo.")
 
 
 class _BarePhoto:
-    """A body that is the photo."""
+    """A body that is itself the photo."""
 
     def __init__(self) -> None:
         self._data = bytearray()
 
     def write(self, chunk: bytes) -> int:
-        """Take some of the body and tell how many bytes of it are kept."""
+        """Feed a chunk of the body; returns how many bytes of it are kept."""
         self._data += chunk
         return len(chunk)
 
@@ -105,7 +103,7 @@ class _BarePhoto:
 
 
 class _FormPhoto:
-    """A multipart form with a photo in one of its fields."""
+    """A multipart form with the photo in one of its fields."""
 
     def __init__(self, boundary: bytes) -> None:
         """Raises MalformedBody for an impossible boundary. `write` raises FormParserError."""
@@ -113,10 +111,10 @@ class _FormPhoto:
         try:
             self._parser = MultipartParser(boundary, self._fields.callbacks())
         except FormParserError as error:
-            raise MalformedBody(f"The boundary of the multipart body cannot be used: {error}.") from error
+            raise MalformedBody(f"The multipart boundary is invalid: {error}. Let your HTTP library set it.") from error
 
     def write(self, chunk: bytes) -> int:
-        """Take some of the body and tell how many bytes of it are kept."""
+        """Feed a chunk of the body; returns how many bytes of it are kept."""
         before = len(self._fields.photo or b"")
         self._parser.write(chunk)
         return len(self._fields.photo or b"") - before
@@ -124,7 +122,7 @@ class _FormPhoto:
     def finish(self) -> bytearray:
         """Raises MalformedBody or MissingImage."""
         if not self._fields.complete:
-            raise MalformedBody("The multipart body is cut off before its last boundary. Send all of it.")
+            raise MalformedBody("The multipart body ends before its last boundary. Send all of it.")
         if self._fields.photo is None:
             raise MissingImage(
                 "The form has no field `image`. Send the photo as a file in it: curl -F image=@photo.jpg"
@@ -133,16 +131,16 @@ class _FormPhoto:
 
 
 class _Fields:
-    """Keeps the photo of a form that is being parsed and drops whatever else the form carries.
+    """Keeps the photo of a form that is being parsed and drops everything else.
 
-    It does not know its parser: the two would keep each other, and the photo, alive until the next garbage collection.
+    It does not refer to its parser: the cycle would keep the photo alive until the next garbage collection.
     """
 
     def __init__(self) -> None:
         self.photo: bytearray | None = None
         self.complete = False
         self._target: bytearray | None = None
-        """Where the present part goes."""
+        """Where the current part goes."""
         self._parts = 0
         self._header = (bytearray(), bytearray())
         self._disposition = b""
@@ -187,7 +185,7 @@ class _Fields:
                 f"The field `{name}` is text. Send it as a file, with a file name: curl -F {name}=@photo.jpg"
             )
         if self.photo is not None:
-            raise MalformedBody("The form carries more than one photo. Send one photo a request.")
+            raise MalformedBody("The form contains more than one photo. Send one photo per request.")
         self._target = self.photo = bytearray()
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:

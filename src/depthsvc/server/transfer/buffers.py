@@ -1,4 +1,4 @@
-"""Bytes held for clients. They are bounded in sum, and whoever neither sends nor takes any loses its place."""
+"""Bytes held for clients. Their total is limited, and a client that neither sends nor reads any is evicted."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager, contextmanager
 from operator import itemgetter
 
 _TRICKLE = 1000
-"""A client that moves fewer bytes than this in the longest time that it may pause has stopped."""
+"""A client that moves fewer bytes than this within `stall_s` counts as stalled."""
 _PATIENCE_S = 2.0
-"""No client is called slow before this time has passed."""
+"""Seconds before a client can count as slow."""
 _SLOW = 1_000_000
-"""Bytes a second of a client that has to go when memory is short."""
+"""Bytes per second below which a client counts as slow and may be evicted when memory is short."""
 
 
 class Hold:
@@ -30,17 +30,17 @@ class Hold:
 
     @property
     def moving(self) -> bool:
-        """Whether the client is sending or taking: only then can it lose its place."""
+        """Whether the client is sending or reading: only then can it be evicted."""
         return self._timeout is not None
 
     def add(self, count: int) -> None:
-        """Hold more bytes. If those are too many in sum, a client that is moving bytes is evicted, perhaps this one."""
+        """Hold more bytes. If the total gets too large, a client that is moving bytes is evicted, perhaps this one."""
         self.bytes += count
         self._buffer.grow(count)
 
     @asynccontextmanager
     async def transfer(self, *, longest_s: float) -> AsyncIterator[None]:
-        """While bytes move: TimeoutError if none do for the buffer's `stall_s`, after `longest_s`, or on eviction."""
+        """Surrounds a transfer. Raises TimeoutError if it stalls for `stall_s`, after `longest_s`, or on eviction."""
         self._end = asyncio.get_running_loop().time() + longest_s
         async with asyncio.timeout(None) as self._timeout:
             try:
@@ -54,14 +54,14 @@ class Hold:
         return asyncio.get_running_loop().time() - self.since
 
     def moved(self, count: int) -> None:
-        """The client has sent or taken so many bytes. A trickle does not count as moving."""
+        """The client has sent or read `count` bytes. A trickle does not reset the stall timeout."""
         self.moved_bytes += count
         if self._timeout is not None and not self.evicted and self.moved_bytes >= self._next_mark:
             self._next_mark = self.moved_bytes + _TRICKLE
             self._timeout.reschedule(min(asyncio.get_running_loop().time() + self._buffer.stall_s, self._end))
 
     def evict(self) -> None:
-        """End the transfer with TimeoutError as soon as the event loop comes to it."""
+        """End the transfer with TimeoutError as soon as the event loop gets to it."""
         assert self._timeout is not None
         self.evicted = True
         self._buffer.shrink(self.bytes)
@@ -72,20 +72,20 @@ class Buffer:
     """All bytes held in one direction. Belongs to one event loop."""
 
     def __init__(self, *, max_bytes: int, stall_s: float, eviction_order: Callable[[Hold], float | None]) -> None:
-        """When there are too many bytes, the client that is moving some and has the largest `eviction_order` goes.
+        """If there are too many bytes, the moving client with the largest `eviction_order` is evicted.
 
-        None is the order of a client that must not go.
+        A client whose order is None is never evicted.
         """
         self.max_bytes = max_bytes
         self.stall_s = stall_s
         self._eviction_order = eviction_order
         self.bytes = 0
-        """Bytes held, without those that are about to be let go."""
+        """Bytes held, without those of evicted clients."""
         self._holds: set[Hold] = set()
 
     @contextmanager
     def hold(self) -> Iterator[Hold]:
-        """A place for one client's bytes, until the end of the block."""
+        """A hold for one client's bytes, released at the end of the block."""
         hold = Hold(self)
         self._holds.add(hold)
         try:
@@ -96,7 +96,7 @@ class Buffer:
                 self.shrink(hold.bytes)
 
     def grow(self, count: int) -> None:
-        """Count more bytes, and evict clients until the rest fits, as far as any may be evicted."""
+        """Count more bytes, and evict clients until the rest fits or no client may be evicted."""
         self.bytes += count
         while self.bytes > self.max_bytes:
             moving = [hold for hold in self._holds if hold.moving and not hold.evicted]
@@ -111,12 +111,12 @@ class Buffer:
 
 
 def uploads(max_bytes: int, stall_s: float) -> Buffer:
-    """A buffer for photos on their way in. The upload that has taken the longest goes first."""
+    """A buffer for incoming photos. The upload that has taken longest is evicted first."""
     return Buffer(max_bytes=max_bytes, stall_s=stall_s, eviction_order=lambda hold: hold.age_s)
 
 
 def answers(max_bytes: int, stall_s: float) -> Buffer:
-    """A buffer for answers on their way out. Of those that are taken slowly the largest goes first."""
+    """A buffer for outgoing responses. Of those that clients read slowly, the largest is evicted first."""
     return Buffer(
         max_bytes=max_bytes, stall_s=stall_s, eviction_order=lambda hold: hold.bytes if _is_slow(hold) else None
     )
