@@ -192,7 +192,7 @@ def test_a_signal_to_all_processes_is_one_to_the_service(
         os.killpg(service.process.pid, signal.SIGTERM)
         assert list(answers) == [200] * 4
     assert service.process.wait(timeout=30) == 0
-    assert "is replaced" not in service.log.read_text()
+    assert "replacing worker" not in service.log.read_text()
 
 
 def test_accepted_photos_are_answered_after_sigterm(

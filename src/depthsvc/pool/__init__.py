@@ -1,1 +1,1 @@
-"""Worker processes that each hold one warm pipeline: when a photo is computed, and what becomes of it if one dies."""
+"""Worker processes, each with one warm pipeline: queueing, deadlines, and retries when a worker dies."""

@@ -1,4 +1,4 @@
-"""What answers photos, as the service sees it: so many workers behind one bounded queue, wherever they run."""
+"""The pool as its callers see it: N workers behind one bounded queue, local or remote."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from depthsvc.pipeline.answer import Answer
 from depthsvc.pool.jobs import Job
 
 TRIES = 2
-"""Workers that may die on one photo before it is given up: inference is idempotent, crashes may be chance."""
+"""Number of workers that may die on one photo before it fails: inference is idempotent, and a crash may be chance."""
 _SMOOTHING = 0.1
 """Weight of the latest photo in the mean service time."""
 
@@ -25,24 +25,21 @@ class RestartCause(StrEnum):
     """Why a worker was replaced."""
 
     CRASHED = "crashed"
-    """It ended by itself, or by a signal of its own making such as SIGSEGV."""
+    """It exited, or died from its own signal such as SIGSEGV."""
     KILLED = "killed"
-    """SIGKILL from outside this service: usually the system has run out of memory."""
+    """SIGKILL from outside this service: usually the system ran out of memory."""
     DEADLINE = "deadline"
-    """This service killed it, because a photo was not ready at its deadline."""
+    """This service killed it because a photo was not finished by its deadline."""
     RECYCLED = "recycled"
-    """It had answered as many photos as a worker may."""
+    """It had processed `max_photos_per_worker` photos."""
 
 
 class PhotoPool(ABC):
-    """Counts what has been accepted and bounds it; how it is answered is left to the kinds of pool.
-
-    `submit` may be called from any thread.
-    """
+    """Counts and limits the accepted photos; subclasses process them. `submit` is thread-safe."""
 
     def __init__(self, *, workers: int, queue_size: int) -> None:
         self.workers = workers
-        """How many there are meant to be."""
+        """Configured number of workers."""
         self.queue_size = queue_size
         self.restarts: Counter[RestartCause] = Counter()
         """Workers replaced so far."""
@@ -54,25 +51,25 @@ class PhotoPool(ABC):
     @property
     @abstractmethod
     def warm(self) -> int:
-        """Workers that can take a photo, or are answering one."""
+        """Workers that are ready for a photo or processing one."""
 
     @property
     @abstractmethod
     def busy(self) -> int:
-        """Workers that are answering a photo."""
+        """Workers that are processing a photo."""
 
     @abstractmethod
     def _add(self, job: Job) -> None:
-        """Have a job answered when its turn comes. Must not wait."""
+        """Queue a job. Must not block."""
 
     @property
     def in_flight(self) -> int:
-        """Photos that have been accepted and not yet answered."""
+        """Photos that have been accepted and not yet finished."""
         return self._accepted
 
     @property
     def waiting(self) -> int:
-        """Photos that have been accepted and wait for a worker."""
+        """Photos that have been accepted and are waiting for a worker."""
         return max(0, self._accepted - self.busy)
 
     @property
@@ -82,21 +79,21 @@ class PhotoPool(ABC):
 
     @property
     def expected_wait_s(self) -> float:
-        """Time until everything accepted so far will be answered, by the mean service time of late."""
+        """Estimated seconds until all accepted photos are finished, from the recent mean service time."""
         return self._accepted * self._mean_service_s / self.workers
 
     def check_room(self) -> None:
-        """Raise what `submit` would raise now: QueueFull, or Unavailable when the pool is shutting_down_error."""
+        """Raise what `submit` would raise now: QueueFull, or Unavailable if the pool is shutting down."""
         if self.closed.is_set():
             raise shutting_down_error()
         if self.full:
             raise QueueFull(f"{self._accepted} photos are ahead of this one. Try again later.")
 
     def submit(self, data: bytes | bytearray, options: Options, *, deadline_s: float) -> Future[Answer]:
-        """Queue a photo. The future gives its Answer, or raises RequestError.
+        """Queue a photo. The future returns its Answer or raises RequestError.
 
-        Cancelling the future takes the photo out of the queue, or does nothing if a worker has it. Raises
-        QueueFull at once if as many photos wait as may, and Unavailable when the pool is shutting_down_error.
+        Cancelling the future removes the photo from the queue, or does nothing if a worker already has it. Raises
+        QueueFull at once if the queue is full, and Unavailable if the pool is shutting down.
         """
         job = Job(data, options, time.monotonic() + deadline_s)
         with self._lock:
@@ -112,21 +109,21 @@ class PhotoPool(ABC):
             self._accepted -= 1
 
     def note_service(self, seconds: float) -> None:
-        """Take the time that a worker spent on one photo into the mean."""
+        """Add the time that a worker spent on one photo to the mean."""
         with self._lock:
             self._mean_service_s += (_SMOOTHING if self._mean_service_s else 1.0) * (seconds - self._mean_service_s)
 
     def note_restart(self, cause: RestartCause) -> None:
-        """Count a worker that is replaced."""
+        """Count a replaced worker."""
         with self._lock:
             self.restarts[cause] += 1
 
 
 def gave_up_error() -> WorkerCrashed:
-    """What a photo gets on which as many workers have died as may."""
-    return WorkerCrashed("Workers died on this photo again and again, so it is given up. Send another version of it.")
+    """The error of a photo on which TRIES workers have died."""
+    return WorkerCrashed("Workers repeatedly died on this photo. Save it again with another program and send that.")
 
 
 def shutting_down_error() -> Unavailable:
-    """What a photo gets that is not finished before its pool ends."""
+    """The error of a photo that is not finished before its pool closes."""
     return Unavailable("The service is shutting down. Try again later.")

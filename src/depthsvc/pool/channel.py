@@ -1,4 +1,4 @@
-"""What two processes of this service say to each other: objects, and the bytes of photos and results."""
+"""Messages between two processes of this service: objects, and the bytes of photos and results."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ LENGTHS_BYTES = _LENGTHS.size
 
 
 def frame(message: object, payload: bytes | bytearray = b"") -> bytes:
-    """What goes before the payload: the lengths of the pickled object and of the payload, and the object."""
+    """What precedes the payload: the lengths of the pickled object and of the payload, then the object."""
     pickled = pickle.dumps(message)
     return _LENGTHS.pack(len(pickled), len(payload)) + pickled
 
 
 def lengths(head: bytes) -> tuple[int, int]:
-    """Bytes of the pickled object and of the payload that follow these first `LENGTHS_BYTES` of a message."""
+    """Number of bytes of the pickled object and of the payload, from the first `LENGTHS_BYTES` of a message."""
     pickled_bytes, payload_bytes = _LENGTHS.unpack(head)
     return pickled_bytes, payload_bytes
 
 
 def unframe(pickled: bytes) -> Any:
-    """The object of a message. Only from who is trusted: unpickling runs what it is told to."""
+    """The object of a message. Only for trusted senders: unpickling can run any code."""
     return pickle.loads(pickled)  # noqa: S301
 
 
 class Channel:
     """One end of a stream socket. Both ends trust each other: objects are pickled.
 
-    Megabytes arrive in one system call. A multiprocessing.Connection comes back to Python for every piece that fits the
+    Megabytes arrive in one system call. A multiprocessing.Connection returns to Python for every piece that fits the
     socket's buffer, which took three times as long.
     """
 
     def __init__(self, end: socket.socket) -> None:
-        """Takes the socket over."""
+        """Takes ownership of the socket."""
         self._socket = end
         self._ends: float | None = None
-        """When the time is over for what is sent and received, on time.monotonic()'s clock."""
+        """Deadline for sending and receiving, on time.monotonic()'s clock."""
 
     @classmethod
     def pair(cls) -> tuple[Channel, Channel]:
-        """Two ends that are connected to each other."""
+        """Two connected ends."""
         ours, theirs = socket.socketpair()
         return cls(ours), cls(theirs)
 
@@ -56,13 +56,13 @@ class Channel:
         self.close()
 
     def close(self) -> None:
-        """The other end gets an EOFError or OSError."""
+        """Close this end; the other end gets EOFError or OSError."""
         self._socket.close()
 
     def wait_at_most(self, seconds: float) -> None:
-        """Have whatever is sent and received from now on take no longer than this in all; then BlockingIOError.
+        """Limit the total time of sending and receiving from now on; after that they raise BlockingIOError.
 
-        Half a message may have gone by then, so the channel cannot be used after the error.
+        Half a message may have been sent by then, so the channel cannot be used after the error.
         """
         self._ends = time.monotonic() + seconds
 
@@ -79,13 +79,13 @@ class Channel:
 
     def _put(self, data: bytes | bytearray) -> None:
         left = memoryview(data)
-        while left:  # once round, unless the time is over
+        while left:  # one pass, unless time runs out
             self._limit(socket.SO_SNDTIMEO)
             left = left[self._socket.send(left) :]
 
     def _take(self, count: int) -> bytes:
         taken = b""
-        while len(taken) < count:  # once round, unless the time is over
+        while len(taken) < count:  # one pass, unless time runs out
             self._limit(socket.SO_RCVTIMEO)
             piece = self._socket.recv(count - len(taken), socket.MSG_WAITALL)
             if not piece:
@@ -94,7 +94,7 @@ class Channel:
         return taken
 
     def _limit(self, option: int) -> None:
-        """Have the kernel end the next wait in time. A watching thread for each photo costs more."""
+        """Have the kernel end the next wait in time; a watchdog thread per photo would cost more."""
         if self._ends is None:
             return
         left = self._ends - time.monotonic()

@@ -1,4 +1,4 @@
-"""How a worker sets up its pipeline."""
+"""Configuration of a worker's pipeline."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from depthsvc.model.spec import PreparedModel
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """What every worker of a pool is given. Small and picklable."""
+    """The configuration of every worker of a pool. Small and picklable."""
 
     model: PreparedModel
     max_pixels: int

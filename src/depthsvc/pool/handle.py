@@ -15,9 +15,9 @@ from depthsvc.pool.jobs import Job
 from depthsvc.pool.processes import start_child
 
 START_TIMEOUT_S = 120.0
-"""Longest time for a worker to load and warm its model."""
+"""Time limit for a worker to load and warm its model, in seconds."""
 END_S = 5.0
-"""Longest wait for the end of a process that has been killed, and of the thread that feeds it."""
+"""How long to wait for a killed process, and for the thread that feeds it, to end, in seconds."""
 
 
 class WorkerDied(Exception):
@@ -28,7 +28,7 @@ class WorkerHandle:
     """One process and this side's end of its channel."""
 
     def __init__(self, config: WorkerConfig) -> None:
-        """Start the process; `wait_until_warm` comes next."""
+        """Start the process; call `wait_until_warm` next."""
         self.process, self._channel = start_child(_serve, config, name="depthsvc-worker")
         self._ended = select.poll()
         self._ended.register(self.process.sentinel, select.POLLIN)
@@ -39,7 +39,7 @@ class WorkerHandle:
         first = self._receive_first()
         if isinstance(first, Exception):
             self.kill()
-            raise ModelError(f"A worker cannot load the model: {first}") from first
+            raise ModelError(f"A worker could not load the model: {first}") from first
 
     def _receive_first(self) -> object:
         try:
@@ -54,10 +54,10 @@ class WorkerHandle:
 
     @property
     def alive(self) -> bool:
-        return not self._ended.poll(0)  # a seventh of the time of process.is_alive(), before every photo
+        return not self._ended.poll(0)  # runs before every photo; takes a seventh of the time of process.is_alive()
 
     def reply(self, job: Job) -> Answer | Exception:
-        """What the process makes of one job: an answer or an exception.
+        """The process's reply to one job: a result or an exception.
 
         Raises DeadlineExceeded or WorkerDied. After any exception the channel cannot be used again.
         """
@@ -66,7 +66,7 @@ class WorkerHandle:
             self._channel.send(job.options, job.photo)
             reply, body = self._channel.receive()
         except BlockingIOError as error:
-            raise DeadlineExceeded("The photo was not ready at its deadline. Send a smaller one.") from error
+            raise DeadlineExceeded("The photo was not finished by its deadline. Send a smaller one.") from error
         except (EOFError, OSError) as error:
             raise WorkerDied("it died on a photo") from error
         self.answered += 1
@@ -79,13 +79,13 @@ class WorkerHandle:
         self.process.join()
 
     def cause_of_death(self) -> RestartCause:
-        """How a process whose channel is broken ended."""
+        """Why a process whose channel is broken has ended."""
         self.process.join(END_S)
         return RestartCause.KILLED if self.process.exitcode == -signal.SIGKILL else RestartCause.CRASHED
 
 
 def _serve(channel: Channel, config: WorkerConfig) -> None:
-    """A worker's main function; importing the worker's modules is left to its process."""
+    """A worker's main function. Imports the worker's modules only in its own process."""
     from depthsvc.pool.worker import serve
 
     serve(channel, config)

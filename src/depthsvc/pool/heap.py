@@ -1,4 +1,4 @@
-"""How this process's memory allocator treats large blocks."""
+"""Settings of this process's memory allocator for large blocks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 
 _LARGE_BLOCK = 16_000_000
-"""Blocks of this many bytes or more go back to the system as soon as they are freed. Photos are larger than this, the
-network's own arrays are not: at 1 MB inference took 1.4 times as long, at 16 MB no longer than without a bound."""
+"""Blocks of at least this many bytes go back to the system as soon as they are freed. Photos are larger than this, the
+network's own arrays are not: at 1 MB inference took 1.4 times as long, at 16 MB no longer than without a limit."""
 
 
 def bound_heap() -> None:
-    """Keep what one large photo needed from staying with the process. Does nothing where the C library is not glibc."""
+    """Return the memory of a large photo to the system after use. Does nothing if the C library is not glibc."""
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_ARENA_MAX, 2)

@@ -1,4 +1,4 @@
-"""Photos that wait for a worker."""
+"""Photos waiting for a worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from depthsvc.pipeline.answer import Answer
 
 @dataclass
 class Job:
-    """One photo, what is asked of it, and the future that its answer goes to."""
+    """One photo, its options, and the future for its result."""
 
     photo: bytes | bytearray
     """The photo's bytes; empty once the job is over."""
@@ -32,7 +32,7 @@ class Job:
         return self.deadline - time.monotonic()
 
     def begin(self) -> bool:
-        """Whether a worker is to have it: neither cancelled nor too late."""
+        """Start a try. False if the job has been cancelled or has missed its deadline."""
         if self.tries == 0 and not self.future.set_running_or_notify_cancel():
             return False
         if self.remaining <= 0:
@@ -42,7 +42,7 @@ class Job:
         return True
 
     def release(self) -> None:
-        """Let the photo go: a cancelled job stays in the queue until its turn comes."""
+        """Free the photo's bytes: a cancelled job stays in the queue until its turn comes."""
         self.photo = b""
 
     def fail(self, error: Exception) -> None:
@@ -51,7 +51,7 @@ class Job:
 
 
 class JobQueue:
-    """The queue: first come first served, but what a dying worker left behind goes first."""
+    """The queue: first come, first served, but jobs of dead workers go first."""
 
     def __init__(self) -> None:
         self._entries: queue.PriorityQueue[tuple[int, int, Job | None]] = queue.PriorityQueue()
@@ -67,7 +67,7 @@ class JobQueue:
         self._entries.put((-1, next(self._numbers), None))
 
     def take(self, timeout: float) -> Job | None:
-        """The next job; None ends a feeder. Raises queue.Empty."""
+        """The next job, or None to end a feeder. Raises queue.Empty."""
         return self._entries.get(timeout=timeout)[2]
 
     def fail_all(self, error: Exception) -> None:

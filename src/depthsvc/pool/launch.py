@@ -1,4 +1,4 @@
-"""From settings to what a worker needs: the model found, verified and made ready, once for all workers."""
+"""From settings to worker configuration: the model is found, verified and prepared once for all workers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ logger = logging.getLogger(__name__)
 
 
 def worker_config(settings: Settings) -> WorkerConfig:
-    """How the workers of a pool set themselves up. Raises ConfigurationError, ModelError or WeightsError."""
+    """The configuration of a pool's workers. Raises ConfigurationError, ModelError or WeightsError."""
     model = prepared_model(settings)
     return WorkerConfig(model, settings.max_pixels, settings.max_input_size)
 
 
 def prepared_model(settings: Settings) -> PreparedModel:
-    """The model that the settings ask for, ready on this machine. Raises as `worker_config` does."""
+    """The model that the settings choose, prepared on this machine. Raises as `worker_config` does."""
     resolved = resolve(settings.model, settings.weights_locations)
     logger.info("loading %s; its first start on a machine takes longer", resolved.name)
     model = _prepare_apart(resolved, settings)
@@ -32,14 +32,16 @@ def prepared_model(settings: Settings) -> PreparedModel:
 
 
 def engine_text(model: PreparedModel) -> str:
-    """Engine and precision, and the measurement by which the engine was chosen."""
+    """Engine and precision, and the measured times that chose the engine."""
     times = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in model.measured.items())
     return f"{model.choice.engine}, {model.choice.precision}" + (f"  (the fastest: {times})" if times else "")
 
 
 def _prepare_apart(model: ResolvedModel, settings: Settings) -> PreparedModel:
-    """`prepare` in a process of its own, so that this one never has to hold torch in its memory."""
+    """`prepare` in a separate process, so that this one never has torch in memory."""
     try:
         return run_in_child(prepare, model, settings.cache_dir, settings.engine_choice)
     except ChildProcessError as error:
-        raise ModelError(f"The process that prepares {model.name} was killed. Is there too little memory?") from error
+        raise ModelError(
+            f"The process that prepares {model.name} was killed. Check that there is enough memory."
+        ) from error

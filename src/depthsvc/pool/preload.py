@@ -1,6 +1,6 @@
-"""The head start of the workers: what they import takes seconds, most of them PyTorch's.
+"""A head start for the workers: their imports take seconds, mostly for PyTorch.
 
-Imports little itself, so that it can come first.
+Imports little itself, so that it can run first.
 """
 
 from __future__ import annotations
@@ -11,14 +11,11 @@ from depthsvc.settings import Settings
 
 
 def preload(settings: Settings) -> None:
-    """Have the fork server import what workers with these settings need, while this process does something else.
-
-    Calling it again does no harm.
-    """
+    """Have the fork server import what workers with these settings need, while this process continues. Idempotent."""
     start_fork_server("depthsvc.pool.worker", *_engine_modules(settings))
 
 
 def _engine_modules(settings: Settings) -> list[str]:
-    """What there is to import for the engine. PyTorch is left out where another engine is chosen."""
+    """The module of the chosen engine, if it is installed: PyTorch is not imported for another engine."""
     kind = KINDS.get(settings.engine, TORCHSCRIPT)
     return [kind.module] if kind.can_run() else []

@@ -1,6 +1,6 @@
-"""What runs inside a worker process: one warm pipeline, answering one photo after another.
+"""The inside of a worker process: one warm pipeline that processes one photo after another.
 
-Importing this module imports everything a worker needs but its engine, so that the fork server can do it once for all.
+Importing this module imports everything a worker needs except its engine, so that the fork server does it only once.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from depthsvc.pool.config import WorkerConfig
 from depthsvc.pool.heap import bound_heap
 
 _CACHED_PRIMITIVES = 256
-"""oneDNN keeps this many compiled operations; each shape of photo needs its own."""
+"""Number of compiled operations that oneDNN caches; each photo shape needs its own."""
 
 
 def serve(channel: Channel, config: WorkerConfig) -> None:
-    """Answer photos from `channel` until the other side closes it.
+    """Process photos from `channel` until the other side closes it.
 
-    The protocol: this side begins with None, when it is warm, or an Exception. Then, for each photo, it receives the
-    options with the photo's bytes, and sends an Answer without its body with the body's bytes, or an Exception.
+    The protocol: this side first sends None, once it is warm, or an Exception. Then, for each photo, it receives the
+    options with the photo's bytes, and sends an Answer without its body together with the body's bytes, or an Exception.
     """
     try:
         pipeline = open_pipeline(config)
@@ -43,7 +43,7 @@ def serve(channel: Channel, config: WorkerConfig) -> None:
 def _answer_next(channel: Channel, pipeline: Pipeline) -> None:
     options, photo = channel.receive()
     outcome = reply(pipeline, photo, options)
-    del photo  # it is not needed while a slow reader takes the answer
+    del photo  # not needed while a slow reader receives the result
     if isinstance(outcome, Exception):
         channel.send(outcome)
     else:
@@ -51,7 +51,7 @@ def _answer_next(channel: Channel, pipeline: Pipeline) -> None:
 
 
 def open_pipeline(config: WorkerConfig) -> Pipeline:
-    """A warm pipeline that has this process for itself. Raises ModelError."""
+    """A warm pipeline, tuned to have this process to itself. Raises ModelError."""
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_CACHED_PRIMITIVES))
     bound_heap()
     cv2.setNumThreads(config.model.choice.threads)
@@ -65,7 +65,7 @@ def open_pipeline(config: WorkerConfig) -> Pipeline:
 
 
 def reply(pipeline: Pipeline, data: bytes, options: Options) -> Answer | Exception:
-    """A photo's answer, or why there is none: RequestError, or RuntimeError for what no one foresaw."""
+    """A photo's result, or the error: RequestError, or RuntimeError for an unexpected failure."""
     try:
         return pipeline.answer(data, options)
     except RequestError as error:

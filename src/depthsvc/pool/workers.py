@@ -1,8 +1,8 @@
 """Worker processes that each hold one warm pipeline, behind one bounded queue.
 
-Every worker has a channel of its own and a thread in this process that feeds it. So a worker that dies, even halfway
-through sending an answer, can spoil nothing but its own request. (Pebble's ProcessPool, where all workers
-share one pipe, was measured to break for good when workers are killed while they send large answers.)
+Every worker has its own channel and its own feeder thread in this process. So a worker that dies, even halfway through
+sending a result, can only spoil its own request. (Pebble's ProcessPool, where all workers share one pipe, was measured
+to break for good when workers are killed while they send large results.)
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from depthsvc.pool.jobs import Job, JobQueue
 logger = logging.getLogger(__name__)
 
 _IDLE_CHECK_S = 0.2
-"""How often an idle worker is looked at, to replace it if it has died."""
+"""Seconds between checks whether an idle worker has died and needs replacing."""
 _BACKOFF_S = (0.1, 10.0)
-"""First and longest pause before a worker is started again that keeps dying without having answered a photo."""
+"""Initial and maximum back-off before restarting a worker that keeps dying before its first result."""
 
 
 class WorkerPool(PhotoPool):
-    """A fixed number of worker processes and one queue for them, first come first served. A context manager."""
+    """A fixed number of worker processes behind one queue, first come, first served. A context manager."""
 
     def __init__(
         self, config: WorkerConfig, *, workers: int, queue_size: int, max_photos_per_worker: int | None = None
     ) -> None:
-        """`max_photos_per_worker`: replace a worker that has answered so many."""
+        """`max_photos_per_worker`: replace a worker after this many photos."""
         super().__init__(workers=workers, queue_size=queue_size)
         self.config = config
         self.max_photos_per_worker = max_photos_per_worker
@@ -55,12 +55,12 @@ class WorkerPool(PhotoPool):
 
     @property
     def pids(self) -> list[int]:
-        """Process ids of the workers that are warm."""
+        """Process ids of the warm workers."""
         return [feeder.pid for feeder in self._feeders if feeder.warm and feeder.pid]
 
     @property
     def started_pids(self) -> list[int]:
-        """Process ids of all workers, those included that are not warm yet."""
+        """Process ids of all workers, including those that are not warm yet."""
         return [feeder.pid for feeder in self._feeders if feeder.pid]
 
     @property
@@ -72,7 +72,7 @@ class WorkerPool(PhotoPool):
         return sum(feeder.busy for feeder in self._feeders)
 
     def wait_until_warm(self, timeout: float = START_TIMEOUT_S) -> None:
-        """Block until every worker is warm. Raises ModelError if one says why it cannot be, or on timeout."""
+        """Block until every worker is warm. Raises ModelError if a worker cannot load the model, or on timeout."""
         end = time.monotonic() + timeout
         while self.warm < self.workers:
             with suppress(TimeoutError):
@@ -84,7 +84,7 @@ class WorkerPool(PhotoPool):
         self.jobs.add(job)
 
     def close(self) -> None:
-        """End the workers at once. What has been accepted and not yet answered fails with Unavailable."""
+        """Kill the workers at once. Accepted photos that are not finished fail with Unavailable."""
         with self._lock:
             self.closed.set()
         self.jobs.fail_all(shutting_down_error())
@@ -101,18 +101,18 @@ class WorkerPool(PhotoPool):
 
 
 class _Feeder(threading.Thread):
-    """Keeps one worker running and gives it one job after the other."""
+    """Keeps one worker running and feeds it one job after another."""
 
     def __init__(self, pool: WorkerPool, index: int) -> None:
         super().__init__(name=f"worker-{index}", daemon=True)
         self.pid: int | None = None
-        """Process id of the worker, if there is one."""
+        """Process id of the worker, if any."""
         self.warm = False
         self.busy = False
         self._pool = pool
         self._index = index
         self._deaths = 0
-        """Workers that have died since one last answered a photo."""
+        """Workers that have died since the last result."""
 
     def run(self) -> None:
         worker: WorkerHandle | None = None
@@ -138,7 +138,7 @@ class _Feeder(threading.Thread):
             del job  # and with it the photo
 
     def _start(self) -> WorkerHandle | None:
-        """A warm worker, however many attempts it takes; None once the pool is shutting_down_error."""
+        """A warm worker, however many attempts it takes; None once the pool is shutting down."""
         while not self._pool.closed.wait(self._pause_s()):
             try:
                 worker = WorkerHandle(self._pool.config)
@@ -147,7 +147,7 @@ class _Feeder(threading.Thread):
                     worker.kill()
                     break
                 worker.wait_until_warm()
-            except Exception as error:  # EOFError too: the fork server can die; a feeder must outlive it all
+            except Exception as error:  # EOFError too, if the fork server dies; a feeder must survive everything
                 if self._pool.closed.is_set():
                     break
                 logger.error("worker %d did not start: %s", self._index, error or type(error).__name__)
@@ -162,7 +162,7 @@ class _Feeder(threading.Thread):
         return None
 
     def _pause_s(self) -> float:
-        """No pause after a first death; then twice as long every time."""
+        """Back-off in seconds: none after the first death, then doubling."""
         first, longest = _BACKOFF_S
         return min(first * 2.0 ** min(self._deaths - 2, 30), longest) if self._deaths >= 2 else 0.0
 
@@ -172,7 +172,7 @@ class _Feeder(threading.Thread):
         worker.kill()
 
     def _replace(self, worker: WorkerHandle, cause: RestartCause) -> None:
-        """End a worker that is dead or not wanted any more; the next one is started in its place."""
+        """End a worker that is dead or due for replacement; `run` then starts the next one."""
         self._end(worker)
         if self._pool.closed.is_set():
             return
@@ -181,7 +181,7 @@ class _Feeder(threading.Thread):
         self._pool.note_restart(cause)
         logger.log(
             logging.INFO if by_plan else logging.WARNING,
-            "worker %d (process %s) is replaced: %s, exit code %s",
+            "replacing worker %d (process %s): %s, exit code %s",
             self._index,
             worker.process.pid,
             cause,
@@ -189,8 +189,8 @@ class _Feeder(threading.Thread):
         )
 
     def _answer(self, worker: WorkerHandle, job: Job) -> RestartCause | None:
-        """Have a job answered, and say why the worker must be replaced afterwards, if it must."""
-        if not worker.alive:  # it died while it was idle, which is not this photo's fault
+        """Run a job. Returns why the worker must be replaced afterwards, or None."""
+        if not worker.alive:  # it died while idle, which is not this photo's fault
             self._pool.jobs.add_first(job)
             return worker.cause_of_death()
         if not job.begin():
@@ -216,7 +216,7 @@ class _Feeder(threading.Thread):
         return RestartCause.RECYCLED if worker.answered == self._pool.max_photos_per_worker else None
 
     def _retry(self, job: Job) -> None:
-        """Leave a photo whose worker has died to the next worker that is free, or give it up."""
+        """Pass a photo whose worker has died to the next free worker, or fail it."""
         if job.tries < TRIES:
             self._pool.jobs.add_first(job)
         else:
