@@ -51,7 +51,7 @@ def test_values_are_those_of_the_official_code(midas: DepthEstimator) -> None:
 def test_size_and_input_size(midas: DepthEstimator, photo_png: bytes) -> None:
     assert midas.predict(photo_png, size="model").values.shape == (192, 256)
     assert midas.predict(photo_png, size="model", input_size=512).values.shape == (384, 512)
-    with pytest.raises(InvalidParameter, match=r"100 does not fit.*at least 32 and at most 1024"):
+    with pytest.raises(InvalidParameter, match=r"100 is not valid.*at least 32 and at most 1024"):
         midas.predict(photo_png, input_size=100)
 
 

@@ -97,7 +97,7 @@ def test_the_network_sees_the_photo_at_the_input_size() -> None:
 @pytest.mark.parametrize("input_size", [33, 160])
 def test_an_input_size_that_the_network_cannot_take_is_refused(input_size: int) -> None:
     pipeline = pipeline_of(FixedEngine(np.ones((1, 64, 64), np.float32)))
-    with pytest.raises(InvalidParameter, match="must be a multiple of 32, at least 32 and at most 128"):
+    with pytest.raises(InvalidParameter, match="Use a multiple of 32, at least 32 and at most 128"):
         pipeline.answer(PHOTO, HeatmapOptions(input_size=input_size))
 
 

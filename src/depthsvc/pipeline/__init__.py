@@ -1,1 +1,1 @@
-"""Photo bytes and options to result bytes: the only room that joins imaging and model."""
+"""Photo bytes and options to result bytes: the only package that joins imaging and model."""

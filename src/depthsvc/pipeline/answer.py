@@ -1,4 +1,4 @@
-"""What a photo becomes: the bytes of a result, and what there is to know of them."""
+"""The result of a photo: its bytes and their metadata."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ class Answer:
     body: bytes
     media_type: str
     dtype: str
-    """NumPy's name for the numbers in the body."""
+    """NumPy's name for the type of the numbers in the body."""
     shape: tuple[int, int]
-    """Height and width of the result; of a point cloud, rows and columns of the grid that its points come from."""
+    """Height and width of the result; for a point cloud, rows and columns of the grid that its points come from."""
     min: float
-    """Inverse depth of the farthest point, in the units of the body for formats that hold depth."""
+    """Inverse depth of the farthest point, in the body's units if the format holds depth."""
     max: float
     """Inverse depth of the nearest point."""
     model: str
     enlargement: Enlargement
-    """How the model's grid becomes the photo's."""
+    """How the model's grid is upsampled to the photo's."""
     seconds: dict[str, float]
-    """Time spent in each stage: queue, where there is one, decode, infer, render."""
+    """Seconds spent in each stage: queue, if there is one, decode, infer, render."""
 
     def without_body(self) -> Answer:
-        """The same answer for a message whose body travels beside it."""
+        """A copy without its body, for a message that carries the body separately."""
         return replace(self, body=b"")
 
     def with_body(self, body: bytes) -> Answer:
-        """What `without_body` gave, made whole again."""
+        """The inverse of `without_body`."""
         return replace(self, body=body)

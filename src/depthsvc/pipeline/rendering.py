@@ -1,4 +1,4 @@
-"""What is made of a photo and its depth: a renderer for each class of options."""
+"""Results from a photo and its depth: one renderer for each class of options."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ Map = TypeVar("Map", HeatmapOptions, DepthOptions)
 
 @dataclass(frozen=True)
 class Drawing:
-    """A result before it is a file."""
+    """A result before it is encoded as a file."""
 
     content: Any
-    """What the encoder of the result's format takes."""
+    """Input of the format's encoder."""
     shape: tuple[int, int]
-    """Height and width of the result; of a point cloud, rows and columns of the grid that its points come from."""
+    """Height and width of the result; for a point cloud, rows and columns of the grid that its points come from."""
     min: float
-    """Inverse depth of the farthest point, in the units of the content where that is depth."""
+    """Inverse depth of the farthest point, in the content's units if that is depth."""
     max: float
     """Inverse depth of the nearest point."""
 
 
 class Renderer(ABC, Generic[O]):
-    """Makes one result."""
+    """Renders one kind of result."""
 
     def __init__(self, options: O) -> None:
         self.options = options
@@ -55,7 +55,7 @@ class Renderer(ABC, Generic[O]):
     @property
     @abstractmethod
     def pixels_needed(self) -> float:
-        """Pixels that the shorter side of the photo must keep: 0 if the photo is not needed, inf for all it has."""
+        """Pixels that the photo's shorter side must keep: 0 if the photo is not needed, inf for full resolution."""
 
     @abstractmethod
     def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
@@ -75,7 +75,7 @@ class MapRenderer(Renderer[Map]):
 
 
 class SideBySideRenderer(Renderer[SideBySideOptions]):
-    """The photo beside its heatmap. Both are shrunk before anything is made of them: memory follows their bound."""
+    """The photo beside its heatmap. Both are shrunk first, so that SIDE_BY_SIDE_MAX_SIDE also limits memory."""
 
     @property
     def pixels_needed(self) -> float:
@@ -96,7 +96,7 @@ class PointCloudRenderer(Renderer[PointCloudOptions]):
 
     @property
     def pixels_needed(self) -> float:
-        return math.isqrt(self.options.max_points) + 1  # no grid of this many points has a longer shorter side
+        return math.isqrt(self.options.max_points) + 1  # the longest shorter side of any grid with max_points points
 
     def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
         options = self.options
@@ -116,7 +116,7 @@ class BokehRenderer(Renderer[BokehOptions]):
     def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
         if max(photo.width, photo.height) > encode.JPEG_MAX_SIDE:
             raise TooManyPixels(
-                f"The image is {photo.width} x {photo.height}; the JPEG of a refocused photo has at most "
+                f"The image is {photo.width} x {photo.height}; a refocused photo may have at most "
                 f"{encode.JPEG_MAX_SIDE} pixels a side. Resize it."
             )
         options = self.options
@@ -134,12 +134,12 @@ RENDERERS: dict[type[Options], type[Renderer[Any]]] = {
 
 
 def renderer_for(options: Options) -> Renderer[Any]:
-    """What makes the result that these options ask for."""
+    """The renderer for these options."""
     return RENDERERS[type(options)](options)
 
 
 def fit_to_grid(depth: DepthMap, photo: Photo, options: MapOptions) -> DepthMap:
-    """A map of the network's grid on the grid that is asked for, with the photo's edges if that is asked for."""
+    """Bring a map from the network's grid to the requested grid, with the photo's edges if requested."""
     if options.refines:
         depth = depth.refined(photo.pixels)
     elif options.size is OutputSize.SOURCE:

@@ -1,4 +1,4 @@
-"""Photo bytes and options to result bytes: the one place that joins imaging and model."""
+"""Photo bytes and options to result bytes: decode, infer, render, encode."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ embedded model's depth then differed from that of a full decode by 0.2 to 1 % of
 
 
 class Pipeline:
-    """A model with everything around it, for one process. Not safe for use by several threads at once."""
+    """A model with everything around it, for one process. Not thread-safe."""
 
     def __init__(self, model: Model, *, max_pixels: int, max_input_size: int) -> None:
         self.model = model
@@ -32,11 +32,11 @@ class Pipeline:
 
     @classmethod
     def open(cls, prepared: PreparedModel, *, max_pixels: int, max_input_size: int) -> Pipeline:
-        """Load the model into this process; ModelError if that fails. It is not warm yet."""
+        """Load the model into this process without warming it. Raises ModelError."""
         return cls(open_model(prepared), max_pixels=max_pixels, max_input_size=max_input_size)
 
     def answer(self, data: bytes, options: Options) -> Answer:
-        """Decode a photo, estimate its depth, draw what the options ask for and encode it. Raises RequestError."""
+        """Decode a photo, estimate its depth, and render and encode the result. Raises RequestError."""
         renderer, file_format = renderer_for(options), options.file_format
         started = time.perf_counter()
         photo = self.decode(data, options.input_size, enough=renderer.pixels_needed)
@@ -62,7 +62,7 @@ class Pipeline:
         )
 
     def decode(self, data: bytes, input_size: int | None = None, *, enough: float = 0) -> Photo:
-        """Decode a photo with no more detail than the network will need. Raises RequestError.
+        """Decode a photo with no more detail than needed. Raises RequestError.
 
         `enough`: keep at least this many pixels of the shorter side.
         """
@@ -80,7 +80,7 @@ class Pipeline:
         return DepthMap.of(values, self.model.spec.name, Enlargement.BILINEAR)
 
     def _network_size(self, photo: Photo, size: int) -> tuple[int, int]:
-        """What the network sees, never more than a square of the largest input size: memory follows the area."""
+        """Width and height of the network input, no larger in area than `max_input_size` squared, to limit memory."""
         spec = self.model.spec.input
         width, height = network_size(photo.width, photo.height, spec, size)
         while width * height > self.max_input_size**2 and size > spec.size:
@@ -94,11 +94,11 @@ class Pipeline:
             return spec.size
         if spec.rule is ResizeRule.STRETCH:
             raise InvalidParameter(
-                f"input_size: the model {self.model.spec.name} takes {spec.size} only. Leave it out."
+                f"input_size: the model {self.model.spec.name} only accepts {spec.size}. Leave it out."
             )
         if input_size % spec.multiple or not spec.multiple <= input_size <= self.max_input_size:
             raise InvalidParameter(
-                f"input_size: {input_size} does not fit. It must be a multiple of {spec.multiple}, "
+                f"input_size: {input_size} is not valid. Use a multiple of {spec.multiple}, "
                 f"at least {spec.multiple} and at most {self.max_input_size}."
             )
         return input_size
