@@ -60,7 +60,7 @@ def test_a_folder_is_no_result(tmp_path: Path) -> None:
 def test_two_batches_do_not_share_a_folder(tmp_path: Path) -> None:
     with (
         Outputs(tmp_path, "png"),
-        pytest.raises(ConfigurationError, match="another batch is writing into this folder"),
+        pytest.raises(ConfigurationError, match="another batch is writing to this folder"),
         Outputs(tmp_path, "npy"),
     ):
         pass
@@ -71,7 +71,7 @@ def test_two_batches_do_not_share_a_folder(tmp_path: Path) -> None:
 def test_a_file_is_no_output_folder(tmp_path: Path) -> None:
     (tmp_path / "out").touch()
     with (
-        pytest.raises(ConfigurationError, match="out cannot be used as output folder"),
+        pytest.raises(ConfigurationError, match="out cannot be used as the output folder"),
         Outputs(tmp_path / "out", "png"),
     ):
         pass

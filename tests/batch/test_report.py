@@ -49,6 +49,6 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path, whole: int, torn: str) -> N
 def test_a_file_that_is_no_report_is_left_alone(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(content)
-    with pytest.raises(ConfigurationError, match=r"photo\.jpg is no report of a batch"):
+    with pytest.raises(ConfigurationError, match=r"photo\.jpg is not the report of a batch"):
         Report(path)
     assert path.read_bytes() == content

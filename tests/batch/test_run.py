@@ -148,7 +148,7 @@ def test_killed_interrupted_and_run_again_every_photo_is_done_once(tmp_path: Pat
     interrupted.send_signal(signal.SIGINT)
     status, errors = finish(interrupted)
     assert status == 130
-    assert "Interrupted. The same command goes on where this one ended." in errors
+    assert "Interrupted. Run the same command again to resume." in errors
     assert "Traceback" not in errors
     assert psutil.wait_procs(children, timeout=10)[1] == []
     after_interrupt = check_whole(out)
@@ -230,9 +230,9 @@ def test_a_list_is_tried_whatever_is_in_it(
     outcomes = {line["path"]: (line["status"], line["code"], line["reason"]) for line in report(Path("out"))}
     assert outcomes["photos/a.jpg"] == ("ok", None, None)
     assert outcomes["photos/notes.txt"][:2] == ("failed", "not_an_image")
-    assert outcomes["photos"] == ("failed", "unreadable", "it is not a file")
+    assert outcomes["photos"] == ("failed", "unreadable", "not a regular file")
     assert outcomes["missing.jpg"] == ("failed", "unreadable", "No such file or directory")
-    assert outcomes["pipe.jpg"] == ("failed", "unreadable", "it is not a file")
+    assert outcomes["pipe.jpg"] == ("failed", "unreadable", "not a regular file")
     assert len(report(Path("out"))) == 5
     assert opened(Path("out/photos/a.jpg.png")).size == (80, 60)
     piped = CliRunner().invoke(main, ["batch", "-", "piped", "--url", embedded_service.url], input=lines)
@@ -350,7 +350,7 @@ def test_without_the_services_key_nothing_begins(folder: Path, tmp_path: Path, g
     with fake_service(key="Bearer secret") as server:
         result = in_process(folder, tmp_path / "out", "--url", f"http://127.0.0.1:{server.server_address[1]}", *given)
         assert result.exit_code == 2, result.output
-        assert "takes no photos without its key: --api-key or DEPTHSVC_API_KEY." in result.output
+        assert "needs a valid API key. Give it with --api-key or DEPTHSVC_API_KEY." in result.output
         assert server.arrivals == []
 
 
@@ -379,7 +379,7 @@ def test_what_is_no_heatmap_is_no_result(folder: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["{photos}"], "Give IN and OUT"),
-        (["{photos}/no.jpg", "{out}"], "there is no such photo or folder"),
+        (["{photos}/no.jpg", "{out}"], "no such photo or folder"),
         (["{photos}", "{photos}"], "cannot share one folder"),
         (["{photos}", "{out}", "--url", "ftp://here"], "'ftp://here' is not the URL of a service"),
         (
@@ -398,7 +398,7 @@ def test_what_is_no_heatmap_is_no_result(folder: Path, tmp_path: Path) -> None:
         (["{photos}", "s3://bucket/depth", "--ray"], "choose a file for the report with --report"),
         (["--list", "{photos}/a.jpg", "{photos}", "{out}"], "With --list, give OUT alone"),
         (["--list", "{photos}/nolist", "{out}"], "nolist: No such file or directory"),
-        (["{photos}", "{out}", "--report", "{photos}/a.jpg"], "a.jpg is no report of a batch"),
+        (["{photos}", "{out}", "--report", "{photos}/a.jpg"], "a.jpg is not the report of a batch"),
         (["{photos}", "{out}", "--input-size", "3"], "--input-size: Input should be greater than or equal to 32"),
     ],
 )

@@ -51,7 +51,7 @@ def test_a_file_is_taken_whatever_it_is_called_and_is_no_pattern(photos: Path) -
 
 @pytest.mark.parametrize("given", ["photos/nothing.jpg", "photos/*.gif"])
 def test_what_matches_nothing_is_an_error(photos: Path, given: str) -> None:
-    with pytest.raises(ConfigurationError, match="there is no such photo or folder, and nothing that matches"):
+    with pytest.raises(ConfigurationError, match="no such photo or folder, and no photo matches"):
         names(given)
 
 

@@ -1,1 +1,1 @@
-"""Many photos: `depthsvc batch`. Photos are found, estimated by workers or a service, written and reported."""
+"""`depthsvc batch`: find photos, estimate them with workers or a service, write and report the results."""

@@ -1,4 +1,4 @@
-"""Who computes the photos of a batch: workers on this machine, or a service."""
+"""What computes the photos of a batch: workers on this machine, or a service."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from depthsvc.settings import Settings
 
 _RETRIES = 1000
 _MAX_WAIT_S = 300.0
-"""A batch has time: what counts is how long a service takes nothing at all."""
+"""A batch is patient: it gives up only if the service accepts nothing for this many seconds."""
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A service that computes."""
+    """A service to send the photos to."""
 
     url: str
     api_key: str | None
@@ -35,19 +35,19 @@ class Remote:
 
 @dataclass(frozen=True)
 class Result:
-    """What a photo became."""
+    """The result of one photo."""
 
     body: bytes
     model: str
     seconds: float | None
-    """Time that the worker spent on it; None if that is not known."""
+    """Time that the worker spent on it; None if unknown."""
 
 
 class Estimator(Protocol):
-    """Computes photos for several threads at a time."""
+    """Computes photos; thread-safe."""
 
     def estimate(self, photo: bytes) -> Result:
-        """Raises RequestError or ServiceUnreachable, and whatever else once the estimator is closed."""
+        """Raises RequestError or ServiceUnreachable, and any exception once the estimator is closed."""
         ...
 
 
@@ -65,9 +65,9 @@ class _LocalEstimator:
 
 @contextmanager
 def local_estimator(settings: Settings, options: Options, workers: int) -> Iterator[Estimator]:
-    """So many warm workers of this process. They take a thread more each: its photo waits at hand.
+    """A pool of `workers` warm workers. Call it from two threads per worker, so that the next photo is always queued.
 
-    Raises DepthServiceError if they cannot start.
+    Raises DepthServiceError if the workers cannot start.
     """
     preload(settings)
     try:
@@ -93,15 +93,15 @@ class _RemoteEstimator:
         response = self._portal.call(self._client.answer, photo, self._options)
         model = response.headers.get("X-Depth-Model")
         if model is None:
-            raise ServiceUnreachable(f"{response.url} answers without naming a model. Is it depthsvc?")
+            raise ServiceUnreachable(f"{response.url} returned no X-Depth-Model header. Is it depthsvc?")
         return Result(response.content, model, _worked_s(response.headers.get("Server-Timing", "")))
 
 
 @contextmanager
 def remote_estimator(remote: Remote, options: Options) -> Iterator[Estimator]:
-    """A service that has been found to take photos. Raises ConfigurationError if it does not.
+    """A service that has been checked to accept photos. Raises ConfigurationError if it does not.
 
-    The asynchronous client, since whatever it waits for can be given up at once.
+    Uses the asynchronous client, whose waits can be cancelled at once.
     """
     with start_blocking_portal() as portal:
         portal.call(_greet, remote)
@@ -111,20 +111,20 @@ def remote_estimator(remote: Remote, options: Options) -> Iterator[Estimator]:
 
 
 async def _greet(remote: Remote) -> None:
-    """A wrong address or key is better known before there are a thousand failures."""
+    """Report a wrong address or key once, before a thousand photos fail."""
     try:
         async with AsyncDepthClient(remote.url, api_key=remote.api_key, retries=1) as client:
             await client.models()
     except ServiceUnreachable as error:
-        raise ConfigurationError(f"{error} Is a service running there, and its model loaded?") from error
+        raise ConfigurationError(f"{error} Check that a service is running there and has loaded its model.") from error
     except Unauthorized as error:
         raise ConfigurationError(
-            "The service takes no photos without its key: --api-key or DEPTHSVC_API_KEY."
+            "The service needs a valid API key. Give it with --api-key or DEPTHSVC_API_KEY."
         ) from error
 
 
 def _worked_s(timing: str) -> float | None:
-    """The sum of a Server-Timing header without the queue, in seconds."""
+    """The sum of a Server-Timing header without the queue, in seconds, or None if it cannot be read."""
     milliseconds = []
     for metric in timing.split(","):
         stage, _, duration = metric.strip().partition(";dur=")

@@ -1,4 +1,4 @@
-"""What is to be done, what has become of it, and where that is written down."""
+"""The photos of a batch, their results, and the report of both."""
 
 from __future__ import annotations
 
@@ -20,50 +20,54 @@ UNREADABLE = "unreadable"
 
 @dataclass(frozen=True)
 class Task:
-    """One photo that is to become one file."""
+    """One photo and the file for its result."""
 
     photo: Location
     output: Location
 
 
 class Places(Protocol):
-    """Where results are."""
+    """Where results are stored."""
 
     def path(self, source: Source) -> Location:
         """Where a photo's result goes."""
 
     def exists(self, path: Location) -> bool:
-        """Whether a result is there."""
+        """Whether a result exists."""
 
     def write(self, path: Location, data: bytes) -> None:
-        """Put a result in its place at once and whole. Raises OSError."""
+        """Write a result atomically. Raises OSError."""
 
 
 class Ledger:
-    """Decides which photos are to be done, keeps their results and writes the report. For use by several threads."""
+    """Decides which photos to process, keeps their results and writes the report. Thread-safe."""
 
     def __init__(self, outputs: Places, report: Report, display: Display, *, overwrite: bool) -> None:
         self.counts: Counter[Status] = Counter()
         self.failures: Counter[str] = Counter()
-        """Photos that have failed, by code."""
+        """Number of failed photos by code."""
         self.report_path = report.path
         self._outputs = outputs
         self._report = report
         self._display = display
         self._overwrite = overwrite
         self._owners: dict[Location, str] = {}
-        """Which photo a result belongs to."""
+        """Result file -> the photo that it belongs to."""
         self._counting = threading.Lock()
 
     def open_tasks(self, sources: Iterable[Source]) -> list[Task]:
-        """The photos that have no result yet. Those that have one, or cannot have one, are reported."""
+        """The photos without a result. Those that have one, or cannot get one, are reported instead."""
         tasks: dict[Location, Task] = {}
         for source in sources:
             task = Task(source.path, self._outputs.path(source))
             photo = _identity(source.path)
             owner = self._owners.setdefault(task.output, photo)
             if owner != photo:
-                self.fail(task, "name_taken", f"{printable(task.output)} is the result of {printable(owner)}.")
+                self.fail(
+                    task,
+                    "name_taken",
+                    f"{printable(task.output)} is already the result of {printable(owner)}. Rename one of the photos.",
+                )
             elif source.problem:
                 self.fail(task, UNREADABLE, source.problem)
             elif not self._overwrite and self._outputs.exists(task.output):
@@ -73,7 +77,7 @@ class Ledger:
         return list(tasks.values())
 
     def keep(self, task: Task, result: Result) -> None:
-        """Write a result to its place. A result that cannot be written is a failure of its photo."""
+        """Write a result. If that fails, its photo counts as failed."""
         try:
             self._outputs.write(task.output, result.body)
         except OSError as error:
@@ -82,11 +86,11 @@ class Ledger:
             self.done(task, result.model, result.seconds)
 
     def done(self, task: Task, model: str, seconds: float | None) -> None:
-        """Report a result that is in its place."""
+        """Report a result that has been written."""
         self._record(task, Status.OK, model=model, seconds=None if seconds is None else round(seconds, 4))
 
     def fail_to_write(self, task: Task, reason: str) -> None:
-        """Report a result that cannot be written: a failure of its photo."""
+        """Report a result that cannot be written; its photo counts as failed."""
         self.fail(task, UNWRITABLE, f"{printable(task.output)}: {reason}")
 
     def fail(self, task: Task, code: str, reason: str) -> None:
@@ -112,5 +116,5 @@ class Ledger:
 
 
 def _identity(photo: Location) -> str:
-    """A link and what it points to are two photos."""
+    """The absolute path: a link and its target count as two photos."""
     return photo if isinstance(photo, str) else os.path.abspath(photo)  # noqa: PTH100

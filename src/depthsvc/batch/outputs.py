@@ -1,4 +1,4 @@
-"""The output folder: names, and files that are there whole or not at all."""
+"""The output folder: names of results, and atomic writes."""
 
 from __future__ import annotations
 
@@ -19,25 +19,29 @@ _LOCK = ".depthsvc.lock"
 
 
 class Outputs:
-    """The results below one folder. As a context manager it keeps other batches out of the folder."""
+    """The results in one folder. As a context manager it locks the folder against other batches."""
 
     def __init__(self, folder: Path, extension: str) -> None:
         self.folder = folder
         self._extension = extension
         self._prepared: set[Path] = set()
-        """Folders that exist and hold no leftovers."""
+        """Folders that exist and contain no leftovers."""
         self._preparing = threading.Lock()
 
     def __enter__(self) -> Outputs:
-        """Make the folder. Raises ConfigurationError if that fails, or if another batch is at work in it."""
+        """Create and lock the folder. Raises ConfigurationError if that fails, or if another batch is using it."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self.folder / _LOCK, timeout=0)
             self._lock.acquire()
         except Timeout as error:
-            raise ConfigurationError(f"{self.folder}: another batch is writing into this folder.") from error
+            raise ConfigurationError(
+                f"{self.folder}: another batch is writing to this folder. Wait for it, or choose another OUT."
+            ) from error
         except OSError as error:
-            raise ConfigurationError(f"{self.folder} cannot be used as output folder: {error.strerror}.") from error
+            raise ConfigurationError(
+                f"{self.folder} cannot be used as the output folder: {error.strerror}. Choose another OUT."
+            ) from error
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -48,16 +52,16 @@ class Outputs:
         return self.folder / result_name(source, self._extension)
 
     def exists(self, path: Location) -> bool:
-        """Whether a result is there. An empty file is none: a system that lost its power may leave one."""
+        """Whether a result exists. An empty file does not count: a power failure may leave one."""
         return (path := Path(path)).is_file() and path.stat().st_size > 0
 
     def write(self, path: Location, data: bytes) -> None:
-        """Put a result in its place at once and whole. Raises OSError."""
+        """Write a result atomically. Raises OSError."""
         self.prepare(Path(path).parent)
         write_whole(Path(path), data)
 
     def prepare(self, folder: Path) -> None:
-        """Make a folder, and remove what a batch that was killed has left there half written. Raises OSError."""
+        """Create a folder, and remove half-written files of a killed batch from it. Raises OSError."""
         with self._preparing:
             if folder not in self._prepared:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -65,22 +69,22 @@ class Outputs:
                 self._prepared.add(folder)
 
     def tidy(self) -> None:
-        """Remove what processes that wrote here and were killed have left half written."""
+        """Remove half-written files of killed processes."""
         for folder in self._prepared:
             _remove_leftovers(folder)
 
 
 def result_name(source: Source, extension: str) -> Path:
-    """What a result is called. The photo's own extension stays, so that a.jpg and a.png are two results."""
+    """The name of a result. It keeps the photo's own extension, so that a.jpg and a.png do not collide."""
     return source.name.with_name(f"{source.name.name}.{extension}")
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Put a file in its place at once and whole. Raises OSError."""
+    """Write a file atomically. Raises OSError."""
     temporary = path.with_name(_TEMPORARY.format(secrets.token_hex(8)))
     try:
         temporary.write_bytes(data)
-        os.replace(temporary, path)  # noqa: PTH105  # Path.replace says nothing more
+        os.replace(temporary, path)  # noqa: PTH105  # Path.replace adds nothing
     except BaseException:
         with suppress(OSError):
             temporary.unlink()

@@ -1,4 +1,4 @@
-"""How far a batch is, on standard error: a bar on a terminal, now and then a line elsewhere."""
+"""The progress of a batch on standard error: a bar on a terminal, otherwise a line every ten seconds."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from rich.text import Text
 
 _LINES_EVERY_S = 10.0
 _BAR_RATE_HZ = 4
-"""Drawing costs time that the workers could use."""
+"""Updates per second: drawing takes CPU time from the workers."""
 
 
 class Display(Protocol):
-    """Is told what happens and shows it. May be called by several threads."""
+    """Shows progress and messages. Thread-safe."""
 
     def begin(self, photos: int) -> None:
-        """So many more photos are going to be computed."""
+        """`photos` more photos are going to be computed."""
 
     def advance(self) -> None:
-        """One of them is over."""
+        """One of them is finished."""
 
     def note(self, message: str) -> None:
-        """Something that the person should know."""
+        """Show a message to the user."""
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """Stop showing progress."""
 
 
 def display() -> Display:
-    """What suits standard error."""
+    """The display that suits standard error."""
     console = Console(stderr=True)
     return Bar(console) if console.is_terminal else Lines()
 
 
 def printable(path: Path | str) -> str:
-    """A path or URI for people; a name that is no UTF-8 cannot be printed as it is."""
+    """A path or URI for people: a name that is not UTF-8 cannot be printed as it is."""
     return harmless(os.fsencode(path).decode(errors="replace"))
 
 
 def harmless(text: str) -> str:
-    """Text from elsewhere without what would command a terminal."""
+    """Untrusted text with control characters replaced, so that it cannot control a terminal."""
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 

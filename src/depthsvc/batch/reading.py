@@ -1,4 +1,4 @@
-"""Photos from files, without trusting the files to be photos."""
+"""Reading photo files without trusting them to be photos."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from depthsvc.errors import BodyTooLarge
 from depthsvc.imaging.photo.formats import format_of
 
 _BYTES_PER_PIXEL = 8
-"""The most that a photo of any kind needs: a PNG of four 16-bit channels that does not compress at all."""
+"""The most that any photo needs: a PNG of four 16-bit channels that does not compress at all."""
 _OVERHEAD = 1_000_000
 _HEAD = 64
 
 
 def read(path: Path, max_pixels: int) -> bytes:
-    """The bytes of a file that begins like a photo, and is no larger than one may be.
+    """The bytes of a file that begins like a photo and is not too large to be one.
 
     Raises OSError, and as `depthsvc.imaging.photo.formats.format_of` does.
     """
     about = path.stat()
-    if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait for ever
-        raise OSError("it is not a file")
+    if not stat.S_ISREG(about.st_mode):  # opening a pipe would block forever
+        raise OSError("not a regular file")
     with path.open("rb", buffering=0) as file:
         format_of(file.read(_HEAD))
         check_size(about.st_size, max_pixels)
@@ -30,6 +30,8 @@ def read(path: Path, max_pixels: int) -> bytes:
 
 
 def check_size(size: int, max_pixels: int) -> None:
-    """Raises BodyTooLarge for a file of so many bytes that it can be no photo."""
+    """Raises BodyTooLarge if a file of `size` bytes is too large to be a photo of `max_pixels`."""
     if size > _BYTES_PER_PIXEL * max_pixels + _OVERHEAD:
-        raise BodyTooLarge(f"The file is larger than any photo of {max_pixels / 1e6:g} megapixels. Is it one?")
+        raise BodyTooLarge(
+            f"The file is larger than any photo of {max_pixels / 1e6:g} megapixels. Check that it is a photo."
+        )

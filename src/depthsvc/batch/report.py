@@ -1,4 +1,4 @@
-"""The report of a batch: one line of JSON a photo, appended."""
+"""The report of a batch: one JSON line per photo, appended."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from depthsvc.errors import ConfigurationError
 
 _BLOCK = 1 << 16
 _BEGINNING = b'{"path": "'
-"""Of every line."""
+"""Start of every line."""
 
 
 class Status(StrEnum):
-    """What became of a photo."""
+    """The outcome of a photo."""
 
     OK = "ok"
     FAILED = "failed"
@@ -36,14 +36,14 @@ class ReportLine:
     """Why it failed, for people."""
     model: str | None = None
     seconds: float | None = None
-    """Time spent on it by the worker, without waiting."""
+    """Time that the worker spent on it, without waiting."""
 
 
 class Report:
-    """A report that is open for appending. A line is written whole, by whichever thread."""
+    """A report that is open for appending. Thread-safe: lines are written whole."""
 
     def __init__(self, path: Path) -> None:
-        """Raises ConfigurationError for a file that is no report, and OSError."""
+        """Raises ConfigurationError for a file that is not a report, and OSError."""
         self.path = path
         self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
@@ -53,11 +53,11 @@ class Report:
             raise
 
     def _cut_torn_line(self) -> None:
-        """A batch that is killed may leave half a line, to which nothing must be appended."""
+        """Remove the half line that a killed batch may have left, so that nothing is appended to it."""
         end = os.fstat(self._file).st_size
         begins = os.pread(self._file, len(_BEGINNING), 0)
         if begins != _BEGINNING[: len(begins)]:
-            raise ConfigurationError(f"{self.path} is no report of a batch. Name another file with --report.")
+            raise ConfigurationError(f"{self.path} is not the report of a batch. Choose another file with --report.")
         start = end
         while start > 0:
             start = max(0, end - _BLOCK)

@@ -1,4 +1,4 @@
-"""A batch, from its photos to its exit status."""
+"""Running a batch, from its photos to its exit status."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _POLL_S = 0.5
 
 
 def run_batch(plan: Plan, sources: Iterable[Source]) -> int:
-    """Do all photos that have no result yet, and give the exit status.
+    """Process all photos that have no result yet; returns the exit status.
 
-    0: every photo has its result. 1: some have none. 130 and 143: ended by SIGINT or SIGTERM. Raises what keeps it
-    from beginning: DepthServiceError or OSError.
+    0: every photo has its result. 1: some do not. 130 and 143: stopped by SIGINT or SIGTERM. Raises DepthServiceError
+    or OSError if it cannot start.
     """
     with (
         ended_by_signals(),
@@ -50,10 +50,10 @@ def run_batch(plan: Plan, sources: Iterable[Source]) -> int:
 
 
 def watch_folder(plan: Plan, folder: Path, settle_s: float) -> int:
-    """Do the photos of a folder, those that are there and those that come, until a signal ends it.
+    """Process the photos in a folder, present and future, until a signal stops it; returns the exit status.
 
-    A photo is taken once its size and modification time have not changed for `settle_s` seconds. The first signal
-    lets photos that have been begun be finished and gives 0 or 1, another gives 130 or 143 at once.
+    A photo is processed once its size and modification time have not changed for `settle_s` seconds. After the first
+    signal, photos in progress are finished and the status is 0 or 1; a second one stops at once with 130 or 143.
     """
     with (
         ended_by_signals(),
@@ -74,7 +74,7 @@ def _compute(
     most: int,
     watched: WatchedFolder | None = None,
 ) -> int:
-    """Have workers or a service ready while `do` is done, which needs at most `most` workers; gives the exit status."""
+    """Run `do` with workers, at most `most`, or a service; returns the exit status."""
     workers = min(plan.settings.workers, most)
     concurrency = plan.remote.concurrency if plan.remote else 2 * workers
     consumers: _Consumers | None = None
@@ -84,7 +84,7 @@ def _compute(
             consumers = _Consumers(plan, ledger, shown, estimator, threads, concurrency, watched)
             consumers.run_timed(do)
     except Interrupted as end:
-        if not (consumers and consumers.abandoned.is_set()):  # nothing had begun
+        if not (consumers and consumers.abandoned.is_set()):  # nothing had started
             raise
         interrupted = end.status
     finally:
@@ -100,7 +100,7 @@ def _estimator(plan: Plan, workers: int) -> AbstractContextManager[Estimator]:
 
 
 class _Consumers:
-    """Threads that take one photo after the other to an estimator and its result to the ledger."""
+    """Threads that pass photos to an estimator and the results to the ledger."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class _Consumers:
         concurrency: int,
         watched: WatchedFolder | None,
     ) -> None:
-        """`concurrency`: how many of `threads` keep the estimator busy."""
+        """`concurrency`: number of `threads` that keep the estimator busy."""
         self._plan = plan
         self._ledger = ledger
         self._display = shown
@@ -121,19 +121,19 @@ class _Consumers:
         self._concurrency = concurrency
         self._watched = watched
         self._stop = threading.Event()
-        """Nothing more is to be begun."""
+        """Set: start nothing more."""
         self.abandoned = threading.Event()
-        """What has been begun is not to be finished."""
+        """Set: do not finish what has been started."""
         self.broken = False
-        """Whether it ended before its end."""
+        """Whether the batch stopped early because of a failure."""
         self.seconds = 0.0
-        """How long it took."""
+        """Duration."""
         self._breaking = threading.Lock()
         self._unreached = 0
-        """Photos in a row for which the service could not be reached."""
+        """Consecutive photos for which the service could not be reached."""
 
     def run_timed(self, do: Callable[[_Consumers], None]) -> None:
-        """Have this do something, and measure it."""
+        """Call `do` with this object and measure its time."""
         if self._watched:
             for number in SIGNALS:
                 signal.signal(number, self._stop_first)
@@ -148,22 +148,22 @@ class _Consumers:
             self.seconds = time.monotonic() - began
 
     def _stop_first(self, *_: object) -> None:
-        """What the first signal does to a batch that watches a folder."""
+        """Handler of the first signal while watching a folder."""
         for number in SIGNALS:
             signal.signal(number, interrupt)
         self._stop.set()
 
     def all(self, tasks: list[Task]) -> None:
-        """Do all tasks, as many at a time as keep the estimator busy."""
+        """Process all tasks, `concurrency` at a time."""
         self._display.begin(len(tasks))
         waiting = iter(tasks)
         for consuming in [self._threads.submit(self._consume, waiting) for _ in range(self._concurrency)]:
             consuming.result()
 
     def until_stopped(self) -> None:
-        """Do what appears in the watched folder until the batch is to stop."""
+        """Process what appears in the watched folder until the batch is told to stop."""
         assert self._watched
-        self._display.note("Watching; Ctrl-C ends it.")
+        self._display.note("Watching for photos; press Ctrl-C to stop.")
         while not self._stop.wait(_POLL_S):
             if tasks := self._ledger.open_tasks(self._watched.ready()):
                 self.all(tasks)
@@ -172,7 +172,7 @@ class _Consumers:
         for task in waiting:
             try:
                 self._do(task)
-            except OSError as error:  # of the report; every other failure is a photo's
+            except OSError as error:  # from the report; every other failure belongs to a photo
                 self._break(f"the report cannot be written: {error.strerror or error}.")
             if self.abandoned.is_set():
                 return
@@ -183,7 +183,7 @@ class _Consumers:
     def _break(self, reason: str) -> None:
         with self._breaking:
             if not self.broken:
-                self._display.note(f"The batch ends: {reason}")
+                self._display.note(f"Stopping the batch: {reason}")
             self.broken = True
         self._stop.set()
 
@@ -197,7 +197,7 @@ class _Consumers:
             self._ledger.fail(task, UNREADABLE, error.strerror or str(error))
             return
         if self._watched and not self._watched.unchanged(Path(task.photo)):
-            return  # it was not whole after all; the folder will give it again
+            return  # it was not complete after all; the folder will return it again
         try:
             result = self._estimator.estimate(photo)
         except Exception as error:
@@ -214,13 +214,13 @@ class _Consumers:
             case ServiceUnreachable():
                 self._ledger.fail(task, "unreachable", str(error))
                 self._note_unreachable()
-            case RuntimeError():  # a worker's way to say what no one foresaw
+            case RuntimeError():  # an unexpected failure in a worker
                 self._ledger.fail(task, RequestError.code, str(error))
             case _:
                 raise error
 
     def _note_unreachable(self) -> None:
-        """A photo may be at fault, but not as many in a row as are on their way."""
+        """One photo may be at fault, but not `concurrency` in a row."""
         self._unreached += 1
         if self._unreached >= self._concurrency:
-            self._break("the service has gone.")
+            self._break("the service cannot be reached.")

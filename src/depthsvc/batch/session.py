@@ -1,4 +1,4 @@
-"""What every batch has, whoever computes it: a plan, a ledger, signals that end it, and an exit status."""
+"""What every batch has, whatever computes it: a plan, a ledger, signal handling and an exit status."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is asked of a batch but the photos."""
+    """Everything about a batch except its photos."""
 
     output: Path
     extension: str
     options: Options
     settings: Settings
-    """Of the local workers; the bound on pixels holds in any case."""
+    """Settings of the local workers; the limit on pixels always applies."""
     report: Path | None = None
     """None: report.jsonl in the output folder."""
     overwrite: bool = False
@@ -34,7 +34,7 @@ class Plan:
 
 
 class Interrupted(SystemExit):
-    """A signal has asked for the end."""
+    """A signal has stopped the batch."""
 
     def __init__(self, number: int) -> None:
         self.status = 128 + number
@@ -43,7 +43,7 @@ class Interrupted(SystemExit):
 
 @contextmanager
 def open_ledger(plan: Plan, outputs: Places) -> Iterator[tuple[Ledger, Display]]:
-    """What a batch is written down in, and what it is shown by."""
+    """The ledger of a batch and its progress display."""
     with closing(Report(plan.report or plan.output / "report.jsonl")) as report:
         shown = display()
         yield Ledger(outputs, report, shown, overwrite=plan.overwrite), shown
@@ -51,7 +51,7 @@ def open_ledger(plan: Plan, outputs: Places) -> Iterator[tuple[Ledger, Display]]
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Have SIGINT and SIGTERM raise SystemExit with the exit status that tells of them."""
+    """Have SIGINT and SIGTERM raise SystemExit with exit status 130 or 143."""
     before = {number: signal.signal(number, interrupt) for number in SIGNALS}
     try:
         yield
@@ -61,24 +61,24 @@ def ended_by_signals() -> Iterator[None]:
 
 
 def interrupt(number: int, _: object) -> None:
-    """What a signal does: raise `Interrupted`."""
+    """Signal handler that raises `Interrupted`."""
     ignore_signals()
     raise Interrupted(number)
 
 
 def ignore_signals() -> None:
-    """Have signals do nothing from now on: what is left to do is short."""
+    """Ignore further signals: only a moment's work is left."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 def finish(ledger: Ledger, shown: Display, status_if_interrupted: int | None, seconds: float) -> int:
-    """Say what has become of the photos, and give the exit status."""
+    """Print a summary of the outcomes; returns the exit status."""
     done, failed, skipped = (ledger.counts[status] for status in (Status.OK, Status.FAILED, Status.SKIPPED))
     rate = f" in {seconds:.1f} s ({done / seconds:.1f} photos/s)" if done else ""
     shown.note(f"{done} done{rate}, {skipped} skipped, {failed} failed{_reasons(ledger) if failed else ''}")
     if status_if_interrupted:
-        shown.note("Interrupted. The same command goes on where this one ended.")
+        shown.note("Interrupted. Run the same command again to resume.")
         return status_if_interrupted
     return 1 if failed else 0
 

@@ -1,4 +1,4 @@
-"""Which photos are meant by folders, globs, files and lists, and what each is called in the output folder."""
+"""The photos in folders, globs, files and lists, and the name of each in the output folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from depthsvc.errors import ConfigurationError
 from depthsvc.imaging.photo.formats import SUFFIXES
 
 Location = Path | str
-"""A file of this machine, or the URI of one elsewhere."""
+"""The path of a file on this machine, or the URI of one elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -21,22 +21,22 @@ class Source:
 
     path: Location
     name: Path
-    """Relative path of its result in the output folder, but for the extension that is added to it."""
+    """Relative path of its result in the output folder, without the extension that is appended."""
     problem: str = ""
-    """Why it cannot even be looked for."""
+    """Why it cannot be read at all, or empty."""
 
 
 def find_photos(given: Iterable[str], output: Path) -> Iterator[Source]:
-    """The photos of folders, globs and single files. What lies in the output folder is no photo of a folder or glob.
+    """The photos in folders, globs and single files. Folders and globs leave out the output folder.
 
     A folder's photos keep their path below it, a glob's below its part without wildcards, a single one its name.
-    Hidden files and folders, whose names begin with a dot, are left out, and links to folders are not followed.
-    Raises ConfigurationError where nothing is meant.
+    Hidden files and folders, whose names begin with a dot, are skipped, and links to folders are not followed.
+    Raises ConfigurationError if nothing matches.
     """
     for word in given:
         if Path(word).is_dir():
             if os.path.realpath(word) == os.path.realpath(output):
-                raise ConfigurationError(f"{word}: photos and results cannot share one folder. Name another for OUT.")
+                raise ConfigurationError(f"{word}: photos and results cannot share one folder. Choose another OUT.")
             yield from in_folder(Path(word), Path(word), output)
         elif os.path.lexists(word):
             yield Source(Path(word), Path(Path(word).name))
@@ -45,9 +45,9 @@ def find_photos(given: Iterable[str], output: Path) -> Iterator[Source]:
 
 
 def photos_in_list(lines: Iterable[bytes]) -> Iterator[Source]:
-    """The photos of a list, one path a line, whatever they are called.
+    """The photos in a list, one path per line, with any extension.
 
-    Their results keep the path from the present folder, or from the root for a photo outside of it.
+    Their results keep the path from the current folder, or from the root for a photo outside it.
     """
     for line in lines:
         if word := os.fsdecode(line.rstrip(b"\r\n")):
@@ -57,7 +57,7 @@ def photos_in_list(lines: Iterable[bytes]) -> Iterator[Source]:
 
 
 def in_folder(folder: Path, base: Path, output: Path) -> Iterator[Source]:
-    """The photos in a folder and its folders, in order of their paths; a name is the path below `base`."""
+    """The photos in a folder, recursively, in order of their paths; a name is the path below `base`."""
     unlistable: list[OSError] = []
     own = os.path.realpath(output)
     for parent, folders, files in os.walk(folder, onerror=unlistable.append):
@@ -70,18 +70,20 @@ def in_folder(folder: Path, base: Path, output: Path) -> Iterator[Source]:
             yield Source(path, path.relative_to(base))
     for error in unlistable:
         path = Path(error.filename)
-        yield Source(path, path.relative_to(base), f"The folder cannot be listed: {error.strerror}.")
+        yield Source(path, path.relative_to(base), f"The folder cannot be read: {error.strerror}.")
 
 
 def is_photo_name(name: str) -> bool:
-    """Whether a file of a folder is taken to be a photo."""
+    """Whether a file in a folder looks like a photo, by its name."""
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
 
 
 def _in_glob(pattern: str, output: Path) -> Iterator[Source]:
-    matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  # Path.glob takes no absolute pattern
+    matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  # Path.glob rejects absolute patterns
     if not matches:
-        raise ConfigurationError(f"{pattern}: there is no such photo or folder, and nothing that matches.")
+        raise ConfigurationError(
+            f"{pattern}: no such photo or folder, and no photo matches. Check the path or pattern."
+        )
     base = _fixed_part(pattern)
     done: set[Location] = set()
     for match in map(Path, matches):
@@ -91,7 +93,7 @@ def _in_glob(pattern: str, output: Path) -> Iterator[Source]:
             found = iter([Source(match, match.relative_to(base))])
         else:
             continue
-        for source in found:  # `**` matches a folder and, once more, what is in it
+        for source in found:  # `**` matches a folder and also its contents
             if source.path not in done:
                 done.add(source.path)
                 yield source

@@ -1,4 +1,4 @@
-"""A folder in which photos keep appearing."""
+"""A folder where new photos keep arriving."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Fingerprint(NamedTuple):
 
 
 def fingerprint(path: Path) -> Fingerprint | None:
-    """None: there is no such file now."""
+    """Size and modification time; None if the file does not exist."""
     try:
         stat = path.stat()
     except OSError:
@@ -35,12 +35,12 @@ class _Seen:
 
 
 class WatchedFolder:
-    """Gives every photo of a folder once it has stopped changing, and again if it changes after that."""
+    """Yields every photo of a folder once it has stopped changing, and again if it changes later."""
 
     def __init__(
         self, folder: Path, output: Path, settle_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`settle_s`: how long size and modification time must be the same; a file that is empty is never ready."""
+        """`settle_s`: seconds for which size and modification time must be unchanged; an empty file is never ready."""
         self._folder = folder
         self._output = output
         self._settle_s = settle_s
@@ -48,7 +48,7 @@ class WatchedFolder:
         self._seen: dict[Path, _Seen] = {}
 
     def ready(self) -> list[Source]:
-        """The photos that are whole and have not been given yet. To be called again and again."""
+        """The photos that are complete and have not been returned yet. Call it repeatedly."""
         present = dict(self._present())
         self._seen = {path: seen for path, seen in self._seen.items() if path in present}
         return [source for source in present.values() if self._take(Path(source.path))]
@@ -72,6 +72,6 @@ class WatchedFolder:
         return True
 
     def unchanged(self, path: Path) -> bool:
-        """Whether a photo that was given is still what it was then."""
+        """Whether a photo has not changed since it was returned."""
         seen = self._seen.get(path)
         return seen is not None and seen.fingerprint == fingerprint(path)
