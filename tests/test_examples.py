@@ -66,7 +66,7 @@ def test_batch_with_requests(folder: Path, embedded_service: RunningService) -> 
     script = str(EXAMPLES / "batch_requests.py")
     status, output = run(folder, embedded_service, sys.executable, script, "photos", "depth", embedded_service.url)
     assert status == 1
-    assert "photos/broken.jpg: The JPEG file is damaged or cut off." in output
+    assert "photos/broken.jpg: The JPEG file is damaged or truncated." in output
     assert {path.name: opened(path).size for path in (folder / "depth").iterdir()} == {
         "depth_first.jpg": (80, 60),
         "depth_second.jpg": (60, 80),

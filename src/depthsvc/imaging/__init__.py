@@ -1,1 +1,1 @@
-"""Pixels: decoding photos, sizing them for a network, colouring and encoding depth. Knows no torch."""
+"""Pixels: decoding photos, sizing them for a network, colouring and encoding depth. Independent of torch."""

@@ -1,4 +1,4 @@
-"""Large arrays a few rows at a time: what is made of them on the way stays small, and in the processor's cache."""
+"""Large arrays a few rows at a time, so that intermediate results stay small and in the processor's cache."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Number = TypeVar("Number", bound=np.generic)
 
 ROWS = 32
 _PIXELS = 2**17
-"""With several floats for each, so many stay in the processor's cache as well."""
+"""This many pixels fit the processor's cache even with several floats each."""
 
 
 def row_blocks(array: NDArray[Number]) -> Iterator[NDArray[Number]]:
@@ -21,6 +21,6 @@ def row_blocks(array: NDArray[Number]) -> Iterator[NDArray[Number]]:
 
 
 def row_ranges(height: int, width: int) -> Iterator[tuple[int, int]]:
-    """First row, and the one after the last, of blocks whose pixels need several floats each."""
+    """(first row, last row + 1) of blocks whose pixels need several floats each."""
     rows = max(1, _PIXELS // width)
     return ((top, min(top + rows, height)) for top in range(0, height, rows))

@@ -1,9 +1,9 @@
-"""A photo refocused by its depth: what is nearer or farther than the focus is blurred, as by a wide lens.
+"""A photo refocused by its depth: what is nearer or farther than the focus is blurred, as with a wide aperture.
 
-The photo is split into layers of equal blur, in linear light. Layers behind the focus are laid over each other from far
-to near, each with its own pixels only, so that nothing of a sharp foreground leaks into its background. Layers in
-front of the focus spread over what is behind them. Only the sharp part needs the photo's full size: the
-blurred layers are made on a small grid and enlarged.
+The photo is split into layers of equal blur, in linear light. Layers behind the focus are composited from far to near,
+each with only its own pixels, so that a sharp foreground does not leak into its background. Layers in front of the
+focus spread over what is behind them. Only the sharp part needs the photo's full size: the blurred layers are computed
+on a small grid and upsampled.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from depthsvc.imaging.resize import fitting, resized
 Floats = NDArray[np.float32]
 
 _MAX_RADIUS = 0.03
-"""Radius of the largest blur at full strength, as a part of the photo's longer side."""
+"""Radius of the largest blur at full strength, as a fraction of the photo's longer side."""
 _SHARP = 0.1
-"""What is this near to the focus, as a part of the range of inverse depth, stays sharp: a face has depth too."""
+"""Points this close to the focus, as a fraction of the range of inverse depth, stay sharp: a face has depth too."""
 _LAYERS = 8
 """Layers on either side of the focus."""
 _SIDE = 1024
-"""Longer side of the grid on which blurred layers are made."""
+"""Longer side of the grid on which blurred layers are computed."""
 _KERNEL_RADIUS = 6
-"""A layer with a larger blur is reduced until its blur has this radius in pixels."""
+"""A layer with a larger blur is shrunk until its blur has this radius in pixels."""
 _SALIENT = 0.9
-"""The automatic focus is nearer than this part of what stands out."""
+"""The automatic focus is nearer than this fraction of what stands out."""
 
 
 def refocus(
@@ -42,8 +42,8 @@ def refocus(
 ) -> NDArray[np.uint8]:
     """Blur a photo, RGB (h, w, 3), by its relative inverse depth, a map of any size.
 
-    `focus` is the point that stays sharp, as parts of width and height from the left top, or None for the nearest thing
-    that stands out. `strength`, 0..1, scales the blur; at 1 its largest radius is 3 % of the longer side.
+    `focus` is the point that stays sharp, as fractions of width and height from the top left, or None for the nearest
+    thing that stands out. `strength`, 0..1, scales the blur; at 1 its largest radius is 3 % of the longer side.
     """
     if strength == 0:
         return pixels
@@ -60,23 +60,23 @@ def refocus(
 @dataclass(frozen=True)
 class _Lens:
     focus: float
-    """Nearness, 0..1, that is sharp."""
+    """Nearness, 0..1, in focus."""
     reach: float
-    """Difference in nearness that is blurred most."""
+    """Difference in nearness at which the blur reaches its maximum."""
 
     @classmethod
     def focused(cls, focus: float) -> _Lens:
         return cls(focus, max(focus, 1 - focus) - _SHARP)
 
     def blur(self, nearness: Floats) -> Floats:
-        """Blur in layers, -_LAYERS at the farthest, 0 where it is sharp, up to _LAYERS in front of the focus."""
+        """Blur in layers, from -_LAYERS at the farthest through 0, sharp, to _LAYERS in front of the focus."""
         off = nearness - np.float32(self.focus)
         blur = np.sign(off) * np.maximum(np.abs(off) - _SHARP, 0) * np.float32(_LAYERS / self.reach)
         return np.asarray(blur.clip(-_LAYERS, _LAYERS), np.float32)
 
 
 def _nearness_at(nearness: Floats, focus: tuple[float, float]) -> float:
-    """Median around a point, 0..1."""
+    """Median nearness around a point, 0..1."""
     height, width = nearness.shape
     x, y = min(int(focus[0] * width), width - 1), min(int(focus[1] * height), height - 1)
     reach = max(1, round(0.01 * max(width, height)))
@@ -85,7 +85,7 @@ def _nearness_at(nearness: Floats, focus: tuple[float, float]) -> float:
 
 
 def _salient_nearness(pixels: NDArray[np.uint8], nearness: Floats) -> float:
-    """Nearness of the nearest thing that stands out: with detail, and towards the middle of the photo."""
+    """Nearness of the nearest thing that stands out: with detail, and close to the middle of the photo."""
     height, width = nearness.shape
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
     reach = max(width, height) / 50
@@ -99,7 +99,7 @@ def _salient_nearness(pixels: NDArray[np.uint8], nearness: Floats) -> float:
 
 
 _LIGHT = ((np.arange(256) / 255) ** 2).astype(np.float32)
-"""Light of the 256 values of a pixel; a gamma of 2 is near to a screen's, and its inverse is a square root."""
+"""Linear light of the 256 pixel values; a gamma of 2 is close to a screen's, and its inverse is a square root."""
 
 
 def _layers(light: Floats, blur: Floats, radius: float, side: int) -> Iterator[Floats]:
@@ -113,7 +113,7 @@ def _layers(light: Floats, blur: Floats, radius: float, side: int) -> Iterator[F
 
 
 def _blur_layer(layer: Floats, radius: float) -> Floats:
-    """A layer (h, w, 4), every point of which has become a disc of the given radius in pixels."""
+    """A layer (h, w, 4) with every point spread to a disc of the given radius in pixels."""
     height, width = layer.shape[:2]
     scale = min(1.0, _KERNEL_RADIUS / max(radius, 1e-6))
     reduced = (max(1, round(scale * width)), max(1, round(scale * height)))
@@ -123,7 +123,7 @@ def _blur_layer(layer: Floats, radius: float) -> Floats:
 
 
 def _disc(radius: float) -> Floats:
-    """A disc with a soft rim of one pixel; its sum is 1."""
+    """A disc with a soft rim of one pixel, normalised to sum 1."""
     reach = int(np.ceil(radius))
     along = np.arange(-reach, reach + 1, dtype=np.float32)
     disc = (radius + 0.5 - np.hypot(along, along[:, None])).clip(0, 1)
@@ -131,11 +131,11 @@ def _disc(radius: float) -> Floats:
 
 
 _NOTHING = 1e-3
-"""Less coverage than this is taken for none: only what is sharp is seen there."""
+"""Coverage below this counts as none: only the sharp photo is seen there."""
 
 
 def _behind(light: Floats, blur: Floats, radius: float) -> Floats:
-    """Light (h, w, 3) of everything behind the focus, and its continuation behind what is sharp."""
+    """Light (h, w, 3) of everything behind the focus, extended behind what is sharp."""
     over = np.zeros((*blur.shape, 4), np.float32)
     for layer in _layers(light, blur, radius, -1):
         over = layer + over * (1 - layer[..., 3:].clip(0, 1))
@@ -153,11 +153,11 @@ def _before(light: Floats, blur: Floats, radius: float) -> Floats:
 def _compose(
     pixels: NDArray[np.uint8], guided: GuidedMap, lens: _Lens, behind: Floats, before: Floats
 ) -> NDArray[np.uint8]:
-    """The sharp part of the photo between what is behind and what is in front of it."""
+    """The sharp part of the photo composited between the layers behind it and those in front of it."""
     height, width = pixels.shape[:2]
     functions = guided.upsampled(width, height)
     back, front = LazyUpsampled(behind, width, height), LazyUpsampled(before, width, height)
-    result = np.empty(pixels.shape, np.uint8)  # in the order of rows, also where the photo was turned upright
+    result = np.empty(pixels.shape, np.uint8)  # row-major even if `pixels` is a rotated view
     for top, bottom in row_ranges(height, width):
         block = pixels[top:bottom]
         blur = lens.blur(evaluate_guided(functions.rows(top, bottom), block))

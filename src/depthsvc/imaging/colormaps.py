@@ -1,4 +1,4 @@
-"""Colours for depth: 256-entry tables, and scaling of inverse depth to their range."""
+"""Colours for depth: 256-entry tables, and scaling of inverse depth to them."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def _table(colormap: Colormap) -> NDArray[np.uint8]:
 
 
 def color_table(colormap: Colormap, *, invert: bool = False) -> NDArray[np.uint8]:
-    """The colours of levels 0 (far) to 255 (near) as RGB (256, 3); `invert` turns the order round."""
+    """The colours of levels 0 (far) to 255 (near) as RGB (256, 3); `invert` reverses the order."""
     table = _table(colormap)
     return np.ascontiguousarray(table[::-1]) if invert else table
 
 
 def colored(levels: NDArray[np.uint8], table: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Levels (h, w) as the colours (h, w, 3) of a table (256, 3)."""
+    """Levels (h, w) as RGB (h, w, 3), through a table (256, 3)."""
     table = np.ascontiguousarray(table)[:, None]
     result = np.empty((*levels.shape, 3), np.uint8)
     for source, target in zip(row_blocks(levels), row_blocks(result), strict=True):
@@ -51,11 +51,11 @@ def colored(levels: NDArray[np.uint8], table: NDArray[np.uint8]) -> NDArray[np.u
 
 
 _ROUNDING = 1e-6
-"""A map whose range is below this part of its maximum is constant: the rest is float32 rounding of the resize."""
+"""A map whose range is below this fraction of its maximum counts as constant: the rest is rounding in the resize."""
 
 
 def normalized(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Finite values >= 0 scaled so that their minimum becomes 0 and their maximum 1; a constant map becomes 0."""
+    """Finite values >= 0, scaled so that the minimum becomes 0 and the maximum 1; a constant map becomes 0."""
     low, high = float(values.min()), float(values.max())
     if high - low <= _ROUNDING * high:
         return np.zeros_like(values)
@@ -66,7 +66,7 @@ def normalized(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def levels(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Finite values to colormap levels: 0 at their minimum, 255 at their maximum."""
+    """Finite values >= 0 to colormap levels: 0 at the minimum, 255 at the maximum."""
     return quantized(values, np.uint8)
 
 
@@ -74,7 +74,7 @@ Levels = TypeVar("Levels", np.uint8, np.uint16)
 
 
 def quantized(values: NDArray[np.float32], dtype: type[Levels]) -> NDArray[Levels]:
-    """Finite values >= 0 to the whole range of an integer type, the minimum to 0; a constant map becomes 0."""
+    """Finite values >= 0, scaled to the full range of an integer type; a constant map becomes 0."""
     result = np.empty(values.shape, dtype)
     for block, target in zip(quantized_blocks(values, dtype), row_blocks(result), strict=True):
         target[:] = block
@@ -82,7 +82,7 @@ def quantized(values: NDArray[np.float32], dtype: type[Levels]) -> NDArray[Level
 
 
 def quantized_blocks(values: NDArray[np.float32], dtype: type[Levels]) -> Iterator[NDArray[Levels]]:
-    """What `quantized` gives, a few rows at a time from top to bottom."""
+    """The result of `quantized`, a few rows at a time from top to bottom."""
     low, high = float(values.min()), float(values.max())
     constant = high - low <= _ROUNDING * high
     scale = np.float32(0 if constant else np.iinfo(dtype).max / (high - low))

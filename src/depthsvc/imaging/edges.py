@@ -1,7 +1,7 @@
-"""A soft depth map on a small grid given the photo's edges.
+"""Sharpening a soft depth map on a small grid along the photo's edges.
 
-A compact network knows what is near and what is far better than where one ends and the other begins. The photo shows
-where: a guided filter moves the edges there, and what is still soft about them is made steeper.
+A compact network knows what is near and far much better than where one ends and the other begins. The photo shows
+where: a guided filter moves the edges there, and the edges that are still soft are made steeper.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from depthsvc.imaging.guided import apply_linear, linear_functions
 Floats = NDArray[np.float32]
 
 _RADIUS = 0.03
-"""Half a window of the guided filter, as a part of the longer side."""
+"""Half the window of the guided filter, as a fraction of the longer side."""
 _NOISE = 3e-4
-"""Variance of colour, 0..1, below which it explains nothing."""
+"""Regularisation of the guided filter: colour (0..1) whose variance is below this explains nothing."""
 _REDUCTION = 2
-"""The filter's functions are found on a grid so many times smaller."""
+"""The filter's functions are fitted on a grid that is smaller by this factor."""
 _FLAT = 0.06
-"""Depth that varies by less than this part of its range within a window keeps its values: there texture would show. At
-twice as much it has been replaced."""
+"""Depth that varies within a window by less than this fraction of its range keeps its values, because texture would
+show through. From twice this on it is fully replaced."""
 _REACH = 5
-"""Width in pixels of the neighbourhood whose extremes a soft edge is drawn to."""
+"""Width in pixels of the neighbourhood to whose extremes a soft edge is pulled."""
 _STEEPER = 3.0
-"""By so much an edge becomes steeper, ..."""
+"""Gain on soft edges."""
 _SMALLEST_STEP = 0.1
-"""... fully from twice this part of the range on, within the neighbourhood; below it, a slope stays what it is."""
+"""Steps below this fraction of the range, within the neighbourhood, stay as they are; full gain from twice this."""
 _ROUNDS = 2
 
 
 def follow_edges(colour: Floats, inverse_depth: Floats) -> Floats:
-    """Inverse depth (h, w) with the edges of its photo, of any size, (H, W, 3) in 0..1. Its range does not grow."""
-    low, high = np.percentile(inverse_depth[::2, ::2], (2, 98))  # of a quarter of the pixels: it is quicker
+    """Inverse depth (h, w) with the edges of its photo (H, W, 3), 0..1, of any size. Its range does not grow."""
+    low, high = np.percentile(inverse_depth[::2, ::2], (2, 98))  # a quarter of the pixels, for speed
     if not low < high:  # constant
         return inverse_depth
     span = float(high - low)
@@ -59,7 +59,7 @@ def _fit_to_photo(colour: Floats, values: Floats, span: float) -> Floats:
 
 
 def _steeper(values: Floats, span: float) -> Floats:
-    """Values drawn to the nearer one of their neighbourhood's extremes; the middle between both stays."""
+    """Values pulled to the nearer of their neighbourhood's extremes; the midpoint stays."""
     least, most = _extremes(values, _REACH)
     step = most - least
     part = (values - least) / np.maximum(step, np.finfo(np.float32).tiny)
@@ -78,5 +78,5 @@ def _extremes(values: Floats, window: int) -> tuple[Floats, Floats]:
 
 
 def _beyond(threshold: float, share: Floats) -> Floats:
-    """0 up to the threshold, 1 from its double on."""
+    """0 up to the threshold, rising to 1 at twice the threshold."""
     return np.asarray((share / np.float32(threshold) - 1).clip(0, 1), np.float32)

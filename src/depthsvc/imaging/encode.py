@@ -16,9 +16,9 @@ from depthsvc.imaging.spec import Colormap
 
 _JPEG_QUALITY = 95
 JPEG_MAX_SIDE = 65_500
-"""libjpeg writes no longer side."""
+"""Longest side that libjpeg can write, in pixels."""
 LOSSLESS_PIXELS = 2_000_000
-"""Larger photos are sent as JPEG."""
+"""Photos with more pixels are sent as JPEG."""
 
 
 def heatmap(
@@ -37,8 +37,8 @@ def heatmap_png(
 ) -> bytes:
     """Inverse depth (h, w) as a truecolour PNG, or as an 8-bit palette PNG with the same colours.
 
-    A palette PNG is less than half the work and about two thirds of the bytes, but for example Pillow refuses to save
-    it again as JPEG without a conversion.
+    A palette PNG takes less than half the work and about two thirds of the bytes, but Pillow, for example, refuses to
+    save it as JPEG without a conversion.
     """
     height, width = values.shape
     table = color_table(colormap, invert=invert)
@@ -50,7 +50,7 @@ def heatmap_png(
 
 
 def photo_file(pixels: NDArray[np.uint8]) -> bytes:
-    """RGB (h, w, 3) as a file to send: a PNG, or a JPEG where a PNG would be unwieldy."""
+    """RGB (h, w, 3) as a file to send: a PNG, or a JPEG if it has more than LOSSLESS_PIXELS pixels."""
     if len(pixels) * len(pixels[0]) > LOSSLESS_PIXELS:
         return jpeg(pixels)
     return rgb_png(pixels)
@@ -64,12 +64,12 @@ def png16(values: NDArray[np.float32]) -> bytes:
 
 
 def f16(values: NDArray[np.float32]) -> bytes:
-    """Inverse depth (h, w) as row-major, little-endian float16 without any header. Values must be at most 65504."""
+    """Inverse depth (h, w) as row-major, little-endian float16 without a header. Values must be at most 65504."""
     return _float16_after(b"", values)
 
 
 def npy(values: NDArray[np.float32]) -> bytes:
-    """A NumPy .npy file, version 1.0, of little-endian float16."""
+    """Inverse depth (h, w) as a NumPy .npy file, version 1.0, of little-endian float16."""
     header = io.BytesIO()
     about = {"descr": "<f2", "fortran_order": False, "shape": values.shape}
     np.lib.format.write_array_header_1_0(header, about)
@@ -77,7 +77,7 @@ def npy(values: NDArray[np.float32]) -> bytes:
 
 
 def _float16_after(header: bytes, values: NDArray[np.float32]) -> bytes:
-    """A header and the values after it, written into the memory that is handed over in the end: without a copy."""
+    """A header and the values as float16, without an extra copy: BytesIO hands over its own memory."""
     buffer = io.BytesIO(header)
     buffer.seek(len(header) + 2 * values.size - 1)
     buffer.write(b"\0")
@@ -89,12 +89,12 @@ def _float16_after(header: bytes, values: NDArray[np.float32]) -> bytes:
 
 
 def ply(cloud: PointCloud) -> bytes:
-    """A binary little-endian PLY file, 15 bytes a point."""
+    """A binary little-endian PLY file, 15 bytes per point."""
     return cloud.ply()
 
 
 def jpeg(pixels: NDArray[np.uint8]) -> bytes:
-    """A photo, RGB (h, w, 3), as a JPEG."""
+    """RGB (h, w, 3) as a JPEG."""
     bgr = np.ascontiguousarray(pixels[..., ::-1])
     encoded, data = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
     if not encoded:

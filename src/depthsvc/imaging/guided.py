@@ -1,7 +1,7 @@
 """Depth that follows the photo's edges: the fast guided filter (He, Sun and Tang 2013; He and Sun 2015).
 
-In every small window the map is explained as a linear function of the photo's colour. Where the photo has an edge, so
-has the result, although the map was smooth there. The functions are found on a small grid and used on any larger one.
+In every small window the map is fitted as a linear function of the photo's colour. Where the photo has an edge, so does
+the result, even if the map was smooth there. The functions are fitted on a small grid and used on any larger one.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ Floats = NDArray[np.float32]
 _SIDE = 384
 """Longer side of the small grid."""
 _RADIUS = 0.02
-"""Half a window, as a part of the longer side: about as far as the network's edges are from the photo's."""
+"""Half the window, as a fraction of the longer side: about as far as the network's edges are from the photo's."""
 _NOISE = 1e-3
-"""Variance of colour below which it explains nothing."""
+"""Regularisation: colour whose variance is below this explains nothing."""
 
 
 @dataclass(frozen=True, eq=False)
 class GuidedMap:
-    """A map as linear functions of the photo's colour, which change slowly over the photo."""
+    """A map as linear functions of the photo's colour that vary slowly over the photo."""
 
     _functions: Floats
-    """(h, w, 4): three slopes and the value of black."""
+    """(h, w, 4): three slopes and the value at black."""
 
     @classmethod
     def fit(cls, pixels: NDArray[np.uint8], values: Floats) -> GuidedMap:
-        """Explain `values`, (h, w), by a photo, RGB (H, W, 3)."""
+        """Fit `values` (h, w) to a photo, RGB (H, W, 3)."""
         width, height = fitting(pixels.shape[1], pixels.shape[0], _SIDE)
         colour = _colour(resized(pixels, width, height))
         target = np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
@@ -47,7 +47,7 @@ class GuidedMap:
 
 
 def refined(pixels: NDArray[np.uint8], values: Floats) -> Floats:
-    """A map (h, w) on the grid of its photo, RGB (H, W, 3), with the photo's edges, (H, W). Its range does not grow."""
+    """A map (h, w) upsampled to (H, W) with the edges of its photo, RGB (H, W, 3). Its range does not grow."""
     height, width = pixels.shape[:2]
     functions = GuidedMap.fit(pixels, values).upsampled(width, height)
     result = np.empty((height, width), np.float32)
@@ -57,7 +57,7 @@ def refined(pixels: NDArray[np.uint8], values: Floats) -> Floats:
 
 
 def evaluate_guided(functions: Floats, pixels: NDArray[np.uint8]) -> Floats:
-    """The map (h, w) that functions (h, w, 4) make of a photo's colours (h, w, 3)."""
+    """The map (h, w) from functions (h, w, 4) and a photo's RGB colours (h, w, 3)."""
     return apply_linear(functions, _colour(pixels))
 
 
@@ -67,7 +67,7 @@ def _colour(pixels: NDArray[np.uint8]) -> Floats:
 
 
 def apply_linear(functions: Floats, colour: Floats) -> Floats:
-    """The map (h, w) that functions (h, w, 4) make of colours (h, w, 3), 0..1."""
+    """The map (h, w) from functions (h, w, 4) and colours (h, w, 3), 0..1."""
     *slopes, result = cv2.split(functions)
     for slope, plane in zip(slopes, cv2.split(colour), strict=True):
         result += slope * plane
@@ -75,9 +75,11 @@ def apply_linear(functions: Floats, colour: Floats) -> Floats:
 
 
 def linear_functions(colour: Floats, target: Floats, *, radius: float, noise: float) -> Floats:
-    """How colours (h, w, 3), 0..1, explain a map (h, w) around each of its points: three slopes and the value of black.
+    """Functions (h, w, 4) that fit a map (h, w) to colours (h, w, 3), 0..1, around each point: three slopes and the
+    value at black.
 
-    `radius`: half a window, as a part of the longer side. `noise`: variance of colour below which it explains nothing.
+    `radius`: half the window, as a fraction of the longer side. `noise`: variance of colour below which it explains
+    nothing.
     """
     window = 2 * max(1, round(radius * max(target.shape))) + 1
     return _mean(_least_squares(colour, target, window, noise), window)
@@ -88,7 +90,7 @@ def _mean(array: Floats, window: int) -> Floats:
 
 
 def _least_squares(colour: Floats, target: Floats, window: int, noise: float) -> Floats:
-    """In every window target = slopes * colour + offset, (h, w, 4). The 3 x 3 equations are solved by cofactors."""
+    """Fit target = slopes * colour + offset in every window, (h, w, 4). The 3 x 3 systems are solved by cofactors."""
     r, g, b = (np.ascontiguousarray(colour[..., channel]) for channel in range(3))
     mean_r, mean_g, mean_b, mean_t = (_mean(plane, window) for plane in (r, g, b, target))
     rr = _mean(r * r, window) - mean_r * mean_r + noise

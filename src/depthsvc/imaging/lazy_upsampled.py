@@ -1,4 +1,4 @@
-"""Small arrays on the grid of a large photo, a few rows at a time."""
+"""Small arrays upsampled to the grid of a large photo, a few rows at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Floats = NDArray[np.float32]
 
 
 class LazyUpsampled:
-    """An array (h, w, c), bilinearly enlarged to (height, width, c). Only the rows that are asked for are made."""
+    """An array (h, w, c), bilinearly upsampled to (height, width, c). Only the requested rows are computed."""
 
     def __init__(self, array: Floats, width: int, height: int) -> None:
         self._array = array
@@ -30,7 +30,7 @@ class LazyUpsampled:
         return result
 
     def _wide(self, first: int, last: int) -> Floats:
-        """Rows of the small array in full width."""
+        """Rows of the small array at full width."""
         rows = self._array[first : last + 1]
         wide = cv2.resize(rows, (self._width, len(rows)), interpolation=cv2.INTER_LINEAR)
         return np.asarray(wide, np.float32).reshape(len(rows), self._width, -1)

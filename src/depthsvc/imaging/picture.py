@@ -1,4 +1,4 @@
-"""A picture as a file: what heatmaps and refocused photos are to a caller from Python."""
+"""A picture file, as Python callers get heatmaps and refocused photos."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _SAME = {".jpeg": ".jpg"}
 
 
 class Picture(bytes):
-    """The bytes of a PNG or JPEG file, and what one does with a picture."""
+    """The bytes of a PNG or JPEG file, with methods to save and convert it."""
 
     _pixels: NDArray[np.uint8] | None = None
 
     @classmethod
     def of(cls, data: bytes, pixels: NDArray[np.uint8] | None = None) -> Picture:
-        """A picture from a file's bytes and, where they are at hand, the pixels that it was made from."""
+        """A picture from a file's bytes and, if available, the pixels that it was made from."""
         picture = cls(data)
         picture._pixels = pixels
         return picture
@@ -51,12 +51,12 @@ class Picture(bytes):
         """Write a .png or .jpg file. Raises ConfigurationError for another extension, and OSError."""
         suffix = Path(path).suffix.lower()
         if (suffix := _SAME.get(suffix, suffix)) not in _ENCODERS:
-            raise ConfigurationError(f"{path}: a picture is saved as .png or .jpg.")
+            raise ConfigurationError(f"{path}: unknown extension. Save a picture as .png or .jpg.")
         media_type, encoder = _ENCODERS[suffix]
         Path(path).write_bytes(self if media_type == self.media_type else encoder(self.pixels))
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, bytes]:
-        """What a notebook shows."""
+        """The picture, for notebooks."""
         return {self.media_type: bytes(self)}
 
     def __repr__(self) -> str:

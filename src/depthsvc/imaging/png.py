@@ -1,4 +1,4 @@
-"""PNG files, compressed by ISA-L: of maps and photos in a fifth of the time that zlib takes, at about the same size."""
+"""PNG files, compressed by ISA-L: maps and photos take a fifth of zlib's time at about the same size."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COMPRESSION_LEVEL = 1  # of 0 to 3; 2 takes as long and gains 1 %, 3 takes six times as long
 _BEGINNING = 16
-"""Bytes that are compressed by themselves. Otherwise ISA-L would hash one place of the picture by the address of the
-compressor instead of by what is there, and one file of some thousands would come out a few bytes longer."""
+"""Bytes that are compressed separately. Otherwise ISA-L would hash one position of the picture by the compressor's
+address instead of its content, and one file in some thousands would come out a few bytes longer."""
 
 
 class PixelFormat(Enum):
-    """What a pixel is in the file: bits of a sample, PNG's colour type, and bytes."""
+    """Pixel format: bits per sample, PNG's colour type, and bytes per pixel."""
 
     RGB = 8, 2, 3
     PALETTE = 8, 3, 1
@@ -26,12 +26,12 @@ class PixelFormat(Enum):
 
 
 class Filter(Enum):
-    """What a row is given as before it is compressed, by PNG's number for it."""
+    """PNG row filters, by their numbers in PNG."""
 
     NONE = 0
-    """As it is: best for rows of few values, such as colours of a table."""
+    """No filter: best for rows with few values, such as colours from a table."""
     SUB = 1
-    """Each pixel less the one on its left: best for photos and for fine gradients."""
+    """Each pixel minus the one to its left: best for photos and fine gradients."""
 
 
 def png(
@@ -43,9 +43,9 @@ def png(
     row_filter: Filter = Filter.NONE,
     palette: bytes = b"",
 ) -> bytes:
-    """A PNG file of `height` rows, given as blocks (rows, bytes of a row) from top to bottom.
+    """A PNG file of `height` rows, given as uint8 blocks (rows, bytes per row) from top to bottom.
 
-    Samples of 16 bits are big-endian. `palette`: red, green and blue of each entry.
+    16-bit samples are big-endian. `palette`: red, green and blue of each entry.
     """
     bits, color_type, size = pixels.value
     header = struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, 0)

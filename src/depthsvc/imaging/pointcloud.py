@@ -1,4 +1,4 @@
-"""Inverse depth and colours to a point cloud, seen by a pinhole camera."""
+"""Inverse depth and colours to a point cloud, with a pinhole camera."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from depthsvc.imaging.colormaps import normalized
 
 FARTHEST = 6.0
-"""Depth of the farthest point in units of the nearest one's. Inverse depth of unknown shift cannot tell it; this is the
-median of the scenes that the project renders, without their sky."""
+"""Depth of the farthest point in units of the nearest one's. Inverse depth of unknown shift does not determine it; this
+is the median of the scenes that the project renders, without their sky."""
 SKY = 0.02
-"""Points in this part of the range of inverse depth, at its far end, are left out: sky, where the model sees it so."""
+"""Points in this fraction of the range of inverse depth, at its far end, are left out: usually sky."""
 _VERTEX = np.dtype(
     [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")], align=False
 )
@@ -26,9 +26,9 @@ _PLY_TYPES = {"f": "float", "u": "uchar"}
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PointCloud:
-    """Coloured points in the camera's own axes: x to the right, y up, and the camera looks along -z.
+    """Coloured points in camera axes: x to the right, y up, and the camera looks along -z.
 
-    The unit of length is the nearest point's depth. It is no metre, and the shape along z is plausible, not measured.
+    The unit of length is the nearest point's depth, not a metre, and the shape along z is plausible, not measured.
     """
 
     points: NDArray[np.float32]
@@ -37,7 +37,7 @@ class PointCloud:
     """(n, 3): RGB."""
 
     def ply(self) -> bytes:
-        """A binary little-endian PLY file, 15 bytes a point."""
+        """A binary little-endian PLY file, 15 bytes per point."""
         vertices = np.empty(len(self.points), _VERTEX)
         for values, names in ((self.points, ("x", "y", "z")), (self.colors, ("red", "green", "blue"))):
             for index, name in enumerate(names):
@@ -51,7 +51,7 @@ class PointCloud:
 
     @classmethod
     def of_ply(cls, data: bytes) -> PointCloud:
-        """The cloud of a file that `ply` has made. Raises ValueError for any other file."""
+        """Read a file written by `ply`. Raises ValueError for any other file."""
         header, mark, body = data.partition(b"end_header\n")
         if not header.startswith(_PLY_BEGINNING) or not mark or len(body) % _VERTEX.itemsize:
             raise ValueError("not a PLY file of depthsvc")
@@ -68,7 +68,7 @@ class PointCloud:
 
 
 def grid_size(width: int, height: int, *, stride: int, max_points: int) -> tuple[int, int]:
-    """Columns and rows of points for a photo: one for every `stride` pixels each way, or fewer to keep `max_points`."""
+    """Columns and rows of a photo's grid of points: every `stride`-th pixel each way, fewer to fit `max_points`."""
     stride = max(stride, math.isqrt(width * height // max_points))
     while math.ceil(width / stride) * math.ceil(height / stride) > max_points:
         stride += 1
@@ -79,8 +79,8 @@ def relative_depth(inverse_depth: NDArray[np.float32]) -> NDArray[np.float32]:
     """Relative inverse depth (h, w) -> relative depth (h, w), from 1, nearest, to FARTHEST.
 
     With n the inverse depth scaled to 0..1, depth is 1 / (n + (1 - n) / FARTHEST): the unknown shift of the inverse
-    depth is chosen such that the farthest point is FARTHEST times as far away as the nearest one. A constant map is all
-    FARTHEST.
+    depth is chosen so that the farthest point is FARTHEST times as far away as the nearest one. A constant map becomes
+    FARTHEST everywhere.
     """
     nearness = normalized(inverse_depth)
     return np.reciprocal(nearness + (1 - nearness) / np.float32(FARTHEST))
@@ -104,6 +104,6 @@ def point_cloud(pixels: NDArray[np.uint8], inverse_depth: NDArray[np.float32], *
 
 
 def _seen(inverse_depth: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where there are things, and not sky. Everywhere in a constant map."""
+    """True where there is something other than sky; everywhere in a constant map."""
     nearness = normalized(inverse_depth)
     return (nearness >= SKY) | (not nearness.any())

@@ -1,4 +1,4 @@
-"""Sizing: photo to network input, and network output to the photo's grid. The figures are MiDaS's own."""
+"""Sizing: photo to network input, and network output to the photo's grid, with the same numbers as MiDaS."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from depthsvc.imaging.spec import Enlargement, InputSpec, Interpolation, ResizeRule
 
 LOWER_BOUND_MAX_ASPECT = 4
-"""With `lower_bound` the long side is at most this many times the input size, so that cost is bounded."""
+"""With `lower_bound` the long side is at most this many times the input size, to limit the cost."""
 
 
 def network_size(width: int, height: int, spec: InputSpec, size: int | None = None) -> tuple[int, int]:
     """Width and height of the network input for a photo of this width and height.
 
-    As in MiDaS's Resize transform a side is rounded half to even to a multiple, and down (or up) where
-    rounding would break the bound. Where MiDaS would round a side to 0 and fail, it becomes one multiple.
+    As in MiDaS's Resize transform, a side is rounded half to even to a multiple, and down (or up) if rounding would
+    break the bound. Where MiDaS would round a side to 0 and fail, it becomes one multiple.
     """
     target = size or spec.size
     if spec.rule is ResizeRule.STRETCH:
@@ -59,32 +59,32 @@ def to_network_input(pixels: NDArray[np.uint8], width: int, height: int, spec: I
 
 
 def _bicubic(channel: NDArray[np.uint8], width: int, height: int) -> NDArray[np.float32]:
-    """One channel at a time becomes floats: a large photo costs 4 bytes a pixel and not 12."""
-    plane = channel.astype(np.float32, order="C")  # OpenCV would copy another order once more
+    """Converts one channel at a time to floats, so that a large photo takes 4 bytes per pixel instead of 12."""
+    plane = channel.astype(np.float32, order="C")  # OpenCV would copy any other order again
     return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def colours_of(planes: NDArray[np.float32], spec: InputSpec) -> NDArray[np.float32]:
-    """What the network sees, (1, 3, h, w), as RGB (h, w, 3) in 0..1."""
+    """A network input (1, 3, h, w) as RGB (h, w, 3), 0..1."""
     std, mean = np.array(spec.std, np.float32), np.array(spec.mean, np.float32)
     return np.asarray(planes[0].transpose(1, 2, 0) * std + mean, np.float32)
 
 
 def fitting(width: int, height: int, side: int) -> tuple[int, int]:
-    """Width and height of a photo reduced, if need be, until its longer side is at most `side`."""
+    """Width and height of a photo, shrunk if necessary until the longer side is at most `side`."""
     scale = min(1.0, side / max(width, height))
     return max(1, round(scale * width)), max(1, round(scale * height))
 
 
 def resized(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """RGB (h, w, 3) -> (height, width, 3) for the eye: area averages to shrink, bilinear to enlarge."""
+    """RGB (h, w, 3) -> (height, width, 3), for viewing: area averages to shrink, bilinear to enlarge."""
     if pixels.shape[:2] == (height, width):
         return pixels
     interpolation = cv2.INTER_AREA if height < len(pixels) else cv2.INTER_LINEAR
     if pixels.flags.c_contiguous:
         return np.asarray(cv2.resize(pixels, (width, height), interpolation=interpolation), np.uint8)
     result = np.empty((height, width, 3), np.uint8)
-    for channel in range(3):  # of a photo that was turned upright OpenCV makes a copy first: better of a third of it
+    for channel in range(3):  # OpenCV copies non-contiguous input; one channel at a time needs a third of the memory
         result[..., channel] = cv2.resize(pixels[..., channel], (width, height), interpolation=interpolation)
     return result
 
@@ -94,7 +94,7 @@ def upsample(
 ) -> NDArray[np.float32]:
     """(h, w) -> (height, width), equal to torch's `interpolate(..., align_corners=False)`.
 
-    Bicubic interpolation overshoots at edges; what falls below 0, where no inverse depth can be, becomes 0.
+    Bicubic interpolation overshoots at edges; values below 0, which inverse depth cannot have, become 0.
     """
     if inverse_depth.shape == (height, width):
         return inverse_depth

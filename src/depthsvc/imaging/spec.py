@@ -1,4 +1,4 @@
-"""The words of imaging: how photos are sized for a network, and how depth is coloured. Knows no OpenCV."""
+"""Names and specifications: how photos are sized for a network, and how depth is coloured. Independent of OpenCV."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Colormap(StrEnum):
-    """Names of colormaps. In the first five, and in gray, brighter means larger, which is nearer."""
+    """Names of colormaps. In the first five and in gray, brighter is nearer."""
 
     INFERNO = "inferno"
     MAGMA = "magma"
@@ -27,25 +27,25 @@ class ResizeRule(StrEnum):
     LOWER_BOUND = "lower_bound"
     """Keep the aspect ratio; neither side is below T."""
     STRETCH = "stretch"
-    """T x T whatever the aspect ratio, for models with a fixed input."""
+    """T x T regardless of the aspect ratio, for models with a fixed input."""
 
 
 class Enlargement(StrEnum):
-    """How a network's map is brought to a photo's size."""
+    """How a network's map is upsampled to a photo's size."""
 
     BICUBIC = "bicubic"
-    """As MiDaS does it."""
+    """As in MiDaS."""
     BILINEAR = "bilinear"
-    """For a map whose edges are steps, beside which a cubic would ring."""
+    """For maps with sharp edges, next to which a cubic would ring."""
 
 
 class Interpolation(StrEnum):
-    """How a photo is brought to the network's size."""
+    """How a photo is resized to the network's size."""
 
     BICUBIC = "bicubic"
-    """OpenCV's bicubic, which does not antialias: what MiDaS was trained with."""
+    """OpenCV's bicubic, without antialiasing: what MiDaS was trained with."""
     AREA = "area"
-    """Area averages to shrink, bilinear to enlarge, and colours rounded to 8 bits."""
+    """Area averages to shrink, bilinear to enlarge, with colours rounded to 8 bits."""
 
 
 Shape = tuple[int, int, int, int]
@@ -53,7 +53,7 @@ Shape = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What a network takes."""
+    """Input of a network."""
 
     size: int
     """The input size T, in pixels."""
@@ -69,7 +69,7 @@ class InputSpec:
 
     @property
     def example_shape(self) -> Shape:
-        """Batch, channels, height and width of an input that the network takes: small, and no square where it may."""
+        """Batch, channels, height and width of a valid input: small, and not square if the network allows it."""
         if self.rule is ResizeRule.STRETCH:
             return 1, 3, self.size, self.size
         return 1, 3, 3 * self.multiple, 4 * self.multiple

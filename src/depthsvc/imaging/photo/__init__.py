@@ -1,1 +1,1 @@
-"""Photos: which formats there are, the bounds on their files, and decoding."""
+"""Photos: their formats, the limits on their files, and decoding."""

@@ -1,4 +1,4 @@
-"""Photos, however a caller holds them, to upright RGB pixels."""
+"""Photos in any form, files, images or arrays, to upright RGB pixels."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from depthsvc.imaging.photo.pixels import Bounds, Photo, upright
 
 
 def decode(data: bytes, *, max_pixels: int, enough: float = math.inf) -> Photo:
-    """Decode a photo file of any format of `PHOTO_FORMATS` (its first frame) to upright 8-bit RGB.
+    """Decode the first frame of a photo file, in any of `PHOTO_FORMATS`, to upright 8-bit RGB.
 
-    `max_pixels` bounds width times height and is checked from the header. `enough`: a JPEG may be decoded at
-    reduced size as long as its shorter side keeps at least this many pixels. Transparency is dropped, as
-    MiDaS drops it: the colours under it stay. 16 bits a channel are reduced to 8.
+    `max_pixels` limits width times height and is checked from the header. `enough`: a JPEG may be decoded at
+    reduced size as long as its shorter side keeps at least this many pixels. Transparency is dropped, as in
+    MiDaS: the colours under it stay. 16 bits per channel are reduced to 8.
 
     Raises MissingImage, NotAnImage, UnsupportedMediaType, TooManyPixels or BrokenImage.
     """
@@ -30,21 +30,21 @@ def decode(data: bytes, *, max_pixels: int, enough: float = math.inf) -> Photo:
     except Image.DecompressionBombError as error:
         raise bounds.too_many_pixels("far too many pixels") from error
     except DECODER_ERRORS as error:
-        raise BrokenImage(f"The {format.name} file is damaged or cut off. Save it again and send that.") from error
+        raise BrokenImage(f"The {format.name} file is damaged or truncated. Save it again and send that.") from error
 
 
 def photo_of_image(image: Image.Image) -> Photo:
-    """A Pillow image of any mode as an upright photo; BrokenImage if it cannot be decoded."""
+    """A Pillow image of any mode as an upright photo. Raises BrokenImage if it cannot be decoded."""
     if 0 in image.size:
-        raise BrokenImage("The image has no pixels.")
+        raise BrokenImage("The image has no pixels. Use an image of at least 1 x 1.")
     try:
         return upright(rgb(image), image.size, exif_orientation(image))
     except DECODER_ERRORS as error:
-        raise BrokenImage("The image is damaged or cut off and cannot be decoded.") from error
+        raise BrokenImage("The image is damaged or truncated. Save it again and use that.") from error
 
 
 def photo_of_array(pixels: NDArray[np.uint8]) -> Photo:
-    """An upright uint8 array, RGB (h, w, 3) or grey (h, w), as a photo; NotAnImage for any other array."""
+    """An upright uint8 array, RGB (h, w, 3) or grey (h, w), as a photo. Raises NotAnImage for any other array."""
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:

@@ -1,4 +1,4 @@
-"""The photo formats, a row each. Sentences, file suffixes and media types elsewhere are made from this table."""
+"""The photo formats, one row each. Messages, file suffixes and media types elsewhere come from this table."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from depthsvc.imaging.photo.structure import check_jpeg_segments, essential_png,
 
 @dataclass(frozen=True)
 class PhotoFormat:
-    """One format of photos."""
+    """One photo format."""
 
     name: str
-    """As people write it."""
+    """Its name in messages."""
     suffixes: tuple[str, ...]
-    """Of its files, in small letters."""
+    """Extensions of its files, in lower case."""
     media_types: tuple[str, ...]
     signature: re.Pattern[bytes]
-    """What its files begin with."""
+    """Pattern that its files begin with."""
     check: Callable[[bytes], bytes]
-    """Bounds how a file is put together before a decoder reads it; gives what is to be decoded. Raises BrokenImage."""
+    """Checks a file's structure before a decoder reads it; returns the bytes to decode. Raises BrokenImage."""
     decode: Callable[[bytes, Bounds], Photo]
-    """Raises TooManyPixels before it decodes, and whatever its decoder raises for damaged files."""
+    """Decodes a file. Raises TooManyPixels before decoding, and whatever its decoder raises for damaged files."""
 
 
 def _begins(pattern: bytes) -> re.Pattern[bytes]:
@@ -77,7 +77,7 @@ _REFUSED = {
     "an OpenEXR": _begins(rb"v/1\x01"),
     "an SVG": _begins(rb"<svg"),
 }
-"""Files that people take for photos, by what they begin with; the first that matches names it."""
+"""Other files that people send as photos, by how they begin; the first match names the file."""
 
 
 def _alternatives(names: Iterable[str]) -> str:
@@ -86,16 +86,16 @@ def _alternatives(names: Iterable[str]) -> str:
 
 
 ACCEPTED_NAMES = _alternatives(format.name for format in PHOTO_FORMATS)
-"""The names of all formats in a sentence: "JPEG, PNG or WebP"."""
+"""The names of all formats for use in messages: "JPEG, PNG or WebP"."""
 SUFFIXES = frozenset(suffix for format in PHOTO_FORMATS for suffix in format.suffixes)
-"""Files with these extensions, in small or capital letters, are taken to be photos."""
+"""Files with these extensions, in lower or upper case, count as photos."""
 MEDIA_TYPES = tuple(media_type for format in PHOTO_FORMATS for media_type in format.media_types)
 
 
 def format_of(data: bytes) -> PhotoFormat:
-    """The format of an image file by its first bytes.
+    """The format of an image file, from its first bytes.
 
-    Raises MissingImage for no bytes at all, UnsupportedMediaType for an image (or document) of another kind, and
+    Raises MissingImage if there are no bytes, UnsupportedMediaType for another kind of image or document, and
     NotAnImage for everything else.
     """
     if not data:
@@ -106,4 +106,4 @@ def format_of(data: bytes) -> PhotoFormat:
     for name, signature in _REFUSED.items():
         if signature.match(data):
             raise UnsupportedMediaType(f"This is {name} file. Convert it to {ACCEPTED_NAMES}.")
-    raise NotAnImage(f"The data does not begin like a {ACCEPTED_NAMES} file. Send a photo in one of these formats.")
+    raise NotAnImage(f"This does not look like a {ACCEPTED_NAMES} photo. Send a photo in one of these formats.")

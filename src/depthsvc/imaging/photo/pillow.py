@@ -1,4 +1,4 @@
-"""The formats that Pillow opens, to upright RGB. Every limit is checked before the work it limits."""
+"""Decoding the formats that Pillow opens to upright RGB. Every limit is checked before the work it limits."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ DECODER_ERRORS = (
     zlib.error,
     cv2.error,
 )
-"""What decoders raise for damaged files, as far as fuzzing them has shown."""
+"""Exceptions that decoders raise for damaged files, as found by fuzzing."""
 
 _STRIP_ROWS = 256
-"""Pixels leave Pillow so many rows at a time, so that a large photo is not in memory three times."""
+"""Rows copied from Pillow at a time, so that a large photo is not in memory three times."""
 
 
 def decode_jpeg(data: bytes, bounds: Bounds) -> Photo:
-    """Decode a JPEG, with as little detail as is enough."""
+    """Decode a JPEG with no more detail than `bounds.enough` needs."""
     with _open(data, "JPEG") as image:
         bounds.check(*image.size)
         check_jpeg_scans(data, image.width * image.height)
@@ -61,7 +61,7 @@ def decode_webp(data: bytes, bounds: Bounds) -> Photo:
 
 def _open(data: bytes, format_name: str) -> ImageFile.ImageFile:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns about what max_pixels decides here, and about odd EXIF
+        warnings.simplefilter("ignore")  # Pillow warns about sizes, which max_pixels limits here, and about odd EXIF
         return Image.open(io.BytesIO(data), formats=[format_name])
 
 
@@ -73,7 +73,7 @@ def _reduce_while_decoding(image: ImageFile.ImageFile, enough: float) -> None:
 
 
 def exif_orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; a damaged EXIF block is no reason to refuse the photo."""
+    """The EXIF orientation, 1 to 8; 1 if the EXIF block is damaged, which is no reason to refuse a photo."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -96,7 +96,7 @@ def rgb(image: Image.Image) -> NDArray[np.uint8]:
 def _strip_rgb(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip instead of scaling
         return (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)[..., None]
-    if image.mode == "P":  # through RGBA, because a transparent palette entry keeps its colour there
+    if image.mode == "P":  # via RGBA, where a transparent palette entry keeps its colour
         image = image.convert("RGBA")
     if image.mode == "RGBA":
         return np.asarray(image)[..., :3]

@@ -1,4 +1,4 @@
-"""A decoded photo, and what limits its decoding."""
+"""A decoded photo, and the limits on decoding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from depthsvc.errors import TooManyPixels
 
 MAX_SIDE = 65_535
-"""Longest side in pixels: a JPEG has no longer one, and libpng writes none beyond a million."""
+"""Longest side in pixels: JPEG's limit; libpng's is a million."""
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,14 @@ class Photo:
     """A decoded photo, upright."""
 
     pixels: NDArray[np.uint8]
-    """RGB, (h, w, 3). A large JPEG may have been decoded at a half, a quarter or an eighth of its size."""
+    """RGB (h, w, 3). A large JPEG may have been decoded at a half, a quarter or an eighth of its size."""
     width: int
     """Width of the whole photo in pixels, as a person sees it."""
     height: int
     """Height of the whole photo in pixels, as a person sees it."""
 
     def without_pixels(self) -> Photo:
-        """Only its width and height, so that the memory of its pixels can be used for something else."""
+        """The photo with only its width and height, so that the memory of its pixels can be freed."""
         return replace(self, pixels=np.empty((0, 0, 3), np.uint8))
 
 
@@ -40,9 +40,9 @@ class Bounds:
     """A photo may be decoded at reduced size as long as its shorter side keeps this many pixels."""
 
     def check(self, width: int, height: int) -> None:
-        """Raises TooManyPixels. To be called with the header's figures before anything is decoded."""
+        """Raises TooManyPixels. Call it with the header's width and height before decoding anything."""
         if max(width, height) > MAX_SIDE:
-            raise TooManyPixels(f"The image is {width} x {height}; a side has at most {MAX_SIDE} pixels. Resize it.")
+            raise TooManyPixels(f"The image is {width} x {height}; the limit is {MAX_SIDE} pixels a side. Resize it.")
         if width * height > self.max_pixels:
             raise self.too_many_pixels(f"{width} x {height} pixels")
 
@@ -51,9 +51,9 @@ class Bounds:
 
 
 def upright(pixels: NDArray[np.uint8], size: tuple[int, int], orientation: int) -> Photo:
-    """The photo as a person sees it, from pixels as they are stored, by its EXIF orientation.
+    """The photo as a person sees it, from stored pixels and the EXIF orientation, 1 to 8.
 
-    `size`: width and height of the whole photo as it is stored.
+    `size`: width and height of the whole photo as stored.
     """
     if orientation >= 5:
         pixels, size = pixels.transpose(1, 0, 2), size[::-1]

@@ -1,4 +1,4 @@
-"""Whatever a caller has a photo in, decoded or as the bytes of a file."""
+"""A photo in whatever form a caller has it, to pixels or to the bytes of a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from depthsvc.imaging.photo.pixels import Photo
 
 
 class ReadablePhoto(Protocol):
-    """A binary file that is open for reading."""
+    """A binary file open for reading."""
 
     def read(self) -> bytes: ...
 
@@ -28,22 +28,22 @@ grey (h, w)."""
 
 
 def open_photo(photo: PhotoSource, decode: Callable[[bytes], Photo]) -> Photo:
-    """The photo, its file decoded by `decode` if it is one. Raises RequestError, OSError, and TypeError for others."""
+    """The photo; `decode` decodes it if it is a file. Raises RequestError, OSError, and TypeError for anything else."""
     pixels = _without_file(photo)
     return decode(_file_bytes(photo)) if pixels is None else pixels
 
 
 def as_file(photo: PhotoSource) -> bytes:
-    """The photo as the bytes of a file, to send it to a service. Raises as `open_photo` does.
+    """The photo as the bytes of a file, for sending to a service. Raises as `open_photo` does.
 
-    Images and arrays become PNG, and from 2 megapixels on JPEG of quality 95, because a service takes 10 MB.
+    Images and arrays become PNG, or JPEG of quality 95 above 2 megapixels, because a service accepts 10 MB by default.
     """
     pixels = _without_file(photo)
     return _file_bytes(photo) if pixels is None else photo_file(pixels.pixels)
 
 
 def _without_file(photo: PhotoSource) -> Photo | None:
-    """A photo that is pixels already; None for all others."""
+    """A photo that is already pixels; None for any other."""
     if isinstance(photo, Image.Image):
         return photo_of_image(photo)
     if isinstance(photo, np.ndarray):
