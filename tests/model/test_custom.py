@@ -47,7 +47,7 @@ def test_every_field_is_read(model_file: Path) -> None:
 
 
 def test_missing_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=re.escape(f"{tmp_path / 'own.pt'} does not exist or is no file.")):
+    with pytest.raises(ModelError, match=re.escape(f"{tmp_path / 'own.pt'} does not exist or is not a file.")):
         read_description(tmp_path / "own.pt")
 
 
@@ -75,7 +75,7 @@ def test_text_that_is_no_description_is_refused(model_file: Path, text: str, pro
     with pytest.raises(ModelError) as caught:
         read_description(model_file)
     path = model_file.with_suffix(".json")
-    assert str(caught.value).startswith(f"{path} does not describe a model: {problem}")
+    assert str(caught.value).startswith(f"{path} is not a valid model description: {problem}")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_text_that_is_no_description_is_refused(model_file: Path, text: str, pro
 )
 def test_wrong_field_is_named(model_file: Path, change: dict[str, Any], problem: str) -> None:
     _describe(model_file, json.dumps({**DESCRIPTION, **change}))
-    with pytest.raises(ModelError, match=re.escape(f" does not describe a model: {problem}")):
+    with pytest.raises(ModelError, match=re.escape(f" is not a valid model description: {problem}")):
         read_description(model_file)
 
 

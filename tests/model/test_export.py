@@ -69,7 +69,7 @@ def test_description_is_that_of_the_registry(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--format", "onnx", "-o", "own.ts"], "own.ts: a file of this format ends in .onnx."),
+        (["--format", "onnx", "-o", "own.ts"], "own.ts: wrong extension. Use .onnx for this format."),
         (["-o", "no/such/own.ts"], "the folder no/such does not exist"),
         (["--format", "onnx", "--precision", "bf16"], "With onnx, choose the precision when you run the file."),
         (["--model", "nonesuch"], "Unknown model 'nonesuch'"),

@@ -188,7 +188,7 @@ def test_auto_is_midas_small_where_its_weights_are(
 def _assert_fallback(model: spec.ResolvedModel, caplog: pytest.LogCaptureFixture, reason: str) -> None:
     assert (model.name, model.degraded) == ("embedded", True)
     [warning] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert warning.startswith("MiDaS_small cannot be had: ")
+    assert warning.startswith("MiDaS_small is not available: ")
     assert reason in warning
     assert "FALLING BACK to the embedded model" in warning
 
@@ -217,7 +217,7 @@ def test_auto_falls_back_where_the_server_is_silent(
     monkeypatch.setattr(resolving, "AUTO_FIRST_BYTE_S", 0.1)
     publish(file_server.add("/file", Route(held=True)))
     model = resolve("auto", replace(locations, download=True))
-    _assert_fallback(model, caplog, "No answer within 0.1 s from 127.0.0.1")
+    _assert_fallback(model, caplog, "No response within 0.1 s from 127.0.0.1")
 
 
 def test_auto_falls_back_where_the_cache_cannot_be_written(
@@ -238,7 +238,9 @@ def test_auto_falls_back_from_a_bad_file_naming_it(
 
 
 def test_auto_with_weights_is_told_to_name_their_model(locations: WeightsLocations, tmp_path: Path) -> None:
-    message = re.escape(f"{tmp_path / 'own.pt'}: say which model it belongs to: --model midas_small")
+    message = re.escape(
+        f"{tmp_path / 'own.pt'}: unknown model. Say which model the file belongs to: --model midas_small"
+    )
     with pytest.raises(ConfigurationError, match=message):
         resolve("auto", replace(locations, explicit=tmp_path / "own.pt"))
 
@@ -356,7 +358,7 @@ def test_model_that_gives_no_map_is_refused(
     tmp_path: Path, prepared: Callable[[Path], PreparedModel], function: Forward, shape: str
 ) -> None:
     path = _torchscript(tmp_path / "own.pt", function)
-    message = re.escape(f"{path} is refused: for input (1, 3, 96, 128) it gives {shape}, which is no (h, w) map.")
+    message = re.escape(f"{path} is refused: for input (1, 3, 96, 128) it returns {shape}, not an (h, w) map.")
     with pytest.raises(ModelError, match=message):
         prepared(path)
 
@@ -402,7 +404,7 @@ def test_own_model_that_changed_after_it_was_checked_is_refused(tmp_path: Path, 
 
 def test_own_model_takes_no_weights(tmp_path: Path, locations: WeightsLocations) -> None:
     path = _torchscript(tmp_path / "own.pt")
-    with pytest.raises(ConfigurationError, match=re.escape(f"{path} holds its own weights")):
+    with pytest.raises(ConfigurationError, match=re.escape(f"{path} contains its own weights")):
         resolve(str(path), replace(locations, explicit=tmp_path / "weights.pt"))
 
 

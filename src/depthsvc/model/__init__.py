@@ -1,1 +1,1 @@
-"""Tensors: networks, their weights, their TorchScript traces and the engines that run them."""
+"""Models: networks, their weights, the files made from them and the engines that run those."""

@@ -1,4 +1,4 @@
-"""Which network a model is, without building it. Knows no torch."""
+"""Descriptions of networks, without building them. Does not import torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True)
 class Architecture:
-    """One network of a family. Each family is a subclass with what sets its networks apart."""
+    """One network of a family. Each family is a subclass with the parameters of its networks."""
 
     family: ClassVar[str]
     """Module of `depthsvc.model.networks` whose `build` makes the network."""
@@ -25,9 +25,9 @@ class MidasArchitecture(Architecture):
     decoder_widths: tuple[int, int, int, int]
     """Channels of the decoder at strides 4, 8, 16 and 32."""
     skip_width: int | None = None
-    """None: the head convolves at the input's resolution, as MiDaS's does. A number: the decoder goes on with this
-    many channels at stride 2, adds the encoder's features there, and its head gives each pixel of that grid the
-    four of the input's, at about a quarter of the cost."""
+    """None: the head convolves at the input's resolution, as in MiDaS. A number: the decoder continues with this many
+    channels at stride 2 and adds the encoder's features there, and its head expands each pixel of that grid to four of
+    the input's, at about a quarter of the cost."""
     encoder_options: dict[str, Any] = field(default_factory=dict, hash=False)
     """Further arguments of timm's create_model."""
 

@@ -1,4 +1,4 @@
-"""What is chosen when a model is used: engine, precision, and where its weights are. Light: the settings need it."""
+"""The choices for a model: engine, precision and where its weights are. Light to import, for the settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class EngineName(StrEnum):
-    """What computes a network."""
+    """An engine that runs networks."""
 
     TORCHSCRIPT = "torchscript"
     OPENVINO = "openvino"
@@ -18,17 +18,17 @@ class EngineName(StrEnum):
 
 
 class Precision(StrEnum):
-    """The number format in which a network computes."""
+    """The number format of a network."""
 
     FP32 = "fp32"
     BF16 = "bf16"
     AUTO = "auto"
-    """Not a format: bf16 where the processor has it and it is known to be exact enough, else fp32."""
+    """Not a format: bf16 if the processor has it and it is known to be accurate enough, else fp32."""
 
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """Which engine is asked for, and how it is to compute."""
+    """Engine, precision and number of threads."""
 
     engine: EngineName = EngineName.TORCHSCRIPT
     precision: Precision = Precision.FP32
@@ -37,12 +37,12 @@ class EngineChoice:
 
 @dataclass(frozen=True)
 class WeightsLocations:
-    """Where to look for weights, in this order."""
+    """Where to look for weights: the explicit file, `weights_dir`, the cache, then a download."""
 
     cache_dir: Path
     explicit: Path | None = None
     sha256: str | None = None
-    """Of the explicit file, or of the registered one where there is none."""
+    """SHA-256 of the explicit file or, without one, of the registered file."""
     weights_dir: Path | None = None
     download: bool = True
 

@@ -1,4 +1,4 @@
-"""A user's own model: a TorchScript or ONNX file with a JSON description beside it. Knows no torch."""
+"""Custom models: a TorchScript or ONNX file with a JSON description next to it. Does not import torch."""
 
 from __future__ import annotations
 
@@ -27,50 +27,50 @@ class _InputDescription(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     size: int = Field(ge=8, le=4096, description="Input size in pixels.")
-    rule: ResizeRule = Field(ResizeRule.UPPER_BOUND, description="How the photo's sides become the input's.")
-    multiple: int = Field(32, ge=1, description="Both sides are made multiples of this.")
+    rule: ResizeRule = Field(ResizeRule.UPPER_BOUND, description="How the photo's sides are sized for the input.")
+    multiple: int = Field(32, ge=1, description="Both sides become multiples of this.")
     mean: tuple[_Finite, _Finite, _Finite] = Field(description="Subtracted from RGB in 0..1.")
-    std: tuple[_Positive, _Positive, _Positive] = Field(description="Divides RGB after that.")
+    std: tuple[_Positive, _Positive, _Positive] = Field(description="Divides RGB after the mean is subtracted.")
     interpolation: Interpolation = Field(Interpolation.BICUBIC, description="How the photo is resized.")
 
 
 class ModelDescription(BaseModel):
-    """The JSON file beside a user's own model."""
+    """The JSON file next to a custom model."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: str | None = Field(None, min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.+-]+$")
     input: _InputDescription
     output: OutputKind
-    follows_edges: bool = Field(False, description="Whether its map is given the photo's edges.")
+    follows_edges: bool = Field(False, description="Whether to sharpen the map along the photo's edges.")
 
     @classmethod
     def of(cls, spec: ModelSpec) -> ModelDescription:
-        """The description of a model that is known already."""
+        """The description of an existing model."""
         return cls.model_validate(asdict(spec))
 
     def spec(self, default_name: str) -> ModelSpec:
-        """What it describes, named `default_name` if it gives no name itself."""
+        """The described model, named `default_name` if the description has no name."""
         return ModelSpec(self.name or default_name, InputSpec(**dict(self.input)), self.output, self.follows_edges)
 
 
 def is_model_path(model: str) -> bool:
-    """Whether this names a user's model file rather than a model of the registry."""
+    """Whether `model` is the path of a custom model rather than a registered name."""
     return Path(model).suffix.lower() in TORCHSCRIPT_SUFFIXES + ONNX_SUFFIXES
 
 
 def default_name(model_file: Path) -> str:
-    """The name of a model whose description gives none: its file's, of characters that an HTTP header can carry."""
+    """The name of a model whose description has none: its file's, reduced to characters that a header can carry."""
     return re.sub(r"[^A-Za-z0-9_.+-]+", "-", model_file.stem).strip("-") or "model"
 
 
 def read_description(model_file: Path) -> ModelDescription:
-    """The description of a user's model: `model.json` beside `model.pt`.
+    """The description of a custom model: `model.json` next to `model.pt`.
 
-    Raises ModelError if the model or the description is missing, or the description is wrong.
+    Raises ModelError if the model or the description is missing, or the description is invalid.
     """
     if not model_file.is_file():
-        raise ModelError(f"{model_file} does not exist or is no file.")
+        raise ModelError(f"{model_file} does not exist or is not a file.")
     path = model_file.with_suffix(".json")
     try:
         return ModelDescription.model_validate_json(path.read_bytes())
@@ -82,7 +82,7 @@ def read_description(model_file: Path) -> ModelDescription:
         ) from error
     except ValidationError as error:
         problems = "; ".join(map(_in_words, error.errors()))
-        raise ModelError(f"{path} does not describe a model: {problems}.") from error
+        raise ModelError(f"{path} is not a valid model description: {problems}.") from error
 
 
 def _in_words(problem: Mapping[str, Any]) -> str:

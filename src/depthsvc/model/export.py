@@ -1,4 +1,4 @@
-"""A registered model as a file of its own, for other programs or for `--model FILE`. Knows no torch."""
+"""Exporting a registered model to a file, for other programs or for `--model FILE`. Does not import torch itself."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from depthsvc.model.spec import ResolvedModel
 
 
 def export(model: ResolvedModel, kind: EngineKind, path: Path, precision: Precision = Precision.FP32) -> list[Path]:
-    """Write the model's network to `path`, and its description beside it; gives the files that were written.
+    """Write the model's network to `path` and its description next to it; returns the written files.
 
-    Imports torch. Raises ConfigurationError for a user's own model, which is such a file already, for a path whose
+    Imports torch. Raises ConfigurationError for a custom model, which already is such a file, for a path whose
     extension is not the format's, and for missing packages; OSError if a file cannot be written.
     """
     if model.architecture is None:
-        raise ConfigurationError(f"{model.file.path} is a network by itself: only registered models are exported.")
+        raise ConfigurationError(
+            f"{model.file.path} is already a network file. Only registered models can be exported."
+        )
     if path.suffix.lower() != kind.suffix:
-        raise ConfigurationError(f"{path}: a file of this format ends in {kind.suffix}.")
+        raise ConfigurationError(f"{path}: wrong extension. Use {kind.suffix} for this format.")
     kind.require()
     from depthsvc.model.networks.checkpoint import load_network
 

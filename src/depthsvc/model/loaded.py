@@ -1,4 +1,4 @@
-"""A network that is loaded into this process and runs."""
+"""A network loaded into this process, ready to run."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from depthsvc.model.spec import OutputKind, PreparedModel
 _COMMON_ASPECTS = ((4, 3), (3, 4), (1, 1))
 
 _MIN_DEPTH = 1e-3
-"""A network that gives depth is not trusted below this part of its largest depth."""
+"""Depth below this fraction of the map's largest depth is clipped before it is inverted."""
 
 
 class Model:
-    """A loaded network that speaks inverse depth, whatever it was trained to give."""
+    """A loaded network that returns inverse depth, whichever kind of depth it was trained for."""
 
     def __init__(self, prepared: PreparedModel, engine: Engine) -> None:
         self.spec = prepared.spec
@@ -28,24 +28,24 @@ class Model:
         self._engine = engine
 
     def inverse_depth(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 (1, 3, h, w), normalised -> relative inverse depth, float32 (h', w'), as the network gives it.
+        """float32 (1, 3, h, w), normalised -> relative inverse depth, float32 (h', w'), as the network returns it.
 
-        h' and w' are the network's own, for most networks h and w. Raises ModelError if the network fails, or its
-        answer is no such map.
+        h' and w' are the network's own, for most networks h and w. Raises ModelError if the network fails, or if its
+        output is not such a map.
         """
         try:
             output = self._engine.infer(planes)
-        except Exception as error:  # whatever an engine raises, the model is what is at fault
+        except Exception as error:  # whatever an engine raises, the model is at fault
             raise ModelError(f"{self._path} is refused: it fails on input {planes.shape}: {error}") from error
         if output.ndim < 2 or output.size == 0 or output.size != output.shape[-1] * output.shape[-2]:
             raise ModelError(
-                f"{self._path} is refused: for input {planes.shape} it gives {output.shape}, which is no (h, w) map."
+                f"{self._path} is refused: for input {planes.shape} it returns {output.shape}, not an (h, w) map."
             )
         values = output.reshape(output.shape[-2:])
         return _invert(values) if self.spec.output is OutputKind.DEPTH else values
 
     def warm(self) -> None:
-        """Run the network on the commonest input sizes, so that no photo has to wait for what first runs do.
+        """Run the network on the commonest input sizes, so that no photo has to wait for its slow first runs.
 
         TorchScript optimises during its first two runs, and every engine prepares for each new size. Raises ModelError
         if the network does not run.
@@ -54,7 +54,7 @@ class Model:
             self.inverse_depth(self._black(*aspect))
 
     def seconds(self) -> float:
-        """Time for one photo of the commonest shape, once the caches hold what this network needs."""
+        """Seconds for one photo of the commonest shape, with warm caches."""
         planes = self._black(*_COMMON_ASPECTS[0])
         self.inverse_depth(planes)
         started = time.perf_counter()
@@ -62,13 +62,13 @@ class Model:
         return time.perf_counter() - started
 
     def _black(self, across: int, down: int) -> NDArray[np.float32]:
-        """The network's input for some photo of this aspect."""
+        """The network's input for a black photo of this aspect ratio."""
         width, height = network_size(100 * across, 100 * down, self.spec.input)
         return np.zeros((1, 3, height, width), np.float32)
 
 
 def _invert(depth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """1 / depth, and 0 (infinitely far) where depth is not positive or not finite."""
+    """1 / depth; 0 (infinitely far) where depth is not positive or not finite."""
     valid = np.isfinite(depth) & (depth > 0)
     if not valid.any():
         return np.zeros_like(depth)

@@ -1,4 +1,4 @@
-"""Making a file that an engine can load from a model that was found, once for a whole service."""
+"""Making the file that an engine loads from a resolved model, once for the whole service."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from depthsvc.model.weights.files import sha256_of
 logger = logging.getLogger(__name__)
 
 AUTO_MEASURE_S = 1.5
-"""How long `engine=auto` measures, after loading and warming each engine."""
+"""Seconds that `engine=auto` measures, after loading and warming each engine."""
 
 DEFAULT_CHOICE = EngineChoice()
 
 
 def prepare(model: ResolvedModel, cache_dir: Path, choice: EngineChoice = DEFAULT_CHOICE) -> PreparedModel:
-    """Make, or find in the cache, the file that an engine loads, and prove that a user's own model runs.
+    """Make the file that an engine loads, or find it in the cache, and check that a custom model runs.
 
-    With `auto`, do so for every installed engine and take the fastest. Imports torch unless all is in the cache and
-    another engine is chosen. Raises WeightsError or ModelError, naming the file and the reason, and
-    ConfigurationError if the engine is not installed or cannot compute in this precision.
+    With `auto`, do so for every installed engine and choose the fastest. Imports torch unless everything is in the
+    cache and another engine is chosen. Raises WeightsError or ModelError, naming the file and the reason, and
+    ConfigurationError if the engine is not installed or does not support this precision.
     """
     if model.architecture is None and sha256_of(model.file.path) != model.file.sha256:
         raise WeightsError(f"{model.file.path} is refused: it has changed since its SHA-256 was checked.")
@@ -53,7 +53,7 @@ def _prepare_with(model: ResolvedModel, kind: EngineKind, cache_dir: Path, wante
 def _all_opened(
     model: ResolvedModel, kinds: list[EngineKind], cache_dir: Path, choice: EngineChoice
 ) -> list[tuple[PreparedModel, Model]]:
-    """The model, warm, in each engine that does not fail; raises what the last one raises if all do."""
+    """The warm model in each engine that can run it; if none can, raises the last one's error."""
     opened: list[tuple[PreparedModel, Model]] = []
     for kind in kinds:
         try:
@@ -63,14 +63,14 @@ def _all_opened(
         except (DepthServiceError, OSError, RuntimeError) as error:
             if kind is kinds[-1] and not opened:
                 raise
-            logger.warning("%s is not considered: %s", kind.name, error)
+            logger.warning("engine auto skips %s: %s", kind.name, error)
         else:
             opened.append((prepared, candidate))
     return opened
 
 
 def _fastest(candidates: list[tuple[PreparedModel, Model]]) -> PreparedModel:
-    """The candidate that takes the least time for a photo, measured in turns."""
+    """The candidate with the lowest median time for a photo, measured in turns."""
     seconds: dict[EngineName, list[float]] = {prepared.choice.engine: [] for prepared, _ in candidates}
     end = time.perf_counter() + AUTO_MEASURE_S
     while time.perf_counter() < end or not all(seconds.values()):

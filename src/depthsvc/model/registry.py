@@ -1,4 +1,4 @@
-"""The models that depthsvc knows by name. Knows no torch."""
+"""The models that depthsvc knows by name. Does not import torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from depthsvc.model.architecture import COMPACT, MIDAS_SMALL
 from depthsvc.model.spec import MeasuredError, ModelSpec, OutputKind, RegisteredModel, RegisteredWeights
 
 AUTO = "auto"
-"""Not a model: MiDaS_small where its weights can be had, the embedded model elsewhere."""
+"""Not a model: MiDaS_small if its weights are available, otherwise the embedded model."""
 
 
 _MIDAS = RegisteredModel(
@@ -57,12 +57,12 @@ MODELS: dict[str, RegisteredModel] = {model.name: model for model in (_MIDAS, _E
 
 
 def registered(name: str) -> RegisteredModel:
-    """The registered model of this name; ModelError if there is none."""
+    """The registered model with this name. Raises ModelError if there is none."""
     try:
         return MODELS[name]
     except KeyError:
         known = ", ".join((AUTO, *MODELS))
         raise ModelError(
             f"Unknown model {name!r}: use one of {known}, or the path of a TorchScript (.pt, .ts) or ONNX "
-            "(.onnx) file with its JSON description beside it."
+            "(.onnx) file with its JSON description next to it."
         ) from None

@@ -1,4 +1,4 @@
-"""From what a user asks for to files on this machine that are trusted. Knows no torch."""
+"""From the model that a user asks for to trusted files on this machine. Does not import torch."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from depthsvc.model.weights.files import obtain, sha256_of, verify
 logger = logging.getLogger(__name__)
 
 AUTO_FIRST_BYTE_S = 4.0
-"""How long `auto` waits for a server to answer before it makes do with the embedded model."""
+"""Seconds that `auto` waits for a server's first byte before it falls back to the embedded model."""
 
 
 def resolve(model: str, locations: WeightsLocations) -> ResolvedModel:
-    """Find, or download, the files of `model`: `auto`, a registered name, or the path of a user's own model.
+    """Find or download the files of `model`: `auto`, a registered name, or the path of a custom model.
 
-    Raises ModelError, WeightsError or ConfigurationError, with a message for the person who asked.
+    Raises ModelError, WeightsError or ConfigurationError, with a message for the user.
     """
     if is_model_path(model):
         return _resolve_custom(Path(model), locations)
@@ -34,14 +34,16 @@ def resolve(model: str, locations: WeightsLocations) -> ResolvedModel:
 
 def _resolve_auto(locations: WeightsLocations) -> ResolvedModel:
     if locations.explicit is not None:
-        raise ConfigurationError(f"{locations.explicit}: say which model it belongs to: --model midas_small")
+        raise ConfigurationError(
+            f"{locations.explicit}: unknown model. Say which model the file belongs to: --model midas_small"
+        )
     midas, embedded = registered("midas_small"), registered("embedded")
     try:
         return _resolve_registered(midas, obtain(midas, locations, first_byte_s=AUTO_FIRST_BYTE_S))
     except (WeightsError, OSError) as error:
         logger.warning(
-            "MiDaS_small cannot be had: %s\nFALLING BACK to the embedded model, which is smaller, less accurate "
-            "and not MiDaS. --model midas_small insists on it, --model embedded chooses this one.",
+            "MiDaS_small is not available: %s\nFALLING BACK to the embedded model, which is smaller, less accurate "
+            "and not MiDaS. Use --model midas_small to fail instead, or --model embedded to choose it.",
             error,
         )
     weights = obtain(embedded, replace(locations, sha256=None))
@@ -55,7 +57,7 @@ def _resolve_registered(model: RegisteredModel, weights: VerifiedFile) -> Resolv
 
 def _resolve_custom(path: Path, locations: WeightsLocations) -> ResolvedModel:
     if locations.explicit is not None:
-        raise ConfigurationError(f"{path} holds its own weights; weights={locations.explicit} cannot be used.")
+        raise ConfigurationError(f"{path} contains its own weights. Leave out --weights {locations.explicit}.")
     description = read_description(path)
     file = verify(path, locations.sha256) if locations.sha256 else VerifiedFile(path, sha256_of(path))
     return ResolvedModel(description.spec(default_name(path)), file, architecture=None)

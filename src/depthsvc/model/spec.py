@@ -1,7 +1,7 @@
-"""What a model is: what it takes and gives, where its weights come from, and how far it has been made ready.
+"""Descriptions of models: input and output, the source of their weights, and the steps from a name to a loadable file.
 
 A `RegisteredModel` is known by name, a `ResolvedModel` has its files on this machine, a `PreparedModel` can be loaded
-by an engine. Each holds the model's `ModelSpec`. Knows no torch.
+by an engine. Each has the model's `ModelSpec`. Does not import torch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from depthsvc.model.choice import EngineChoice, EngineName
 
 
 class OutputKind(StrEnum):
-    """What a network's numbers are."""
+    """The meaning of a network's output."""
 
     INVERSE_DEPTH = "inverse_depth"
     DEPTH = "depth"
@@ -24,39 +24,39 @@ class OutputKind(StrEnum):
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What everyone who uses a model must know of it."""
+    """What every user of a model needs to know about it."""
 
     name: str
     input: InputSpec
     output: OutputKind
     follows_edges: bool = False
-    """Whether its map is given the photo's edges, by `depthsvc.imaging.edges`, as a part of the model."""
+    """Whether its map is sharpened along the photo's edges, by `depthsvc.imaging.edges`, as part of the model."""
 
 
 @dataclass(frozen=True)
 class VerifiedFile:
-    """A file whose content was what it should be when it was looked at."""
+    """A file whose content was verified when it was found."""
 
     path: Path
     sha256: str
-    """Of the whole file, in hexadecimal. Whoever opens the file checks it again."""
+    """SHA-256 of the whole file, in hexadecimal. It is checked again when the file is opened."""
 
 
 @dataclass(frozen=True)
 class RegisteredWeights:
-    """Where a model's weights come from, and how they are recognised."""
+    """Where a model's weights come from, and how to recognise them."""
 
     filenames: tuple[str, ...]
-    """Names under which the file is published; the first is the one used in the cache."""
+    """Names under which the file is published; the cache uses the first."""
     sha256: str
-    """The whole SHA-256 in hexadecimal, or the leading digits that the publisher put into the file's name."""
+    """The full SHA-256 in hexadecimal, or the leading digits that the publisher put in the file's name."""
     addresses: tuple[str, ...] = ()
-    """Where the file can be downloaded; the next is tried where one fails."""
+    """Download URLs, tried in order."""
 
 
 @dataclass(frozen=True)
 class MeasuredError:
-    """How far certain weights are from fp32 when they are computed in bf16."""
+    """The measured error of bf16 against fp32 for certain weights."""
 
     weights_sha256: str
     worst: float
@@ -75,7 +75,7 @@ class RegisteredModel:
     licence: str
     source: str
     bf16: MeasuredError | None = None
-    """None: not measured, and taken to be inexact."""
+    """None: not measured, and assumed to be inaccurate."""
 
     @property
     def name(self) -> str:
@@ -84,16 +84,16 @@ class RegisteredModel:
 
 @dataclass(frozen=True)
 class ResolvedModel:
-    """A model whose files are on this machine and trusted."""
+    """A model with trusted files on this machine."""
 
     spec: ModelSpec
     file: VerifiedFile
     architecture: Architecture | None
-    """None: the file is a network by itself, a user's own model. Otherwise it is a checkpoint of this."""
+    """None: the file is a custom model, a complete network. Otherwise it is a checkpoint of this architecture."""
     bf16_error: float | None = None
-    """Of these very weights, as `MeasuredError.worst`; None where it was not measured."""
+    """`MeasuredError.worst` of exactly these weights; None if not measured."""
     degraded: bool = False
-    """Whether it stands in for a better model that could not be had."""
+    """Whether it is standing in for a better model that is not available."""
 
     @property
     def name(self) -> str:
@@ -102,16 +102,16 @@ class ResolvedModel:
 
 @dataclass(frozen=True)
 class PreparedModel:
-    """A model that an engine can load at once. Small and picklable: workers are given this."""
+    """A model that an engine can load at once. Small and picklable, to be sent to workers."""
 
     spec: ModelSpec
     path: Path
     choice: EngineChoice
-    """The engine, precision and threads that it became, never `auto`."""
+    """The chosen engine, precision and threads, never `auto`."""
     degraded: bool = False
-    """Whether it stands in for a better model that could not be had."""
+    """Whether it is standing in for a better model that is not available."""
     measured: dict[EngineName, float] = field(default_factory=dict)
-    """Seconds that each engine took for one photo, fastest first, where the engine was chosen by that."""
+    """Seconds that each engine took for one photo, fastest first, if `auto` chose the engine; else empty."""
 
     @property
     def name(self) -> str:

@@ -130,7 +130,7 @@ def test_auto_goes_on_without_an_engine_that_cannot_be_imported(
     prepared = prepare(embedded_files, tmp_path, EngineChoice(EngineName.AUTO))
     assert list(prepared.measured) == [EngineName.TORCHSCRIPT]
     assert any(
-        said.startswith("openvino is not considered: The engine openvino is installed but") for said in caplog.messages
+        said.startswith("engine auto skips openvino: The engine openvino is installed but") for said in caplog.messages
     )
     with pytest.raises(ModelError, match="cannot be imported"):
         prepare(embedded_files, tmp_path, EngineChoice(EngineName.OPENVINO))
@@ -147,4 +147,4 @@ def test_auto_goes_on_without_an_engine_that_fails(
     monkeypatch.setattr(openvino, "write", fail)
     prepared = prepare(embedded_files, tmp_path, EngineChoice(EngineName.AUTO))
     assert EngineName.OPENVINO not in prepared.measured
-    assert "openvino is not considered: this processor is too old" in caplog.messages
+    assert "engine auto skips openvino: this processor is too old" in caplog.messages

@@ -142,7 +142,7 @@ def test_code_is_not_run_though_the_user_vouches_for_the_file(path: Path, tmp_pa
 @pytest.mark.parametrize("value", [[1, 2], {"model": {}, "epoch": 3}], ids=["list", "training checkpoint"])
 def test_file_of_something_else_is_refused(path: Path, value: object) -> None:
     path.write_bytes(_pickled(value))
-    assert _refusal(path) == "not a state dict of tensors."
+    assert _refusal(path) == "it is not a state dict of tensors."
 
 
 @pytest.mark.filterwarnings("ignore:.*received a zip file that looks like a TorchScript archive")
@@ -156,12 +156,12 @@ def test_torchscript_file_is_refused(path: Path) -> None:
 def test_missing_tensor_is_named(path: Path, state: StateDict) -> None:
     del state[WEIGHT]
     path.write_bytes(_pickled(state))
-    assert _refusal(path) == f"not a checkpoint of compact: 1 tensors are missing, such as {WEIGHT}."
+    assert _refusal(path) == f"it is not a checkpoint of compact: 1 tensors are missing, such as {WEIGHT}."
 
 
 def test_tensor_that_does_not_belong_is_named(path: Path, state: StateDict) -> None:
     path.write_bytes(_pickled({**state, "head.weight": torch.zeros(1)}))
-    assert _refusal(path) == "not a checkpoint of compact: 1 tensors do not belong, such as head.weight."
+    assert _refusal(path) == "it is not a checkpoint of compact: 1 tensors are unexpected, such as head.weight."
 
 
 @pytest.mark.parametrize(
@@ -170,9 +170,9 @@ def test_tensor_that_does_not_belong_is_named(path: Path, state: StateDict) -> N
         (WEIGHT, lambda w: w[:, :-1], "has shape (48, 23, 3, 3), expected (48, 24, 3, 3)"),
         (WEIGHT, lambda w: w.int(), "has type torch.int32, expected torch.float32"),
         (COUNTER, lambda w: w.float(), "has type torch.float32, expected torch.int64"),
-        (WEIGHT, lambda w: w.clone().fill_(float("nan")), "holds values that are not finite"),
-        (WEIGHT, lambda w: w.clone().fill_(float("-inf")), "holds values that are not finite"),
-        (WEIGHT, lambda w: w.double().fill_(1e300), "holds values that are not finite"),
+        (WEIGHT, lambda w: w.clone().fill_(float("nan")), "contains values that are not finite"),
+        (WEIGHT, lambda w: w.clone().fill_(float("-inf")), "contains values that are not finite"),
+        (WEIGHT, lambda w: w.double().fill_(1e300), "contains values that are not finite"),
         (WEIGHT, lambda w: w.to_sparse(), ""),
         (WEIGHT, lambda w: w.to("meta"), ""),
     ],
@@ -187,7 +187,7 @@ def test_one_wrong_value_is_enough(path: Path, state: StateDict) -> None:
     state[WEIGHT] = state[WEIGHT].clone()
     state[WEIGHT][0, 0, 0, 0] = float("nan")
     path.write_bytes(safetensors.torch.save(state))
-    assert f"{WEIGHT} holds values that are not finite" in _refusal(path)
+    assert f"{WEIGHT} contains values that are not finite" in _refusal(path)
 
 
 def test_file_that_changed_after_verification_is_refused(path: Path, state: StateDict) -> None:

@@ -176,7 +176,7 @@ def test_folder_that_cannot_be_written_is_named(file_server: FileServer, tmp_pat
 
 def test_silent_server_is_given_up_and_leaves_no_file(file_server: FileServer, destination: Path) -> None:
     route = Route(CONTENT, held=True)
-    with pytest.raises(DownloadError, match=r"No answer within 0\.1 s from 127\.0\.0\.1\."):
+    with pytest.raises(DownloadError, match=r"No response within 0\.1 s from 127\.0\.0\.1\."):
         download((file_server.add("/file", route),), destination, is_content, first_byte_s=0.1)
     route.release()
     join_abandoned_downloads()

@@ -137,7 +137,7 @@ def test_bad_file_in_the_cache_is_replaced_with_a_warning(
     assert bad.read_bytes() == CONTENT
     [record] = [record for record in caplog.records if record.levelname == "WARNING"]
     assert record.getMessage().startswith(f"{bad} is refused: its SHA-256 is ")
-    assert record.getMessage().endswith("It is removed from the cache.")
+    assert record.getMessage().endswith("Removing it from the cache.")
 
 
 def test_download_that_is_off_is_told_with_the_folders_searched(
@@ -160,7 +160,7 @@ def test_download_that_fails_names_the_file(model: RegisteredModel, locations: W
 def test_missing_weights_are_told_with_the_command_that_gets_them(
     model: RegisteredModel, locations: WeightsLocations
 ) -> None:
-    with pytest.raises(WeightsError, match=r"Get them: depthsvc weights fetch midas_small$"):
+    with pytest.raises(WeightsError, match=r"Download them: depthsvc weights fetch midas_small$"):
         locate(model, replace(locations, weights_dir=None))
     assert find_weights(model, locations) is None
 

@@ -1,1 +1,1 @@
-"""The engines: a module for each, which alone imports its library, and the choice among them. Knows no torch."""
+"""The engines, one module each, which alone imports the engine's library, and the choice among them."""

@@ -1,4 +1,4 @@
-"""What every engine offers, whichever library computes."""
+"""The interface of engines."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 
 class Engine(Protocol):
-    """Runs one network that it has loaded. For one thread of the caller at a time."""
+    """Runs one loaded network. Not thread-safe."""
 
     def infer(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 (1, 3, h, w), normalised -> float32 of the same batch; its meaning is the model's."""
+        """float32 (1, 3, h, w), normalised -> float32 for the same batch, of the model's `OutputKind`."""
         ...

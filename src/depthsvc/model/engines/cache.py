@@ -1,4 +1,4 @@
-"""Files that engines load, made from weights once and kept in the cache. Knows no torch."""
+"""Files that engines load, made from weights once and cached. Does not import torch itself."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from depthsvc.model.weights.files import sha256_of
 logger = logging.getLogger(__name__)
 
 ARTEFACT_FORMAT = 4
-"""Part of an artefact's name; to be raised when the network or the way it is written changes."""
+"""Part of an artefact's name; increase it when the network or the way it is written changes."""
 _SUMS = "sha256.json"
 
 
 def artefact(model: ResolvedModel, kind: EngineKind, precision: Precision, cache_dir: Path) -> Path:
     """The file that this engine runs for a registered model, made if it is not in the cache.
 
-    Where the cache cannot be written to, it goes to the folder for temporary files instead. Of several processes that
-    want the same one, one makes it and the others wait. Imports torch if it has to be made. Raises WeightsError,
-    ConfigurationError, and OSError if it can be written nowhere.
+    If the cache cannot be written, a temporary folder is used instead. If several processes need the same file, one
+    makes it and the others wait. Imports torch if the file has to be made. Raises WeightsError, ConfigurationError,
+    and OSError if it cannot be written anywhere.
     """
     assert model.architecture is not None
     kind.require()
@@ -40,7 +40,7 @@ def artefact(model: ResolvedModel, kind: EngineKind, precision: Precision, cache
     folder = cache_dir / "engines" / name
     if _is_intact(folder):
         return folder / filename
-    with suppress(OSError):  # nothing can be written there, or there is no such folder
+    with suppress(OSError):  # no temporary folder, or it cannot be written
         spare = _private_temporary_folder() / name
         if _is_intact(spare):
             return spare / filename
@@ -60,7 +60,7 @@ def artefact(model: ResolvedModel, kind: EngineKind, precision: Precision, cache
 
 
 def _private_temporary_folder() -> Path:
-    """A folder for temporary files that no other user can have put a file into."""
+    """A temporary folder that no other user can write to."""
     folder = Path(tempfile.gettempdir()) / f"depthsvc-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.stat()
@@ -70,16 +70,16 @@ def _private_temporary_folder() -> Path:
 
 
 def _is_intact(folder: Path) -> bool:
-    """Whether a folder holds all the files that it was made with, unchanged."""
+    """Whether a folder contains all the files that it was made with, unchanged."""
     try:
         sums: dict[str, str] = json.loads((folder / _SUMS).read_bytes())
         return bool(sums) and all(sha256_of(folder / name) == sha256 for name, sha256 in sums.items())
-    except Exception:  # whatever damaged bytes lead to
+    except Exception:  # damaged bytes can raise anything
         return False
 
 
 def _make_alone(folder: Path, write: Callable[[Path], None]) -> None:
-    """Have `write` fill a folder, unless another process does so first. OSError if nothing can be written there."""
+    """Have `write` fill a folder, unless another process does so first. Raises OSError if it cannot be written."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(folder.name + ".lock")):
         if not _is_intact(folder):
@@ -87,13 +87,13 @@ def _make_alone(folder: Path, write: Callable[[Path], None]) -> None:
 
 
 def _make(folder: Path, write: Callable[[Path], None]) -> None:
-    """Have `write` fill a folder, which appears whole or not at all."""
+    """Have `write` fill a folder, which appears complete or not at all."""
     temporary = Path(tempfile.mkdtemp(prefix=folder.name, suffix=".part", dir=folder.parent))
     try:
         write(temporary)
         sums = {path.name: sha256_of(path) for path in temporary.iterdir()}
         (temporary / _SUMS).write_text(json.dumps(sums))
-        # What tempfile makes is private, which would hide the cache of an image from the user that runs it.
+        # Folders from tempfile are private, which would hide the cache in an image from the user that runs it.
         temporary.chmod(0o755)
         for path in temporary.iterdir():
             path.chmod(0o644)

@@ -1,4 +1,4 @@
-"""What this machine's processor is and can do."""
+"""This machine's processor and its capabilities."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 _CPU_INFO = Path("/proc/cpuinfo")
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
-"""As Linux names them: Intel's and AMD's vector and matrix units, and ARM's."""
+"""Linux's names for Intel's and AMD's vector and matrix units, and for ARM's."""
 
 
 def processor_name() -> str:
-    """The processor as it calls itself."""
+    """The processor's own name."""
     return _field("model name") or platform.processor() or platform.machine()
 
 
@@ -21,12 +21,12 @@ def processor_flags() -> frozenset[str]:
 
 
 def has_bf16() -> bool:
-    """Whether the processor multiplies bf16 numbers; False where it does not say."""
+    """Whether the processor multiplies bf16 numbers; False if that is unknown."""
     return not _BF16_FLAGS.isdisjoint(processor_flags())
 
 
 def _field(name: str) -> str:
-    """The first value of this name in Linux's description of the processors; empty if there is none."""
+    """The first value of this name in Linux's /proc/cpuinfo; empty if there is none."""
     try:
         lines = _CPU_INFO.read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The engines that there are, and what to know of each before its library is imported."""
+"""The engines, and what is known about each without importing its library."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EngineKind:
-    """What there is to know of an engine before its library is imported."""
+    """What is known about an engine without importing its library."""
 
     name: EngineName
     suffix: str
-    """Of the file that it runs."""
+    """Suffix of the files that it runs."""
     packages: tuple[str, ...]
-    """Modules, named like their distributions: the first runs its files, all are needed to write one."""
+    """Modules, named like their distributions: the first runs the engine's files, all are needed to write one."""
     precisions: tuple[Precision, ...]
 
     def can_run(self) -> bool:
@@ -38,7 +38,7 @@ class EngineKind:
         return all(map(find_spec, self.packages))
 
     def require(self, *, to_write: bool = True) -> None:
-        """Raise ConfigurationError, with the command that helps, if a package is missing that runs or writes files."""
+        """Raise ConfigurationError, with the install command, if a package to run or write files is missing."""
         if missing := [package for package in self.packages[: None if to_write else 1] if find_spec(package) is None]:
             raise ConfigurationError(
                 f"The engine {self.name} needs the package {missing[0]}. "
@@ -46,7 +46,7 @@ class EngineKind:
             )
 
     def versions(self) -> str:
-        """The versions of the packages that have a part in its files, without importing them."""
+        """The versions of the packages that affect its files, without importing them."""
         return "-".join(f"{package}{version(package)}" for package in sorted({"torch", *self.packages}))
 
     @property
@@ -55,7 +55,7 @@ class EngineKind:
         return f"{__package__}.{self.name}"
 
     def write(self, network: Network, spec: InputSpec, path: Path, precision: Precision) -> None:
-        """Write a network in evaluation mode as a file for this engine, good for every size of input that `spec` gives.
+        """Write a network in evaluation mode as a file for this engine, valid for every input size of `spec`.
 
         Imports torch. Raises OSError if it cannot be written, ConfigurationError if a package is missing.
         """
@@ -75,7 +75,7 @@ class EngineKind:
 
 
 class _EngineModule(Protocol):
-    """What each of the modules in this package offers."""
+    """The interface of an engine's module."""
 
     def write(self, network: Network, example_shape: Shape, path: Path, precision: Precision) -> None: ...
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime, on the CPU. It has no bf16 there."""
+"""ONNX Runtime on the CPU, where it does not support bf16."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _OPSET = 18
 
 
 class OnnxEngine:
-    """An ONNX file that is loaded."""
+    """A loaded ONNX file."""
 
     def __init__(self, path: Path, threads: int) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        # Threads that wait by spinning take the processors from the other workers.
+        # Threads that spin while they wait take CPU time from the other workers.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -39,11 +39,11 @@ class OnnxEngine:
 
 
 def write(network: Network, example_shape: Shape, path: Path, precision: Precision) -> None:
-    """Export a network whose height and width are left open."""
+    """Export a network with variable height and width."""
     import torch
 
     with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter's age; its successor needs two more packages
+        warnings.simplefilter("ignore")  # this exporter is deprecated; its successor needs two more packages
         torch.onnx.export(
             network,
             (torch.zeros(example_shape),),
@@ -57,5 +57,5 @@ def write(network: Network, example_shape: Shape, path: Path, precision: Precisi
 
 
 def open_file(path: Path, threads: int, precision: Precision) -> OnnxEngine:
-    """Load an ONNX file, whose precision is its own."""
+    """Load an ONNX file, which has its own precision."""
     return OnnxEngine(path, threads)

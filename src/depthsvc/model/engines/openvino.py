@@ -1,4 +1,4 @@
-"""OpenVINO, on the CPU. It runs its own format (.xml with .bin beside it), and ONNX files."""
+"""OpenVINO on the CPU. It runs its own format (.xml with a .bin next to it) and ONNX files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-# Imported, OpenVINO tells a server on the internet, from a process that it forks. Without this package it does not.
+# On import OpenVINO forks a process that sends telemetry; blocking this package stops it.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 import openvino  # noqa: E402
@@ -27,7 +27,7 @@ _HINTS = {Precision.FP32: openvino.Type.f32, Precision.BF16: openvino.Type.bf16}
 
 
 class OpenVinoEngine:
-    """A file that is loaded and compiled for this processor."""
+    """A file loaded and compiled for this processor."""
 
     def __init__(self, path: Path, threads: int, precision: Precision) -> None:
         configuration = {
@@ -35,7 +35,7 @@ class OpenVinoEngine:
             properties.num_streams(): 1,
             properties.hint.performance_mode(): properties.hint.PerformanceMode.LATENCY,
             properties.hint.inference_precision(): _HINTS[precision],
-            # Pinned to processors, all workers would choose the same ones.
+            # With pinning, all workers would choose the same CPUs.
             properties.hint.enable_cpu_pinning(): False,
         }
         try:
@@ -49,17 +49,15 @@ class OpenVinoEngine:
 
 
 def write(network: Network, example_shape: Shape, path: Path, precision: Precision) -> None:
-    """Convert a network and write it; in which precision it computes is decided when it is loaded."""
-    # The front end is used directly: openvino.convert_model reports each conversion to a server on the internet.
+    """Convert a network and write it; its precision is chosen when it is loaded."""
+    # The front end is used directly because openvino.convert_model sends telemetry for each conversion.
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     from depthsvc.model.engines.torchscript import trace
 
     frontend = FrontEndManager().load_by_framework("pytorch")
-    decoder = TorchScriptPythonDecoder(
-        trace(network.for_inference(), example_shape)
-    )  # needed until the conversion is over
+    decoder = TorchScriptPythonDecoder(trace(network.for_inference(), example_shape))  # must outlive the conversion
     model = frontend.convert(frontend.load(decoder))
     model.reshape(openvino.PartialShape([1, 3, -1, -1]))
     try:

@@ -1,4 +1,4 @@
-"""Which engines may run a model, and in which precision. Imports none of them."""
+"""The engines that can run a model, and in which precision. Imports none of them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from depthsvc.model.engines.kinds import KINDS, ONNXRUNTIME, OPENVINO, TORCHSCRI
 from depthsvc.model.spec import ResolvedModel
 
 AUTO_ERROR = 1 / 255
-"""`precision=auto` takes bf16 only where 99 % of the pixels of every photo differ less from fp32, as a part of the
-photo's range of inverse depth."""
+"""`precision=auto` chooses bf16 only if 99 % of every photo's pixels differ from fp32 by no more than this fraction of
+the photo's range of inverse depth."""
 
 
 def engines_for(model: ResolvedModel, choice: EngineChoice) -> list[EngineKind]:
-    """The engines that may run a model: the chosen one, or with `auto` all that can."""
+    """The engines to try for a model: the chosen one, or with `auto` all that can run it."""
     able = [TORCHSCRIPT, OPENVINO, ONNXRUNTIME] if model.architecture else _engines_for_file(model.file.path)
     if choice.engine is not EngineName.AUTO:
         chosen = KINDS[choice.engine]
@@ -28,7 +28,7 @@ def engines_for(model: ResolvedModel, choice: EngineChoice) -> list[EngineKind]:
 
 
 def precision_for(model: ResolvedModel, kind: EngineKind, wanted: Precision) -> Precision:
-    """What a wanted precision means for this model and engine; ConfigurationError if it cannot be had."""
+    """The precision to use for this model and engine. Raises ConfigurationError if `wanted` is not available."""
     fixed = model.architecture is None and kind is TORCHSCRIPT
     offered = Precision.BF16 in kind.precisions and not fixed
     if wanted is Precision.AUTO:
@@ -36,12 +36,12 @@ def precision_for(model: ResolvedModel, kind: EngineKind, wanted: Precision) -> 
         return Precision.BF16 if offered and exact and has_bf16() else Precision.FP32
     if wanted is Precision.BF16 and not offered:
         what = f"{model.name} is a TorchScript file with its own precision" if fixed else f"{kind.name} has no bf16"
-        raise ConfigurationError(f"precision bf16 cannot be had: {what}. Choose fp32, or another engine.")
+        raise ConfigurationError(f"precision bf16 is not available: {what}. Choose fp32, or another engine.")
     if wanted is Precision.BF16 and not has_bf16():
-        raise ConfigurationError("precision bf16 cannot be had: this processor has no bf16. Choose fp32 or auto.")
+        raise ConfigurationError("precision bf16 is not available: this processor has no bf16. Choose fp32 or auto.")
     return wanted
 
 
 def _engines_for_file(path: Path) -> list[EngineKind]:
-    """The engines that run a user's own file, the usual one first."""
+    """The engines that run a custom model's file, the default first."""
     return [ONNXRUNTIME, OPENVINO] if path.suffix.lower() in ONNX_SUFFIXES else [TORCHSCRIPT]

@@ -1,7 +1,7 @@
 """TorchScript in PyTorch, on the CPU.
 
-Measured and left out, as slower or slower for sizes that were not warmed: optimize_for_inference and oneDNN-graph
-fusion. docs/engines.md has the figures.
+optimize_for_inference and oneDNN-graph fusion are not used: measured, they are slower, or slower for sizes that were
+not warmed. docs/engines.md has the figures.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from depthsvc.model.networks.base import Network
 
 
 class TorchScriptEngine:
-    """A TorchScript file that is loaded."""
+    """A loaded TorchScript file."""
 
     def __init__(self, path: Path, threads: int) -> None:
         self._threads = threads
-        torch.set_num_threads(threads)  # loading uses them, too
+        torch.set_num_threads(threads)  # loading uses them too
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)
@@ -35,7 +35,7 @@ class TorchScriptEngine:
             raise ModelError(f"{path} is refused: PyTorch cannot load it as TorchScript.") from error
 
     def infer(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
-        torch.set_num_threads(self._threads)  # it holds for the whole process, and is free
+        torch.set_num_threads(self._threads)  # a setting of the whole process, and free to set
         with torch.inference_mode():
             output = self._module(torch.from_numpy(planes))
         if isinstance(output, (list, tuple)):
@@ -45,7 +45,7 @@ class TorchScriptEngine:
 
 
 class _InBfloat16(nn.Module):
-    """A network that computes in bfloat16, between inputs and outputs in float32."""
+    """A network that computes in bfloat16, with float32 inputs and outputs."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class _InBfloat16(nn.Module):
 
 
 def trace(network: nn.Module, example_shape: Shape) -> torch.jit.ScriptModule:
-    """A frozen TorchScript trace of a network in evaluation mode, valid for every input size it takes."""
+    """A frozen TorchScript trace of a network in evaluation mode, valid for all of its input sizes."""
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         traced: torch.jit.ScriptModule = torch.jit.trace(network, torch.zeros(example_shape), check_trace=False)  # type: ignore[no-untyped-call]
@@ -66,12 +66,12 @@ def trace(network: nn.Module, example_shape: Shape) -> torch.jit.ScriptModule:
 
 
 def write(network: Network, example_shape: Shape, path: Path, precision: Precision) -> None:
-    """Trace a network and write it, in the precision in which it is to compute."""
+    """Trace a network and write it in the precision in which it will compute."""
     module = network.for_inference()
     if precision is Precision.BF16:
         module = _InBfloat16(module).eval()
     traced = trace(module, example_shape)
-    # PyTorch ends the whole process where its own writing of a file fails, as on a full disk.
+    # PyTorch aborts the whole process if it fails to write a file itself, as on a full disk.
     serialized = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -80,5 +80,5 @@ def write(network: Network, example_shape: Shape, path: Path, precision: Precisi
 
 
 def open_file(path: Path, threads: int, precision: Precision) -> TorchScriptEngine:
-    """Load a TorchScript file, whose precision is its own."""
+    """Load a TorchScript file, which has its own precision."""
     return TorchScriptEngine(path, threads)

@@ -1,1 +1,1 @@
-"""Networks, a file for each family, and the reading of their checkpoints."""
+"""Networks, one module per family, and the reading of their checkpoints."""

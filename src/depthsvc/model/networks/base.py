@@ -1,4 +1,4 @@
-"""What every network offers, and how one is made from its architecture."""
+"""The interface of networks, and building one from its architecture."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from depthsvc.model.architecture import Architecture
 
 
 class Network(nn.Module):
-    """float32 (N, 3, H, W), normalised -> float32 (N, h, w); what the numbers mean is the model's `OutputKind`."""
+    """float32 (N, 3, H, W), normalised -> float32 (N, h, w), of the model's `OutputKind`."""
 
     def for_inference(self) -> nn.Module:
-        """The same function in the form that is quickest to compute; this network stays as it is."""
+        """The same function in its fastest form. This network is not changed."""
         return self
 
 
 class _Family(Protocol):
-    """What each module of a family offers."""
+    """The interface of a family's module."""
 
     def build(self, architecture: Architecture) -> Network: ...
 

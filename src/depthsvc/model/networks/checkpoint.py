@@ -1,4 +1,4 @@
-"""Opening a weights file as data to distrust, and building its network."""
+"""Loading a weights file as untrusted data, and building its network."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ StateDict = dict[str, Tensor]
 def load_network(architecture: Architecture, weights: VerifiedFile) -> Network:
     """The network with these weights, in evaluation mode, float32.
 
-    The bytes that are hashed are the bytes that are loaded. Nothing in the file is executed. Raises
+    The bytes that are loaded are the bytes that were hashed. Nothing in the file is executed. Raises
     WeightsError, naming the file and the reason, if the hash, the format, a key, a shape or a value is wrong.
     """
     network = build(architecture)
     state = _read(weights)
     if mismatch := _mismatch(state, network.state_dict()):
-        raise WeightsError(f"{weights.path} is refused: not a checkpoint of {architecture.name}: {mismatch}.")
+        raise WeightsError(f"{weights.path} is refused: it is not a checkpoint of {architecture.name}: {mismatch}.")
     network.load_state_dict(state, strict=True)
     return network.eval()
 
@@ -49,7 +49,7 @@ def _parse_safetensors(data: bytes, weights: VerifiedFile) -> StateDict:
     try:
         return safetensors.torch.load(data)
     except SafetensorError as error:
-        raise WeightsError(f"{weights.path} is refused: damaged safetensors file ({error}).") from error
+        raise WeightsError(f"{weights.path} is refused: it is a damaged safetensors file ({error}).") from error
 
 
 def _parse_pytorch(data: bytes, weights: VerifiedFile) -> StateDict:
@@ -57,28 +57,28 @@ def _parse_pytorch(data: bytes, weights: VerifiedFile) -> StateDict:
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{weights.path} is refused: damaged, or it holds more than tensors, which could run code when opened."
+            f"{weights.path} is refused: it is damaged, or holds more than tensors, which could run code when opened."
         ) from error
-    except Exception as error:  # on damaged bytes PyTorch's parser raises whatever they lead to
-        raise WeightsError(f"{weights.path} is refused: damaged or cut off, not a checkpoint.") from error
+    except Exception as error:  # on damaged bytes PyTorch's parser can raise anything
+        raise WeightsError(f"{weights.path} is refused: it is damaged, truncated or not a checkpoint.") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"{weights.path} is refused: not a state dict of tensors.")
+        raise WeightsError(f"{weights.path} is refused: it is not a state dict of tensors.")
     return state
 
 
 def _mismatch(state: StateDict, expected: StateDict) -> str | None:
-    """What is wrong with the first wrong entry of a state dict, or None."""
+    """What is wrong with the first invalid entry of a state dict, or None."""
     if missing := expected.keys() - state.keys():
         return f"{len(missing)} tensors are missing, such as {min(missing)}"
     if unexpected := state.keys() - expected.keys():
-        return f"{len(unexpected)} tensors do not belong, such as {min(map(str, unexpected))}"
+        return f"{len(unexpected)} tensors are unexpected, such as {min(map(str, unexpected))}"
     for key, value in expected.items():
         if state[key].layout != torch.strided or state[key].is_meta:
-            return f"{key} is no plain array of numbers"
+            return f"{key} is not a plain array of numbers"
         if state[key].shape != value.shape:
             return f"{key} has shape {tuple(state[key].shape)}, expected {tuple(value.shape)}"
         if state[key].is_floating_point() != value.is_floating_point():
             return f"{key} has type {state[key].dtype}, expected {value.dtype}"
         if not torch.isfinite(state[key].to(value.dtype)).all():
-            return f"{key} holds values that are not finite"
+            return f"{key} contains values that are not finite"
     return None

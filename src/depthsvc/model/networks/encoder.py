@@ -1,6 +1,6 @@
 """Convolutional encoders from timm, cut into the four stages that MiDaS taps.
 
-timm is needed to build (and so to trace) a network, never to serve one: a worker loads TorchScript.
+timm is only needed to build, and so to trace, a network, never to serve one: workers load files made from it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ def _operator_exists(qualified_name: str) -> bool:
 
 @contextmanager
 def _missing_torchvision_operators_tolerated() -> Iterator[None]:
-    """Let torchvision be imported where its compiled operators cannot be loaded.
+    """Let torchvision be imported even if its compiled operators cannot be loaded.
 
-    Beside a CPU-only torch the torchvision wheel finds no CUDA libraries, so `torchvision::nms` and its
+    With a CPU-only torch, the torchvision wheel finds no CUDA libraries, so `torchvision::nms` and its
     siblings do not exist and registering their shape functions raises. timm uses none of them.
     """
     original = torch.library.register_fake
@@ -43,7 +43,7 @@ def _missing_torchvision_operators_tolerated() -> Iterator[None]:
 
 
 def import_timm() -> ModuleType:
-    """Import timm, also beside a torchvision whose compiled operators cannot be loaded."""
+    """Import timm, even with a torchvision whose compiled operators cannot be loaded."""
     with _missing_torchvision_operators_tolerated():
         import timm
     return timm
@@ -52,8 +52,8 @@ def import_timm() -> ModuleType:
 class SamePaddedConv2d(nn.Conv2d):
     """TensorFlow's SAME padding with constants instead of arithmetic on the input's size.
 
-    Every stage of a network whose input sides are multiples of 32 sees even sides, for which the padding
-    of a strided convolution does not depend on the size; so one trace is right for every input size.
+    If the input sides are multiples of 32, every stage of the network sees even sides, for which the padding of a
+    strided convolution does not depend on the size. So one trace is valid for every input size.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class SamePaddedConv2d(nn.Conv2d):
         return F.conv2d(F.pad(input, padding), self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
     def padding_both_sides_alike(self) -> nn.Conv2d:
-        """The same function of an even-sided input without a padded copy of it, by zeros in a larger kernel."""
+        """The same function for even-sided inputs, with zeros in a larger kernel instead of a padded copy."""
         [kernel], [stride] = set(self.kernel_size), set(self.stride)
         total = max(kernel - stride, 0)
         before, after = total // 2, total - total // 2
@@ -83,7 +83,7 @@ class SamePaddedConv2d(nn.Conv2d):
 
 
 def without_padded_copies(network: nn.Module) -> nn.Module:
-    """A copy of a network that pads inside its convolutions alone."""
+    """A copy of a network that pads only inside its convolutions."""
     network = copy.deepcopy(network)
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
@@ -105,16 +105,16 @@ def _replace_dynamic_padding(module: nn.Module) -> None:
 class Encoder(nn.Module):
     """A timm EfficientNet-family network without its classifier, as four stages.
 
-    The names `layer1` ... `layer4` and their numbering are those of the official MiDaS checkpoint.
+    The names `layer1` ... `layer4` match the official MiDaS checkpoint.
     """
 
     def __init__(self, name: str, **options: Any) -> None:
-        """`name` is timm's model name and `options` go to timm unchanged; no weights are fetched."""
+        """`name` is timm's model name, and `options` are passed to timm; no weights are downloaded."""
         super().__init__()
         network = import_timm().create_model(name, pretrained=False, **options)
         _replace_dynamic_padding(network)
         blocks = network.blocks
-        # The official encoder has the stem's activation as a module of its own, timm has it in `bn1`.
+        # In the official encoder the stem's activation is a separate module; timm has it in `bn1`.
         stem = (network.conv_stem, network.bn1, nn.Identity())
         self.layer1 = nn.Sequential(*stem, *blocks[0:2])
         self.layer2 = nn.Sequential(*blocks[2:3])
@@ -122,7 +122,7 @@ class Encoder(nn.Module):
         self.layer4 = nn.Sequential(*blocks[5:7])
         widths = [feature["num_chs"] for feature in network.feature_info]
         self.widths: tuple[int, ...] = tuple(widths)
-        """Channels of the five features that `forward` gives."""
+        """Channels of the five features that `forward` returns."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Features of x, float32 (N, 3, H, W) with H and W multiples of 32, at strides 2, 4, 8, 16 and 32."""

@@ -1,8 +1,8 @@
-"""The MiDaS network: a convolutional encoder, a RefineNet decoder and a small head that gives inverse depth.
+"""The MiDaS network: a convolutional encoder, a RefineNet decoder and a small head for inverse depth.
 
 Ranftl et al., "Towards Robust Monocular Depth Estimation: Mixing Datasets for Zero-shot Cross-dataset
 Transfer", TPAMI 2022; the "small" variant is described at github.com/isl-org/MiDaS (v2.1). Attribute names
-are those of the official checkpoints, so that their state dicts load key for key.
+match the official checkpoints, so that their state dicts load key for key.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ class FeatureFusionBlock(nn.Module):
         self.resConfUnit2 = ResidualConvUnit(width)
 
     def forward(self, path: Tensor, skip: Tensor | None = None) -> Tensor:
-        """(N, width, H, W) and the same -> (N, out_width, 2H, 2W)."""
+        """`path` and `skip`, both (N, width, H, W) -> (N, out_width, 2H, 2W)."""
         if skip is not None:
             path = path + self.resConfUnit1(skip)
-        # Bilinear weights sum to 1, so a 1x1 convolution gives the same before the upsampling as after it,
+        # Bilinear weights sum to 1, so a 1x1 convolution gives the same result before the upsampling as after it,
         # where the official code has it, at a quarter of the cost.
         path = self.out_conv(self.resConfUnit2(path))
         return F.interpolate(path, scale_factor=2.0, mode="bilinear", align_corners=True)
 
 
 class Decoder(nn.Module):
-    """RefineNet over the encoder's features; gives one channel of unbounded inverse depth."""
+    """RefineNet over the encoder's features; returns one channel of unbounded inverse depth."""
 
     def __init__(self, architecture: MidasArchitecture, encoder_widths: tuple[int, ...]) -> None:
         super().__init__()
@@ -124,9 +124,9 @@ class DepthNetwork(Network):
         return depth.squeeze(1)
 
     def for_inference(self) -> nn.Module:
-        """A copy with weights and features laid out with the channels last, and without padded copies of features.
+        """A copy with channels-last weights and features, and without padded copies of features.
 
-        On a CPU the layout takes a fifth less time, and doing without the copies 2 to 4 %.
+        On a CPU the layout saves a fifth of the time, and avoiding the copies 2 to 4 %.
         """
         return without_padded_copies(self).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 

@@ -1,1 +1,1 @@
-"""Weights files: found, fetched and verified before anything opens them."""
+"""Weights files: found, downloaded and verified before anything opens them."""

@@ -1,4 +1,4 @@
-"""Downloading one file over HTTP: resumed, verified before it gets its name, one process at a time."""
+"""Downloading one file over HTTP: resumable, verified before it gets its name, one process at a time."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ logger = logging.getLogger(__name__)
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 20.0
 ATTEMPTS = 4
-"""Connections to one address that may break off, each resumed where the last one ended."""
+"""Number of connections to one address that may break off, each resumed where the last one ended."""
 MAX_BYTES = 2_000_000_000
 
 Verify = Callable[[Path], object]
-"""Raises WeightsError for a file that is not to be trusted."""
+"""Raises WeightsError for a file that must not be trusted."""
 
 
 def download(
     addresses: tuple[str, ...], destination: Path, verify: Verify, *, first_byte_s: float | None = None
 ) -> None:
-    """Fetch `destination` from the first of `addresses` that gives a file which `verify` accepts.
+    """Download `destination` from the first of `addresses` whose file `verify` accepts.
 
-    The data goes to `<destination>.part`, which a later call resumes; it gets its name only once verified,
-    and is removed if it is refused. Several processes may call this at once: one downloads, the others wait
-    and find the file. `first_byte_s` bounds how long to wait for a server to begin to answer at all.
+    The data goes to `<destination>.part`, which a later call resumes; it is renamed only once verified, and removed
+    if it is refused. Several processes may call this at once: one downloads, the others wait and find the file.
+    `first_byte_s` limits the wait for a server's first byte.
 
-    Raises DownloadError if no address gave an acceptable file.
+    Raises DownloadError if no address has an acceptable file.
     """
     transfer = _Transfer(addresses, destination, verify)
     if first_byte_s is None:
         transfer.run()
         return
-    # Name resolution cannot be given a time limit, so the wait for it is abandoned in a thread of its own.
+    # Name resolution has no timeout, so it runs in a separate thread that can be abandoned.
     thread = threading.Thread(target=transfer.run_quietly, daemon=True, name="download")
     thread.start()
     if not transfer.settled.wait(first_byte_s):
         transfer.abandoned = True
-        raise DownloadError(f"No answer within {first_byte_s:g} s from {_hosts(addresses)}.")
+        raise DownloadError(f"No response within {first_byte_s:g} s from {_hosts(addresses)}.")
     thread.join()
     if transfer.error:
         raise transfer.error
@@ -57,7 +57,7 @@ def _hosts(addresses: tuple[str, ...]) -> str:
 
 
 class _Transfer:
-    """One call of `download`: the addresses in turn, each with its attempts."""
+    """One call of `download`: the addresses in order, each with several attempts."""
 
     def __init__(self, addresses: tuple[str, ...], destination: Path, verify: Verify) -> None:
         self.addresses = addresses
@@ -65,7 +65,7 @@ class _Transfer:
         self.part = destination.with_name(destination.name + ".part")
         self.verify = verify
         self.settled = threading.Event()
-        """Set once a server has begun to answer, or all have failed."""
+        """Set once a server has started to respond, or all have failed."""
         self.abandoned = False
         self.error: Exception | None = None
 
@@ -136,7 +136,7 @@ class _Transfer:
         return self.part.stat().st_size if self.part.exists() else 0
 
     def _receive(self, address: str) -> None:
-        """Append what is missing of the file to the partial file."""
+        """Append the rest of the file to the partial file."""
         offset = self._part_size()
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         timeout = httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
@@ -172,7 +172,7 @@ class _Transfer:
 
 
 def _is_taken(lock: FileLock) -> bool:
-    """Whether another process holds the lock now."""
+    """Whether another process is holding the lock."""
     try:
         with lock.acquire(timeout=0):
             return False

@@ -1,4 +1,4 @@
-"""Finding weights files and deciding whether to trust them. Knows no torch."""
+"""Finding weights files and deciding whether to trust them. Does not import torch."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from depthsvc.model.weights.download import download
 
 logger = logging.getLogger(__name__)
 
-_BY_HAND = "If you have the file, put it into a folder and name the folder in DEPTHSVC_WEIGHTS_DIR."
+_BY_HAND = "If you have the file, put it in a folder and set DEPTHSVC_WEIGHTS_DIR to that folder."
 
 EMBEDDED_WEIGHTS = Path(__file__).parents[1] / "data" / "embedded.safetensors"
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal; WeightsError if it cannot be read."""
+    """SHA-256 of a file, in hexadecimal. Raises WeightsError if it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -28,21 +28,21 @@ def sha256_of(path: Path) -> str:
 
 
 def verify(path: Path, sha256: str) -> VerifiedFile:
-    """Check that a file's SHA-256 is, or begins with, `sha256`; WeightsError if not."""
+    """Check that a file's SHA-256 is `sha256` or begins with it. Raises WeightsError if not."""
     actual = sha256_of(path)
     if not actual.startswith(sha256):
         raise WeightsError(
             f"{path} is refused: its SHA-256 is {actual}, expected {sha256}{'...' * (len(sha256) < 64)}. "
-            "The file is cut off, altered, or another model's."
+            "The file is truncated, altered, or another model's. Download it again."
         )
     return VerifiedFile(path, actual)
 
 
 def obtain(model: RegisteredModel, locations: WeightsLocations, *, first_byte_s: float | None = None) -> VerifiedFile:
-    """The verified weights of a model: found where `locations` says, or downloaded into the cache.
+    """The verified weights of a model: found in `locations`, or downloaded into the cache.
 
-    Raises WeightsError, naming the file and the reason, if there are none to be had or the first ones
-    found are not to be trusted; ConfigurationError if an explicit file comes without its hash.
+    Raises WeightsError, naming the file and the reason, if none are available or the first ones found cannot be
+    trusted; ConfigurationError if an explicit file comes without its hash.
     """
     if found := find_weights(model, locations):
         return found
@@ -79,17 +79,18 @@ def _find_registered(model: RegisteredModel, locations: WeightsLocations) -> Ver
         try:
             return verify(path, model.weights.sha256)
         except WeightsError as error:
-            logger.warning("%s It is removed from the cache.", error)
+            logger.warning("%s Removing it from the cache.", error)
             path.unlink(missing_ok=True)
     return None
 
 
 def locate(model: RegisteredModel, locations: WeightsLocations) -> VerifiedFile:
-    """As `find_weights`, but WeightsError if the weights are not on this machine."""
+    """As `find_weights`, but raises WeightsError if the weights are not on this machine."""
     if found := find_weights(model, locations):
         return found
     raise WeightsError(
-        f"The weights of {model.name} are not in {_searched(locations)}. Get them: depthsvc weights fetch {model.name}"
+        f"The weights of {model.name} are not in {_searched(locations)}. "
+        f"Download them: depthsvc weights fetch {model.name}"
     )
 
 
@@ -100,8 +101,7 @@ def _verify_explicit(path: Path, sha256: str | None, model: RegisteredModel) -> 
     if model.weights is not None and actual.startswith(model.weights.sha256):
         return VerifiedFile(path, actual)
     raise ConfigurationError(
-        f"{path} is not the published file of {model.name}, so its hash is needed to trust it: "
-        f"if you do, add --weights-sha256 {actual}"
+        f"{path} is not the published file of {model.name}. If you trust it, add its hash: --weights-sha256 {actual}"
     )
 
 
