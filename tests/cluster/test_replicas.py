@@ -290,7 +290,7 @@ def test_a_service_that_replicas_cannot_connect_to_does_not_start(
     replicas.unhireable = RayTaskError("Replica", "Traceback", reason).as_instanceof_cause()
     with pytest.raises(ConfigurationError, match=r"cannot connect to 127\.0\.0\.1: none did"), pool_of(replicas):
         raise AssertionError
-    assert f"a replica cannot connect to this service: {reason}" in caplog.text
+    assert f"a replica could not connect to this service: {reason}" in caplog.text
 
 
 def test_a_photo_waits_for_a_replica_that_can_connect() -> None:

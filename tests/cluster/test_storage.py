@@ -82,6 +82,6 @@ def test_what_is_no_store_is_refused() -> None:
 
 
 def test_a_key_in_a_uri_is_refused_and_not_repeated() -> None:
-    with pytest.raises(ConfigurationError, match="set the key's variables") as refusal:
+    with pytest.raises(ConfigurationError, match="Set the key's variables") as refusal:
         Storage("s3://AKIA:SECRET@bucket/photos")
     assert "SECRET" not in str(refusal.value)

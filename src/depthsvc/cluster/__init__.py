@@ -1,1 +1,1 @@
-"""More machines than one: the same pipeline in the processes of a Ray cluster. Needs the extra `ray`."""
+"""More than one machine: the same pipeline in the processes of a Ray cluster. Needs the extra `ray`."""

@@ -1,6 +1,6 @@
-"""`depthsvc batch --ray`: photos by actors of Ray Data, which read and write where photos and results are.
+"""`depthsvc batch --ray`: Ray Data actors process the photos, and read and write them where they are stored.
 
-Photos and results do not pass through the object store or this process: it sends names, and gets what became of them.
+Photos and results do not pass through the object store or this process: it sends names and receives outcomes.
 """
 
 from __future__ import annotations
@@ -39,27 +39,27 @@ try:
     import ray.data
     from ray.exceptions import RayError
 except ImportError as missing:
-    raise ConfigurationError("Ray Data is not installed: pip install 'depthsvc[ray]'.") from missing
+    raise ConfigurationError("Ray Data is not installed. Install it with: pip install 'depthsvc[ray]'") from missing
 
-logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what becomes of photos is in the report
+logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # outcomes are in the report
 
 _MOST_AT_A_TIME = 32
-"""Photos that an actor is given at once; they are done again if it dies."""
+"""Maximum number of photos in one piece of work; if the actor dies, they are processed again."""
 _SHARE = 1 / 4
-"""Part of an equal share of what is left that an actor is given at once: all actors end at about the same time."""
+"""Size of a piece of work as a fraction of an equal share of the rest, so that all actors finish about together."""
 _IN_FLIGHT = 2
-"""Pieces of work that an actor has: one is done while the next one waits at hand."""
+"""Pieces of work per actor: one in progress, and the next one queued."""
 _AHEAD = 2
-"""Photos that are read while others are computed, and results that are written."""
+"""Photos read ahead, and results still being written, while others are computed."""
 
 
 @dataclass(frozen=True)
 class _Done:
-    """What became of a photo. Nothing is None, since a column of Ray Data has one type."""
+    """The outcome of a photo. No field is None, since a column of Ray Data has one type."""
 
     number: int
     code: str = ""
-    """Empty if it has its result."""
+    """Empty on success."""
     reason: str = ""
     model: str = ""
     seconds: float = 0.0
@@ -67,7 +67,7 @@ class _Done:
 
 @dataclass(frozen=True)
 class _Assignment:
-    """What every actor is to do, and where. Without a storage it is on the file system that all machines share."""
+    """The work of every actor. Without a storage, files are on the file system that all machines share."""
 
     recipe: Recipe
     options: Options
@@ -75,7 +75,7 @@ class _Assignment:
     photos: Storage | None
     results: Storage | None
     prefix: str
-    """Of the names by which the cluster knows the photos."""
+    """Prefix of the photos' names in the cluster."""
 
     def read(self, photo: str) -> bytes:
         """Raises RequestError or OSError."""
@@ -91,7 +91,7 @@ class _Assignment:
 
 
 class Actor:
-    """A warm pipeline, and threads that read photos before it needs them and write what it has made."""
+    """A warm pipeline, with threads that read photos ahead and write results."""
 
     def __init__(self, work: _Assignment) -> None:
         self._work = work
@@ -99,9 +99,9 @@ class Actor:
         self._threads = ThreadPoolExecutor(2 * _AHEAD)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        """Do some photos: columns number, photo and output to those of _Done.
+        """Process a piece of work: columns number, photo and output to the columns of _Done.
 
-        Only if an actor has died on some of them their tries are count_attempt: it costs the cluster two calls a photo.
+        Attempts are counted only if an actor has died on this piece: counting takes two calls to the cluster per photo.
         """
         count_tries = begun_before(f"{self._work.prefix}from-{batch['number'][0]}")
         written: list[Future[_Done]] = []
@@ -125,7 +125,7 @@ class Actor:
         yield from reading
 
     def _answer(self, photo: Future[bytes], number: int, attempt: AbstractContextManager[None]) -> Answer | _Done:
-        """An answer, or why there is none. The system ends the process if it takes longer than it may."""
+        """The result or the failure. The system kills the process if it exceeds the deadline."""
         try:
             data = photo.result()
             with attempt, ended_after(self._work.deadline_s):
@@ -151,13 +151,13 @@ class Actor:
 def run_batch_on_ray(
     plan: Plan, sources: Iterable[Source], *, photos: Storage | None = None, results: Storage | None = None
 ) -> int:
-    """Do all photos that have no result yet, as `depthsvc.batch.run.run_batch` does, and give the same exit status.
+    """Process all photos that have no result yet; returns the exit status, as `depthsvc.batch.run.run_batch` does.
 
     `photos`: where the sources are, if not on the file system. `results`: where results go instead of the plan's
-    output folder. Raises what keeps it from beginning: DepthServiceError or OSError.
+    output folder. Raises DepthServiceError or OSError if it cannot start.
     """
     if plan.settings.max_photos_per_worker:
-        raise ConfigurationError("--max-photos-per-worker does not go with --ray.")
+        raise ConfigurationError("--max-photos-per-worker cannot be combined with --ray.")
     with ended_by_signals():
         if results:
             with open_ledger(plan, StoredResults(results, plan.extension)) as (ledger, shown):
@@ -172,7 +172,7 @@ def run_batch_on_ray(
 
 
 def _with_folders(outputs: Outputs, ledger: Ledger, tasks: list[Task]) -> list[Task]:
-    """The tasks whose folder could be made. Actors do not make them: one would remove what another is writing."""
+    """The tasks whose folder could be created. Actors do not create any: one would remove another's partial files."""
     possible = []
     for task in tasks:
         try:
@@ -185,7 +185,7 @@ def _with_folders(outputs: Outputs, ledger: Ledger, tasks: list[Task]) -> list[T
 
 
 class _Batch:
-    """The photos that are being computed."""
+    """A running batch."""
 
     def __init__(
         self, plan: Plan, ledger: Ledger, shown: Display, photos: Storage | None, results: Storage | None
@@ -205,9 +205,9 @@ class _Batch:
                 self._compute(dict(enumerate(tasks)))
         except Interrupted as end:
             interrupted = end.status
-        except (RayError, OSError) as error:  # every other failure is a photo's
+        except (RayError, OSError) as error:  # every other failure belongs to a photo
             reason = str(error).strip().rpartition("\n")[2]
-            self._display.note(f"The batch ends: {harmless(reason)}")
+            self._display.note(f"Stopping the batch: {harmless(reason)}")
             broken = True
         finally:
             kill_children()
@@ -235,7 +235,7 @@ class _Batch:
                 forget(prefix)
 
     def _outcomes(self, tasks: dict[int, Task], work: _Assignment, least: int, most: int) -> Iterator[_Done]:
-        """What actors make of the photos, as they do it. Ray starts an actor that dies again and repeats its work."""
+        """The outcomes of the photos, as they finish. Ray restarts an actor that dies and repeats its work."""
         rows = [self._row(number, task) for number, task in tasks.items()]
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = context.print_on_execution_start = False
@@ -266,7 +266,7 @@ class _Batch:
 
 
 def _pieces(rows: list[dict[str, Any]], actors: int) -> list[Any]:
-    """Tables of what actors are given at once: large ones first, single photos last."""
+    """The pieces of work, as tables: large ones first, single photos last."""
     tables = []
     while rows:
         count = min(_MOST_AT_A_TIME, math.ceil(len(rows) / actors * _SHARE))

@@ -1,8 +1,8 @@
-"""A leased replica: for a while it answers photos over a TCP connection of its own.
+"""A leased replica: for a while it processes photos over its own TCP connection.
 
-Asking Ray Serve costs 15 ms of processor time, and 5 ms more where bytes go through the object store, which is a
-quarter of what some photos cost. A lease asks it once for many photos. Ray has given the replica a token, which is the
-first thing that it sends; only after it, what comes is unpickled.
+Asking Ray Serve takes 15 ms of CPU time, and 5 ms more if bytes go through the object store: a quarter of what some
+photos take. A lease asks once for many photos. The replica gets a token through Ray and sends it first; nothing is
+unpickled before the token has been checked.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from depthsvc.pool.channel import LENGTHS_BYTES, frame, lengths, unframe
 
 Address = tuple[str, int]
 Reply = Callable[[bytes, Options, float], Answer | Exception]
-"""What becomes of a photo, what is asked of it, and the seconds that are left for it."""
+"""Processes a photo, given its bytes, its options and the seconds left until its deadline."""
 
 TOKEN_BYTES = 32
 PATIENCE_S = 5.0
-"""Longest wait of a replica for a connection or the next photo, and of the service for a token."""
+"""How long a replica waits for a connection or the next photo, and the service for a token, in seconds."""
 _PIECE_BYTES = 1 << 20
 
 
 def serve_lease(service: Address, token: bytes, reply: Reply) -> None:
-    """The replica's end: answer photos until the service hangs up. Raises OSError if it cannot be reached."""
+    """The replica's end: process photos until the service hangs up. Raises OSError if it cannot be reached."""
     with socket.create_connection(service, timeout=PATIENCE_S) as connection, connection.makefile("rb") as stream:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sendall(token)
@@ -41,7 +41,7 @@ def serve_lease(service: Address, token: bytes, reply: Reply) -> None:
 def _send(connection: socket.socket, answer: Answer | Exception) -> None:
     body = b"" if isinstance(answer, Exception) else answer.body
     connection.sendall(frame(answer if isinstance(answer, Exception) else answer.without_body(), body))
-    for start in range(0, len(body), _PIECE_BYTES):  # the socket's timeout is for each call, not for each packet
+    for start in range(0, len(body), _PIECE_BYTES):  # the socket's timeout applies to each call, not to each packet
         connection.sendall(memoryview(body)[start : start + _PIECE_BYTES])
 
 
@@ -66,7 +66,7 @@ class Connection:
         return self._reader.at_eof() or self._reader.exception() is not None or self._writer.is_closing()
 
     async def ask(self, photo: bytes | bytearray, options: Options, remaining_s: float) -> Answer | Exception:
-        """What the replica makes of a photo. Raises EOFError or OSError if it is gone."""
+        """The replica's reply to a photo. Raises EOFError or OSError if the replica is gone."""
         self._writer.write(frame((options, remaining_s), photo))
         self._writer.write(photo)
         await self._writer.drain()
@@ -76,19 +76,19 @@ class Connection:
         return answer if isinstance(answer, Exception) else answer.with_body(body)
 
     def close(self) -> None:
-        """End it at once, whatever is on its way."""
+        """Close the connection at once, dropping data in transit."""
         self._writer.transport.abort()
 
 
 class Listener:
-    """Where leased replicas connect to."""
+    """The server that leased replicas connect to."""
 
     def __init__(self) -> None:
         self._expected: dict[bytes, asyncio.Future[Connection]] = {}
         self._server: asyncio.Server | None = None
 
     async def open(self, host: str) -> None:
-        """Listen at a free port. Raises OSError."""
+        """Listen on a free port. Raises OSError."""
         self._server = await asyncio.start_server(self._connected, host, 0, limit=_PIECE_BYTES)
 
     @property
@@ -98,7 +98,7 @@ class Listener:
         return host, port
 
     def expect(self, token: bytes) -> asyncio.Future[Connection]:
-        """The connection of who will send this token, once; cancel it to expect it no longer."""
+        """The connection of the client that sends this token; usable once. Cancel it to stop expecting the token."""
         connection = asyncio.get_running_loop().create_future()
         self._expected[token] = connection
         connection.add_done_callback(lambda _: self._expected.pop(token, None))

@@ -1,4 +1,4 @@
-"""The same pipeline on any machine of a cluster."""
+"""Building the same pipeline on any machine of a cluster."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from depthsvc.settings import Settings
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a machine needs to make a pipeline: nothing is left to its own choice."""
+    """Everything that a machine needs to build a pipeline, with all choices already made."""
 
     model: str
-    """A registered name, never `auto`, or the path of a user's own model, which every machine must have."""
+    """A registered name, never `auto`, or the path of a custom model, which every machine must have."""
     locations: WeightsLocations
     choice: EngineChoice
     max_pixels: int
@@ -32,7 +32,7 @@ class Recipe:
 
     @classmethod
     def of(cls, settings: Settings, model: PreparedModel) -> Recipe:
-        """`model` is what the settings have become on this machine."""
+        """`model` is the model that was prepared on this machine from the settings."""
         own, locations = is_model_path(settings.model), settings.weights_locations
         return cls(
             str(Path(settings.model).absolute()) if own else model.name,
@@ -48,14 +48,14 @@ class Recipe:
         )
 
     def make(self) -> Pipeline:
-        """A warm pipeline that has this process for itself. Raises ModelError, WeightsError or ConfigurationError."""
+        """A warm pipeline that has this process to itself. Raises ModelError, WeightsError or ConfigurationError."""
         model = prepare(resolve(self.model, self.locations), self.locations.cache_dir, self.choice)
         return open_pipeline(WorkerConfig(model, self.max_pixels, self.max_input_size))
 
 
 @contextmanager
 def ended_after(seconds: float) -> Iterator[None]:
-    """Have the system end this process if it is at this for so long, even where no Python runs any more."""
+    """Have the system kill this process if the block takes longer than this, even if it is stuck outside Python."""
     signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
     try:
         yield

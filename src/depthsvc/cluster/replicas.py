@@ -1,4 +1,4 @@
-"""The pool before the replicas of Ray Serve: it leases them, and gives each of them one photo at a time."""
+"""The pool in front of Ray Serve's replicas: it leases them and gives each one photo at a time."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ from depthsvc.pool.jobs import Job
 logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 2.0
-"""How often the replicas are counted."""
+"""Seconds between counts of the replicas."""
 _DEADLINE_MARGIN_S = 0.5
-"""A replica ends itself at a photo's deadline; only later is it taken to be out of reach."""
+"""A replica kills itself at a photo's deadline; past this margin, assume it is out of reach."""
 _LEASE_S = 2.0
-"""How long a replica works for the service before Serve has a say again: it ends none while it does."""
+"""Seconds that a replica works for the service before it goes back to Serve, which stops no replica in the meantime."""
 _IDLE_S = 0.2
-"""How long a replica is kept for the next photo. Serve takes it to be busy, and may start another one."""
+"""Seconds that an idle replica is kept for the next photo. Serve sees it as busy, and may start another one."""
 _PAUSE_S = 0.2
-"""Between attempts to find a replica that is alive and can connect."""
+"""Seconds between attempts to find a replica that is alive and can connect."""
 _HANG_UP_S = 1.0
-"""Longest wait for Serve to know that a replica is free again."""
+"""How long to wait for Serve to notice that a replica is free again, in seconds."""
 _OPEN_S = 20.0
-"""Longest wait for the first replica to connect."""
+"""How long to wait for the first replica to connect, in seconds."""
 _END_S = 5.0
 
 
 @dataclass
 class _Lease:
-    """A replica that works for this service."""
+    """A replica working for this service."""
 
     connection: Connection
     call: asyncio.Task[None]
-    """Serve's answer, which comes when the replica's end of the connection is closed, or when it is dead."""
+    """Serve's reply, which arrives when the replica closes its end of the connection or dies."""
     ends: float
     """On time.monotonic()'s clock."""
     idle: asyncio.TimerHandle | None = None
-    """What ends it if there is no photo for it."""
+    """Ends the lease if no photo comes."""
 
 
 class ReplicaPool(PhotoPool):
-    """Gives every replica one photo at a time, and lets the others wait here. A context manager.
+    """Gives every replica one photo at a time and queues the others here. A context manager.
 
-    Serve is asked for no more replicas than seem to be free, since what waits there is looked at only now and then.
+    It asks Serve for no more replicas than seem to be free, because Serve checks its own queue only now and then.
     """
 
     def __init__(
@@ -68,8 +68,8 @@ class ReplicaPool(PhotoPool):
         workers: int,
         queue_size: int,
     ) -> None:
-        """`hire` has Serve choose a replica for `Replica.__call__`; `running` is the number of replicas that run, and
-        `host` this machine's name for them.
+        """`hire` has Serve choose a replica for `Replica.__call__`, `running` counts the running replicas, and `host`
+        is this machine's address for them.
         """
         super().__init__(workers=workers, queue_size=queue_size)
         self._hire = hire
@@ -92,7 +92,7 @@ class ReplicaPool(PhotoPool):
         except BaseException as error:
             self.close()
             if isinstance(error, OSError):  # TimeoutError too
-                reason = error.strerror or "none did; the log says why"
+                reason = error.strerror or "none did. See the log for the reason"
                 raise ConfigurationError(f"Replicas cannot connect to {self._host}: {reason}.") from error
             raise
         return self
@@ -109,7 +109,7 @@ class ReplicaPool(PhotoPool):
         return self._busy
 
     def close(self) -> None:
-        """Send nothing more. What has been accepted and not yet answered fails with Unavailable."""
+        """Send nothing more. Accepted photos that are not finished fail with Unavailable."""
         with self._lock:
             self.closed.set()
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(_END_S)
@@ -120,7 +120,7 @@ class ReplicaPool(PhotoPool):
     def _add(self, job: Job) -> None:
         self._loop.call_soon_threadsafe(self._enqueue, job)
 
-    # What follows runs in the loop's thread.
+    # The methods below run in the loop's thread.
 
     async def _open(self) -> None:
         await self._listener.open(self._host)
@@ -130,7 +130,7 @@ class ReplicaPool(PhotoPool):
 
     async def _end(self) -> None:
         self._listener.close()
-        await asyncio.sleep(0)  # a task that has not begun could not say that it is cancelled
+        await asyncio.sleep(0)  # a task cancelled before it starts could not fail its job
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
@@ -151,21 +151,21 @@ class ReplicaPool(PhotoPool):
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever waits for it has dealt with it
+            task.exception()  # the waiter has already handled it
 
     async def _look_after(self) -> None:
-        """Count the replicas again and again: they die, and autoscaling makes and ends them."""
+        """Count the replicas regularly: they die, and autoscaling starts and stops them."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             try:
                 self._warm = await asyncio.to_thread(self._running)
-            except Exception as error:  # Serve's own process may be away for a while; photos may get through meanwhile
-                logger.warning("the replicas cannot be counted: %s", error)
+            except Exception as error:  # Serve's controller may be down for a while; photos may still get through
+                logger.warning("cannot count the replicas: %s", error)
             self.workers = max(self._least, self._warm)
             self._send_some()
 
     def _send_some(self) -> None:
-        """Send as many photos as there are free replicas; one even if there is none, since Serve may know better."""
+        """Send as many photos as there are free replicas; one even if none is known, since Serve may know better."""
         while self._jobs and self._busy < max(1, self._warm) and not self.closed.is_set():
             job = self._jobs.popleft()
             if job.begin():
@@ -205,26 +205,26 @@ class ReplicaPool(PhotoPool):
         del job, answer
         if time.monotonic() < lease.ends and not self._hiring:
             self._release(lease)
-        else:  # Serve may have to give it to another photo
+        else:  # return it, so that Serve may stop or reassign it
             await asyncio.wait([self._start(self._end_lease(lease))], timeout=_HANG_UP_S)
 
     async def _replica_for(self, job: Job) -> _Lease:
-        """Raises what becomes of the photo if there is none."""
+        """A replica for the job. Raises the photo's error if there is none."""
         self._hiring += 1
         try:
             async with asyncio.timeout(job.remaining):
                 return self._idle_lease() or await self._lease()
         except BackPressureError as error:
-            raise QueueFull("Ray Serve has as many photos as it may. Try again later.") from error
+            raise QueueFull("Ray Serve's queue is full. Try again later.") from error
         except RayServeException as error:
-            raise Unavailable(f"Ray Serve has no replica: {error}") from error
+            raise Unavailable(f"Ray Serve has no replica ({error}). Try again later.") from error
         except TimeoutError as error:
-            raise DeadlineExceeded("No replica was free until the photo's deadline. Try again later.") from error
+            raise DeadlineExceeded("No replica was free before the photo's deadline. Try again later.") from error
         finally:
             self._hiring -= 1
 
     def _release(self, lease: _Lease) -> None:
-        """Keep a lease for the next photo, if it comes soon."""
+        """Keep a lease for the next photo, in case it comes soon."""
         self._idle.append(lease)
         lease.idle = self._loop.call_later(_IDLE_S, self._dismiss, lease)
 
@@ -254,10 +254,10 @@ class ReplicaPool(PhotoPool):
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 if not expected.done():
                     await call
-            except (RayActorError, OutOfMemoryError) as error:  # before it had a photo
+            except (RayActorError, OutOfMemoryError) as error:  # it had no photo yet
                 self._note_death(error)
             except RayTaskError as error:
-                logger.warning("a replica cannot connect to this service: %s", error.cause)
+                logger.warning("a replica could not connect to this service: %s", error.cause)
             except BaseException:
                 call.cancel()
                 if not expected.cancel() and not expected.cancelled():
@@ -268,11 +268,11 @@ class ReplicaPool(PhotoPool):
             await asyncio.sleep(_PAUSE_S)
 
     async def _call(self, token: bytes) -> None:
-        """Have Serve choose a replica, and wait until it is free again; a coroutine, which `hire` need not be."""
+        """Have Serve choose a replica, and wait until it is free again. A coroutine, because `hire` may not be one."""
         await self._hire(self._listener.address, token)
 
     async def _end_lease(self, lease: _Lease, *, late: bool = False) -> None:
-        """Hang up, and learn from Serve what became of the replica."""
+        """Hang up, and wait for Serve to report the replica's fate."""
         lease.connection.close()
         try:
             await lease.call
@@ -291,17 +291,17 @@ class ReplicaPool(PhotoPool):
         job.future.set_result(replace(answer, seconds={"queue": queue_s, **answer.seconds}))
 
     def _note_death(self, error: RayActorError | OutOfMemoryError, *, late: bool = False) -> None:
-        logger.warning("a replica is replaced: %s", str(error).partition("\n")[0])
+        logger.warning("replacing a replica: %s", str(error).partition("\n")[0])
         if isinstance(error, OutOfMemoryError):
             self.note_restart(RestartCause.KILLED)
-        elif isinstance(error, ActorDiedError):  # not only out of reach
+        elif isinstance(error, ActorDiedError):  # dead, not just out of reach
             self.note_restart(RestartCause.DEADLINE if late else RestartCause.CRASHED)
 
 
 def _make_lease(connection: Connection, call: asyncio.Task[None]) -> _Lease:
-    call.add_done_callback(lambda _: connection.close())  # a machine that is lost says nothing by itself
+    call.add_done_callback(lambda _: connection.close())  # a lost machine does not close its connections
     return _Lease(connection, call, time.monotonic() + _LEASE_S)
 
 
 def _too_late() -> DeadlineExceeded:
-    return DeadlineExceeded("The photo was not ready at its deadline. Send a smaller one.")
+    return DeadlineExceeded("The photo was not finished by its deadline. Send a smaller one.")

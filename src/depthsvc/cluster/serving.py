@@ -1,6 +1,6 @@
 """The service on Ray Serve: its pool is a deployment whose replicas each hold one warm pipeline.
 
-HTTP stays with the service's own process: its bounds on clients and bytes, its errors, metrics and its way to end are
+HTTP stays in the service's own process: its limits on clients and bytes, its errors, its metrics and its shutdown are
 the same code as without Ray, and Serve's proxies are not started.
 """
 
@@ -30,43 +30,43 @@ try:
 
     from depthsvc.cluster.replicas import ReplicaPool
 except ImportError as missing:
-    raise ConfigurationError("Ray Serve is not installed: pip install 'depthsvc[ray]'.") from missing
+    raise ConfigurationError("Ray Serve is not installed. Install it with: pip install 'depthsvc[ray]'") from missing
 
 APPLICATION = "depthsvc"
-"""What the service is called on a cluster. A service that starts takes the place of one that was killed."""
+"""The service's name on a cluster. A new service replaces one that was killed."""
 DEPLOYMENT = "Estimator"
 _BUSY_REPLICAS = 0.8
-"""Share of the replicas at work that autoscaling aims at."""
+"""Fraction of busy replicas that autoscaling aims at."""
 _CHECK_EVERY_S = 1.0
-"""How often Serve looks after the replicas."""
+"""Seconds between Serve's health checks of the replicas."""
 _END_S = 10.0
-"""How long Serve lets a replica finish that it ends: its lease, and the photo that it is at."""
+"""Seconds that Serve gives a replica that it stops to finish its lease and its current photo."""
 
 
 class Replica:
-    """One warm pipeline in a process of its own."""
+    """One warm pipeline in its own process."""
 
     def __init__(self, recipe: Recipe) -> None:
         self._pipeline = recipe.make()
 
     async def __call__(self, service: Address, token: bytes) -> None:
-        """Work for the service until it hangs up. Serve sees a busy replica for so long.
+        """Work for the service until it hangs up. Until then Serve sees a busy replica.
 
-        It blocks the replica's own event loop, as a photo does: Serve looks after its replicas by another one.
+        It blocks the replica's own event loop, as a photo does; Serve's health checks use another one.
         """
         serve_lease(service, token, self._reply)
 
     def _reply(self, photo: bytes, options: Options, remaining_s: float) -> Answer | Exception:
-        """What becomes of a photo. The system ends the process if it takes longer than it may."""
+        """The result or the error. The system kills the process if it exceeds the deadline."""
         with ended_after(remaining_s):
             return reply(self._pipeline, photo, options)
 
 
 @contextmanager
 def replicas(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
-    """A running deployment, and the pool before it. Raises ConfigurationError, ModelError or WeightsError."""
+    """A running deployment, and the pool in front of it. Raises ConfigurationError, ModelError or WeightsError."""
     if settings.max_photos_per_worker:
-        raise ConfigurationError("--max-photos-per-worker does not go with --ray.")
+        raise ConfigurationError("--max-photos-per-worker cannot be combined with --ray.")
     start_fork_server()
     model = prepared_model(settings)
     most = max(settings.workers, settings.ray_max_workers or 0)
@@ -87,7 +87,7 @@ def replicas(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
 
 
 def _deploy(settings: Settings, most: int, recipe: Recipe) -> Any:
-    """A handle of the deployment, once every replica is warm."""
+    """A handle to the deployment, once every replica is warm."""
     scale: dict[str, Any] = {"num_replicas": most}
     if most > settings.workers:
         scale = {
@@ -99,7 +99,7 @@ def _deploy(settings: Settings, most: int, recipe: Recipe) -> Any:
         }
     deployment = serve.deployment(
         name=DEPLOYMENT,
-        max_ongoing_requests=1,  # a replica that dies takes no other photo with it
+        max_ongoing_requests=1,  # so that a dying replica takes only one photo with it
         max_queued_requests=most + settings.queue_size,
         ray_actor_options={"num_cpus": settings.threads_per_worker},
         health_check_period_s=_CHECK_EVERY_S,
@@ -109,15 +109,15 @@ def _deploy(settings: Settings, most: int, recipe: Recipe) -> Any:
         **scale,
     )(Replica)
     serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING"})
-    logging.getLogger("ray.serve").setLevel(logging.ERROR)  # what an operator must know this service says itself
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)  # this service logs what an operator needs to know
     try:
         return serve.run(deployment.bind(recipe), name=APPLICATION, route_prefix=None)
     except RuntimeError as error:
-        raise ModelError(f"A replica cannot load the model: {error}") from error
+        raise ModelError(f"A replica could not load the model: {error}") from error
 
 
 def _count_running() -> int:
-    """Replicas that can take a photo or are answering one."""
+    """Number of replicas that are ready for a photo or processing one."""
     application = serve.status().applications.get(APPLICATION)
     deployment = application and application.deployments.get(DEPLOYMENT)
     return sum(count for state, count in deployment.replica_states.items() if state == "RUNNING") if deployment else 0

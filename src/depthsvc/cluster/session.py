@@ -1,4 +1,4 @@
-"""The Ray cluster: one on this machine that lives as long as it is needed, or one that somebody runs."""
+"""The Ray cluster: a temporary one on this machine, or an existing one."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ _log_records = logging.getLogRecordFactory()
 try:
     import ray
 except ImportError as missing:
-    raise ConfigurationError("Ray is not installed: pip install 'depthsvc[ray]'.") from missing
-logging.setLogRecordFactory(_log_records)  # Ray's adds a field to every line of this process's log
+    raise ConfigurationError("Ray is not installed. Install it with: pip install 'depthsvc[ray]'") from missing
+logging.setLogRecordFactory(_log_records)  # Ray's factory adds a field to every log line of this process
 
 logger = logging.getLogger(__name__)
 
 LOCAL = "local"
 _OBJECT_STORE_BYTES = 256_000_000
-"""What photos and answers on their way share on this machine; Ray takes the disk for what does not fit."""
+"""Shared memory for photos and results in transit on this machine; Ray spills what does not fit to disk."""
 _OF_A_LOCAL_ONE = {
-    "RAY_USAGE_STATS_ENABLED": "0",  # nothing of this service calls home
-    "RAY_worker_niceness": "0",  # a replica is no less than the service before it
-    "RAY_enable_metrics_collection": "0",  # nobody sees Ray's metrics; the service has its own
+    "RAY_USAGE_STATS_ENABLED": "0",  # no telemetry
+    "RAY_worker_niceness": "0",  # replicas get the same priority as the service
+    "RAY_enable_metrics_collection": "0",  # nobody reads Ray's metrics; the service has its own
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",  # instead of 0.1, which takes 3 % of a core for nothing
 }
-"""Ray's settings of a cluster on this machine, where the environment does not say otherwise."""
+"""Ray's settings for a cluster on this machine, unless the environment sets them."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
 def connected(settings: Settings, cpus: int) -> Iterator[None]:
-    """Belong to the cluster of the settings; a local one is started with so many CPUs and ends with this.
+    """Connect to the cluster in the settings; a local one is started with `cpus` CPUs and stopped at the end.
 
-    Raises ConfigurationError if there is none.
+    Raises ConfigurationError if it cannot be reached.
     """
     try:
         with _own_signals():
             _connect(settings.ray_address, cpus)
     except (OSError, ValueError, RuntimeError) as error:
-        raise ConfigurationError(f"There is no Ray cluster at {settings.ray_address}: {error}") from error
+        raise ConfigurationError(f"Cannot connect to a Ray cluster at {settings.ray_address}: {error}") from error
     try:
         _tell_if_too_small(settings.workers * settings.threads_per_worker)
         yield
@@ -52,7 +52,7 @@ def connected(settings: Settings, cpus: int) -> Iterator[None]:
 
 
 def _tell_if_too_small(cpus: int) -> None:
-    """Say why nothing happens if the cluster has fewer CPUs than are needed at least: Ray waits, since it may grow."""
+    """Log why nothing happens if the cluster has fewer CPUs than needed: Ray waits, because the cluster may grow."""
     there = ray.cluster_resources().get("CPU", 0)
     if there < cpus:
         logger.warning("waiting for CPUs: %d are needed, and the cluster has %d now", cpus, there)
@@ -70,7 +70,9 @@ def _own_signals() -> Iterator[None]:
 
 
 def _connect(address: str, cpus: int) -> None:
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as later versions of Ray do, without a warning
+    os.environ.setdefault(
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
+    )  # the default of later versions of Ray; avoids a warning
     if address != LOCAL:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
         return

@@ -1,4 +1,4 @@
-"""Folders of an object store or another machine, by URI: what pyarrow knows, such as s3, gs, abfs, hdfs and file."""
+"""Folders in an object store or on another machine, by URI. Supports pyarrow's schemes: s3, gs, abfs, hdfs and file."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ try:
     from pyarrow import ArrowException
     from pyarrow.fs import FileSelector, FileSystem, FileType
 except ImportError as missing:
-    raise ConfigurationError("URIs need more packages: pip install 'depthsvc[ray]'.") from missing
+    raise ConfigurationError("URIs need more packages. Install them with: pip install 'depthsvc[ray]'") from missing
 
 _WHOLE_AT_ONCE = frozenset({"s3", "gcs", "abfs"})
-"""Stores in which a file appears when all of it is there."""
+"""Stores in which a file appears only once it is complete."""
 
 
 class Storage:
-    """A folder and all in it. A file is known by its path below the folder; it can be sent to other processes."""
+    """A folder, whose files are named by their paths below it. Picklable."""
 
     def __init__(self, uri: str) -> None:
-        """Raises ConfigurationError for what is no URI of a store that can be reached."""
+        """Raises ConfigurationError if `uri` is not the URI of a reachable store."""
         if urlsplit(uri).password is not None:
-            raise ConfigurationError("A URI with a key in it would be printed and reported: set the key's variables.")
+            raise ConfigurationError(
+                "A URI must not contain a key, because it is printed and reported. Set the key's variables instead."
+            )
         try:
             self._files, root = FileSystem.from_uri(uri)
         except (ArrowException, OSError) as error:
@@ -45,11 +47,11 @@ class Storage:
         return f"{self._before}{quote(name)}{self._after}"
 
     def name(self, uri: str) -> str:
-        """The file of a URI that `uri` gave."""
+        """The inverse of `uri`."""
         return unquote(uri.removeprefix(self._before).removesuffix(self._after))
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of every file, in order of their names; none if there is no such folder. Raises ConfigurationError."""
+        """Size in bytes of every file, sorted by name; empty if there is no folder. Raises ConfigurationError."""
         selector = FileSelector(self._root, recursive=True, allow_not_found=True)
         try:
             found = self._files.get_file_info(selector)
@@ -59,7 +61,7 @@ class Storage:
         return {posixpath.relpath(path, self._root): files[path] for path in sorted(files)}
 
     def read(self, name: str, max_pixels: int) -> bytes:
-        """The bytes of a file, as `depthsvc.batch.reading.read` gives those of a local one. Raises as it does."""
+        """The bytes of a file, as `depthsvc.batch.reading.read` for a local one. Raises as it does."""
         with _failing_as_files_do(), self._files.open_input_file(self._path(name)) as file:
             check_size(file.size(), max_pixels)
             data: bytes = file.read()
@@ -67,7 +69,7 @@ class Storage:
         return data
 
     def write(self, name: str, data: bytes) -> None:
-        """Put a file in its place at once and whole. Raises OSError."""
+        """Write a file atomically. Raises OSError."""
         path = self._path(name)
         with _failing_as_files_do():
             if self._files.type_name in _WHOLE_AT_ONCE:
@@ -80,7 +82,7 @@ class Storage:
                 self._put(temporary, data)
                 self._files.move(temporary, path)
             except BaseException:
-                with suppress(ArrowException, OSError):  # there may be none yet
+                with suppress(ArrowException, OSError):  # it may not exist yet
                     self._files.delete_file(temporary)
                 raise
 
@@ -94,7 +96,7 @@ class Storage:
 
 @contextmanager
 def _failing_as_files_do() -> Iterator[None]:
-    """Have what pyarrow finds wrong be an OSError as well."""
+    """Turn pyarrow's errors into OSError."""
     try:
         yield
     except ArrowException as error:
@@ -102,7 +104,7 @@ def _failing_as_files_do() -> Iterator[None]:
 
 
 class StoredResults:
-    """Results in a storage. What is there is looked up once, at the beginning; nothing keeps other batches out."""
+    """Results in a storage. Existing results are listed once, at the start; other batches are not locked out."""
 
     def __init__(self, storage: Storage, extension: str) -> None:
         """Raises ConfigurationError if the storage cannot be listed."""
@@ -121,7 +123,7 @@ class StoredResults:
 
 
 def photos_in_storage(storage: Storage, output: str) -> Iterator[Source]:
-    """The photos of a storage, chosen as in a folder. What lies below the URI `output` is none."""
+    """The photos in a storage, chosen as in a folder, without those below the URI `output`."""
     for name in storage.sizes():
         uri = storage.uri(name)
         *folders, last = PurePosixPath(name).parts

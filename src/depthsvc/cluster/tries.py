@@ -1,6 +1,6 @@
-"""How often a photo has been begun, as the cluster remembers it when the process that began it is dead.
+"""Counting attempts at a photo in the cluster's memory, which outlives the processes that made them.
 
-Ray gives what a dead process had to another one, again and again: one photo on which processes die would end them all.
+Ray retries a dead process's work forever, so one poisonous photo would kill every process.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from depthsvc.pool.base import TRIES, gave_up_error
 
 
 def new_prefix() -> str:
-    """What the names of some photos begin with, and of no others."""
+    """A unique prefix for the names of one batch's photos."""
     return f"depthsvc-{uuid.uuid4().hex}-"
 
 
 @contextmanager
 def count_attempt(name: str) -> Iterator[None]:
-    """One attempt at a photo. Raises WorkerCrashed if so many were begun as may be, and none came to its end."""
+    """One attempt at a photo. Raises WorkerCrashed if TRIES attempts have started and none has finished."""
     begun = []
     for attempt in range(TRIES):
         begun.append(f"{name}-{attempt}")
         if not begun_before(begun[-1]):
             break
-    else:  # all of them were there
+    else:  # all tries are used up
         raise gave_up_error()
     try:
         yield
@@ -37,10 +37,10 @@ def count_attempt(name: str) -> Iterator[None]:
 
 
 def begun_before(name: str) -> bool:
-    """Whether this has been asked under the same name."""
+    """Whether this has been called before with the same name."""
     return bool(_internal_kv_put(name, b"", overwrite=False))
 
 
 def forget(prefix: str) -> None:
-    """Have the cluster forget what dead processes have left."""
+    """Remove the entries that dead processes have left in the cluster."""
     _internal_kv_del(prefix, del_by_prefix=True)
