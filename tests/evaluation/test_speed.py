@@ -66,7 +66,7 @@ def test_errors_are_measured_on_photos(cache_dir: Path) -> None:
 
 def test_what_cannot_be_measured_is_explained(cache_dir: Path) -> None:
     model = resolve("embedded", WeightsLocations(cache_dir))
-    with pytest.raises(ConfigurationError, match="None of these engines computes in any of these precisions"):
+    with pytest.raises(ConfigurationError, match="None of these engines supports any of these precisions"):
         forward(model, cache_dir, engines=(EngineName.ONNXRUNTIME,), precisions=(Precision.BF16,), rounds=1)
 
 
@@ -96,4 +96,4 @@ def test_command_names_the_machine_and_prints_both_tables(monkeypatch: pytest.Mo
 def test_folder_without_photos_is_named(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["bench", "--model", "embedded", "--photos", str(tmp_path)])
     assert result.exit_code == 1
-    assert f"{tmp_path}: there is no JPEG, PNG or WebP file in it." in result.output
+    assert f"{tmp_path}: no JPEG, PNG or WebP file. Choose a folder with photos." in result.output

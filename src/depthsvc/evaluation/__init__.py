@@ -1,1 +1,1 @@
-"""How fast and how good models are on this machine."""
+"""The speed and accuracy of models on this machine."""

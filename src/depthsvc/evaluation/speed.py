@@ -1,7 +1,6 @@
 """`depthsvc bench`: how long a photo's stages take on this machine, side by side in one run.
 
-The rows of a table are measured in turns, because the speed of a machine drifts: the ratios can be trusted more than
-the times.
+The rows of a table are measured in turns, because a machine's speed drifts: trust the ratios more than the times.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _LIBRARIES = ("torch", "openvino", "onnxruntime", "opencv-python-headless", "pil
 
 @dataclass(frozen=True)
 class Case:
-    """One way to compute a network."""
+    """One way to run a network."""
 
     kind: EngineKind
     precision: Precision
@@ -54,7 +53,7 @@ class Case:
 
 
 def machine() -> str:
-    """Processor, processors that may be used, and the versions of what computes."""
+    """The processor, the number of available CPUs, and the versions of the libraries."""
     return f"{processor_name()}, {available_cpus()} CPUs; {', '.join(filter(None, map(_with_version, _LIBRARIES)))}"
 
 
@@ -66,7 +65,7 @@ def _with_version(library: str) -> str:
 
 
 def seconds_in_turns(calls: Sequence[Callable[[], object]], rounds: int) -> list[list[float]]:
-    """Times of each call, `rounds` for each. A call runs twice a turn: the first brings the caches to it."""
+    """Seconds of each call, `rounds` for each. A call runs twice per turn: the first run warms the caches."""
     seconds: list[list[float]] = [[] for _ in calls]
     for _ in range(rounds):
         for call, taken in zip(calls, seconds, strict=True):
@@ -88,16 +87,16 @@ def forward(
     rounds: int,
     photos: Sequence[bytes] = (),
 ) -> Table:
-    """The network alone, on a 4:3 photo, each engine in each precision with each number of threads.
+    """The network alone, on a 4:3 photo: each engine in each precision with each number of threads.
 
-    What is not said is: every engine that is installed, the precisions of the processor, one thread and one for each
-    CPU, and the model's own input size. With `photos`, also how far each depth is from that of the first row of its
-    size, in 255ths of the photo's range: the mean, and the 99th percentile of the worst photo. OpenVINO's bf16 is left
-    out where the processor has none; PyTorch's is slow there, but gives the numbers.
+    Defaults: every installed engine, the processor's precisions, one thread and one per CPU, and the model's own input
+    size. With `photos`, also the error of each depth against the first row of its size, in 255ths of the photo's range:
+    the mean, and the 99th percentile of the worst photo. OpenVINO's bf16 is left out if the processor has none;
+    PyTorch's is slow there, but gives the errors.
     """
     if model.architecture is None:
-        raise ConfigurationError("Only models of the registry can be measured.")
-    bound_heap()  # as in a worker: else the system clears pages for each of PyTorch's arrays
+        raise ConfigurationError("Only registered models can be measured. Choose one from: depthsvc weights list")
+    bound_heap()  # as in a worker; otherwise the system clears pages for each of PyTorch's arrays
     opened = _open_engines(model, cache_dir, engines, precisions, threads)
     cases = [Case(*key, size) for size in sizes or [model.spec.input.size] for key in opened]
     computing = [opened[case.kind, case.precision, case.threads] for case in cases]
@@ -125,7 +124,7 @@ def _open_engines(
     precisions: Sequence[Precision],
     threads: Sequence[int],
 ) -> dict[tuple[EngineKind, Precision, int], Engine]:
-    """The network in each engine, precision and number of threads that go together on this machine."""
+    """The network in each combination of engine, precision and threads that works on this machine."""
     engines = engines or [name for name, kind in KINDS.items() if kind.can_write()]
     precisions = precisions or [Precision.FP32, *([Precision.BF16] if has_bf16() else [])]
     opened: dict[tuple[EngineKind, Precision, int], Engine] = {}
@@ -135,12 +134,14 @@ def _open_engines(
             path = artefact(model, kind, precision, cache_dir)
             opened[kind, precision, count] = kind.open(path, count, precision)
     if not opened:
-        raise ConfigurationError("None of these engines computes in any of these precisions on this machine.")
+        raise ConfigurationError(
+            "None of these engines supports any of these precisions on this machine. Choose others."
+        )
     return opened
 
 
 def _figures(times: Sequence[Sequence[float]], index: int, first: int) -> list[str]:
-    """Median time, and the median ratio to another row within one turn."""
+    """Median time in ms, and the median of the ratios to another row within one turn."""
     ratio = median(mine / other for mine, other in zip(times[index], times[first], strict=True))
     return [f"{1000 * median(times[index]):.1f}", f"{ratio:.2f}"]
 
@@ -151,7 +152,7 @@ def _call(engine: Engine, size: int, spec: InputSpec) -> Callable[[], object]:
 
 
 def _errors(engine: Engine, exact: Engine, photos: Sequence[bytes], size: int, spec: InputSpec) -> list[str]:
-    """Mean and 99th percentile of the worst photo, of the difference as 255ths of the photo's range."""
+    """Mean error, and 99th percentile of the worst photo, in 255ths of the photo's range."""
     differences = []
     for data in photos:
         pixels = decode(data, max_pixels=200_000_000, enough=2 * size).pixels
@@ -163,15 +164,15 @@ def _errors(engine: Engine, exact: Engine, photos: Sequence[bytes], size: int, s
 
 
 def photos_in(folder: Path) -> list[bytes]:
-    """The photos in a folder; ConfigurationError if there are none."""
+    """The photos in a folder. Raises ConfigurationError if there are none."""
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not files:
-        raise ConfigurationError(f"{folder}: there is no {ACCEPTED_NAMES} file in it.")
+        raise ConfigurationError(f"{folder}: no {ACCEPTED_NAMES} file. Choose a folder with photos.")
     return [path.read_bytes() for path in files]
 
 
 def pixels(spec: InputSpec, rounds: int) -> Table:
-    """Everything but the network: decoding, scaling up and encoding, for photos of some sizes."""
+    """Everything except the network: decoding, scaling up and encoding, for photos of several sizes."""
     rows = []
     for width, height in PHOTO_SIZES:
         stages = _pixel_stages(width, height, spec)

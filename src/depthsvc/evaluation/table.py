@@ -1,4 +1,4 @@
-"""Figures for people, on a terminal or in Markdown."""
+"""Tables for a terminal or in Markdown."""
 
 from __future__ import annotations
 
