@@ -23,7 +23,7 @@ _ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
-    """A part that fails is told and leaves what it measured before; the exit status is 1 then."""
+    """Run the parts. A failed part is reported and keeps its earlier results; the exit status is then 1."""
     arguments = _arguments()
     parts: dict[str, Callable[[Material], Part]] = {
         "serving": partial(serving.measure, alternatives=arguments.alternatives),
@@ -44,7 +44,7 @@ def main() -> None:
             begun, load = time.monotonic(), machine.load()
             try:
                 measured = parts[name](material)
-            except Exception as error:  # the other parts are worth having
+            except Exception as error:  # the other parts are still worth measuring
                 failed = True
                 print(f"{name} FAILED: {error!r}", file=sys.stderr, flush=True)
                 continue
@@ -61,7 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="about 3 minutes: fewer and shorter rounds, fewer sizes")
     names = ("serving", "hop", "workers", "start", "pixels", "engines")
-    parser.add_argument("--only", choices=names, action="append", help="measure this part; may be given again")
+    parser.add_argument("--only", choices=names, action="append", help="measure only this part; repeatable")
     parser.add_argument("--weights", type=Path, help="a MiDaS_small checkpoint instead of random weights")
     parser.add_argument("--results", type=Path, default=_ROOT / "benchmarks/results", help="folder to write")
     parser.add_argument(
@@ -74,7 +74,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def keep_part(folder: Path, name: str, measured: Part, order: list[str]) -> None:
-    """Put a part beside those of earlier runs, and write everything anew."""
+    """Merge a part with those of earlier runs, and rewrite the results."""
     kept = results.kept(folder) | {name: measured}
     results.keep(folder, kept)
     parts = [kept[name] for name in order if name in kept]

@@ -35,7 +35,7 @@ from depthsvc.pool.processes import kill_children
 from depthsvc.settings import Settings, available_cpus
 
 _process: tuple[Pipeline, Barrier] | None = None
-"""What a measuring process holds."""
+"""State of a measuring process."""
 
 
 def _open(config: WorkerConfig, barrier: Barrier) -> None:
@@ -46,7 +46,7 @@ def _open(config: WorkerConfig, barrier: Barrier) -> None:
 
 
 def _rate(paths: list[Path]) -> float:
-    """Photos a second of this process, timed from when all processes are ready."""
+    """Photos per second of this process, timed from when all processes are ready."""
     assert _process is not None
     pipeline, barrier = _process
     options = HeatmapOptions(palette=True)
@@ -60,7 +60,7 @@ def _rate(paths: list[Path]) -> float:
 
 @contextmanager
 def pipelines(config: WorkerConfig, count: int) -> Iterator[ProcessPoolExecutor]:
-    """So many processes with a pipeline each."""
+    """`count` processes with one pipeline each."""
     context = get_context("spawn")
     barrier = context.Barrier(count)
     with ProcessPoolExecutor(count, mp_context=context, initializer=_open, initargs=(config, barrier)) as executor:
@@ -68,12 +68,12 @@ def pipelines(config: WorkerConfig, count: int) -> Iterator[ProcessPoolExecutor]
 
 
 def pipeline_rate(executor: ProcessPoolExecutor, count: int, paths: list[Path]) -> float:
-    """Photos a second of all processes together; each takes as many photos."""
+    """Photos per second of all processes together; each processes equally many."""
     return sum(executor.map(_rate, [paths] * count))
 
 
 def batch_rate(folder: Path, model: str) -> float:
-    """Photos a second of the command once its workers are warm."""
+    """Photos per second of the command once its workers are warm."""
     with tempfile.TemporaryDirectory() as output:
         result = subprocess.run(
             [sys.executable, "-m", "depthsvc", "batch", str(folder), output, "--model", model, "--worker-threads", "1"],
@@ -89,7 +89,7 @@ def batch_rate(folder: Path, model: str) -> float:
 
 @dataclass(frozen=True)
 class Round:
-    """Photos a second."""
+    """Photos per second."""
 
     one: float
     """One pipeline."""
@@ -100,7 +100,7 @@ class Round:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="embedded", help="DEPTHSVC_* variables say the rest")
+    parser.add_argument("--model", default="embedded", help="other settings come from DEPTHSVC_* variables")
     parser.add_argument("--photos", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()

@@ -1,9 +1,9 @@
-"""What one photo costs a service in processor time and bytes, and what a worker costs in memory: for planning.
+"""For capacity planning: the CPU time and bytes of one photo, and the memory of one worker.
 
     python -m benchmarks.capacity [--model NAME] [--photos N] [--workers N ...]
 
-Processor time is that of all processes of the service. Unlike a throughput it hardly depends on what else the machine
-does, and its inverse is the photos a second of one core. Memory is the proportional set size when nothing is asked.
+CPU time is that of all processes of the service. Unlike throughput, it hardly depends on the machine's other load, and
+its inverse is the photos per second of one core. Memory is the proportional set size when idle.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ROUTES = (
 
 
 def photo(width: int, height: int) -> bytes:
-    """A JPEG with smooth shapes and some noise, of about as many bytes as a camera's."""
+    """A JPEG with smooth shapes and some noise, about as large as a camera's."""
     y, x = np.mgrid[:height, :width].astype(np.float32) / height
     waves = np.stack([np.sin(11 * x + c) * np.cos(13 * y - c) for c in range(3)], axis=2)
     noise = np.random.default_rng(0).normal(0, 6, waves.shape).astype(np.float32)
@@ -40,13 +40,13 @@ def photo(width: int, height: int) -> bytes:
 
 
 def processor_s(process: psutil.Process) -> float:
-    """Seconds that a process and all below it have computed so far."""
+    """CPU seconds of a process and its descendants so far."""
     times = [one.cpu_times() for one in [process, *process.children(recursive=True)]]
     return float(sum(one.user + one.system for one in times))
 
 
 def cost(client: httpx.Client, process: psutil.Process, route: str, data: bytes, photos: int) -> tuple[float, int]:
-    """Processor seconds and bytes of the answer for one photo by this route."""
+    """CPU seconds and response bytes for one photo on this route."""
 
     def send(count: int) -> int:
         for _ in range(count):
@@ -61,7 +61,7 @@ def cost(client: httpx.Client, process: psutil.Process, route: str, data: bytes,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="embedded", help="DEPTHSVC_* variables say the rest")
+    parser.add_argument("--model", default="embedded", help="other settings come from DEPTHSVC_* variables")
     parser.add_argument("--photos", type=int, default=20)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     arguments = parser.parse_args()

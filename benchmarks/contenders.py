@@ -1,4 +1,4 @@
-"""The services that are compared: how each is started, and how a program asks it for a heatmap."""
+"""The compared services: how to start each, and how to request a heatmap from it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def by_form(url: str, photo: bytes) -> Ask:
 
 
 def by_gradio(url: str, photo: bytes) -> Ask:
-    """Gradio's four requests: send the file, start the call, wait for its end, fetch the resulting file."""
+    """Gradio's four requests: upload the file, start the call, wait for its end, download the result."""
     upload = form_request_bytes(photo, "/gradio_api/upload", "files")
 
     async def ask() -> Reply:
@@ -54,15 +54,15 @@ class Contender:
 
     name: str
     settings: str
-    """What it is told about this machine, in words."""
+    """Its settings for this machine, in words."""
     command: Callable[[int], list[str]]
-    """The command that serves at a port of loopback."""
+    """The command that serves on a loopback port."""
     environment: dict[str, str] = field(default_factory=dict)
     asker: Callable[[str, bytes], Ask] = by_form
 
 
 def contenders(material: Material, python: Path) -> list[Contender]:
-    """All that can be had; `python` is that of the alternatives' environment, which may be missing."""
+    """All available contenders; `python` is the alternatives' interpreter, which may be missing."""
     return [*_own(material), *(_alternatives(material, str(python)) if python.exists() else [])]
 
 

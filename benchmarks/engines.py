@@ -39,7 +39,7 @@ def rate():
     return 2 * side**3 / (time.perf_counter() - begun)
 print(statistics.median(rate() for _ in range(15)))
 """
-"""Prints the floating-point operations a second of NumPy's matrix product."""
+"""Prints the floating-point operations per second of NumPy's matrix product."""
 
 
 def measure(material: Material) -> Part:
@@ -95,7 +95,7 @@ def _against_each_other(model: ResolvedModel, cache: Path, rounds: int) -> tuple
 
 
 def _flop(model: ResolvedModel) -> int:
-    """Floating-point operations of one forward pass: two for each multiplication with its sum."""
+    """Floating-point operations of one forward pass: two per multiply-add."""
     network = load_network(MIDAS_SMALL, model.file)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         network(torch.zeros(_SHAPE))
@@ -103,7 +103,7 @@ def _flop(model: ResolvedModel) -> int:
 
 
 def _product_flops() -> float:
-    """Of one thread, in a process of its own, since NumPy's number of threads is chosen when it is imported."""
+    """FLOP/s of one thread, in a separate process, because NumPy fixes its number of threads on import."""
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     command = [sys.executable, "-c", _PRODUCT]
     return float(subprocess.run(command, env=one_thread, capture_output=True, text=True, check=True).stdout)

@@ -46,7 +46,7 @@ def measure(material: Material) -> Part:
 
 
 def _lone_photos(url: str, seconds: float) -> dict[tuple[int, int], list[Reply]]:
-    """Photos of each size, in turns, after some that warm everything up."""
+    """Replies to photos of each size, in turns, after a warm-up."""
     requests = {size: form_request_bytes(photo(*size)) for size in PHOTO_SIZES}
     replies: dict[tuple[int, int], list[Reply]] = {size: [] for size in requests}
     ends = time.monotonic() + seconds
@@ -58,12 +58,12 @@ def _lone_photos(url: str, seconds: float) -> dict[tuple[int, int], list[Reply]]
             if reply.status != 200:
                 raise RuntimeError(f"the service answered {reply.status}")
             if turn >= 0:
-                replies[size].append(replace(reply, body=b""))  # memory that is not used again costs time
+                replies[size].append(replace(reply, body=b""))  # holding on to the bodies would cost time
     return replies
 
 
 def pipeline_s(reply: Reply) -> float:
-    """Seconds that the pipeline took for a photo, by the service's own account."""
+    """Seconds that the pipeline took for a photo, from Server-Timing."""
     return sum(stage_s(reply).values())
 
 
@@ -74,7 +74,7 @@ def stage_s(reply: Reply) -> dict[str, float]:
 
 
 def share(hops: Sequence[float], replies: Sequence[Reply]) -> float:
-    """The median hop as a part of its photo's pipeline."""
+    """The median of the hops as fractions of their photos' pipeline time."""
     return median(hop / pipeline_s(reply) for hop, reply in zip(hops, replies, strict=True))
 
 

@@ -2,9 +2,9 @@
 
     python -m benchmarks.latency [--width PIXELS] [--height PIXELS] [--rounds N]
 
-"network" is the forward pass alone, "depth" all between a decoded photo and its depth on the network's grid: resizing
-before it and, where it is a part of the model, the photo's edges after it. The weights are random: they do not change
-the time, and none need to be at hand.
+"network" is the forward pass alone; "depth" is everything from a decoded photo to its depth on the network's grid:
+also the resizing before it and, for models that follow edges, the sharpening after it. The weights are random: that
+does not change the time, and none need to be installed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A load of photos over plain sockets: cheap enough not to be what is measured."""
+"""A load generator over plain sockets, cheap enough not to distort the measurement."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 CONNECTION_LOST = 0
-"""Stands for a status where there was no answer, or not a whole one."""
+"""Status of a request that got no response, or an incomplete one."""
 REFUSED = -1
-"""Stands for a status where no one listened."""
+"""Status of a request whose connection was refused."""
 GIVEN_UP = -2
-"""Stands for a status where the client would wait no longer."""
+"""Status of a request whose client gave up waiting."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What became of one request."""
+    """The outcome of one request."""
 
     status: int
     seconds: float
@@ -28,12 +28,12 @@ class Reply:
 
 
 Ask = Callable[[], Awaitable[Reply]]
-"""Sends one photo and waits for its answer."""
+"""Sends one photo and waits for the response."""
 
 
 @dataclass
 class Tally:
-    """What became of many."""
+    """The outcomes of many requests."""
 
     replies: list[Reply] = field(default_factory=list)
     seconds: float = 0.0
@@ -47,17 +47,17 @@ class Tally:
 
     @property
     def goodput(self) -> float:
-        """Photos answered a second."""
+        """Successful responses per second."""
         return len(self.of(200)) / self.seconds
 
     def longest(self, share: float) -> float:
-        """The time within which this share of the answered photos was answered."""
+        """The time within which this fraction of the successful responses arrived."""
         durations = sorted(reply.seconds for reply in self.of(200))
         return durations[min(len(durations) - 1, int(share * len(durations)))]
 
 
 def request_bytes(body: bytes, path: str = "/upload", kind: str = "image/jpeg", headers: Iterable[str] = ()) -> bytes:
-    """A whole POST request that asks for the connection to be closed after its answer."""
+    """A complete POST request that asks to close the connection after the response."""
     lines = [
         f"POST {path} HTTP/1.1",
         "Host: test",
@@ -70,12 +70,12 @@ def request_bytes(body: bytes, path: str = "/upload", kind: str = "image/jpeg", 
 
 
 def get_bytes(path: str) -> bytes:
-    """A whole GET request of the same kind."""
+    """A complete GET request of the same kind."""
     return f"GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n".encode()
 
 
 def form_request_bytes(photo: bytes, path: str = "/upload", name: str = "image") -> bytes:
-    """A whole POST request that sends a JPEG as the field of a form, as programs and pages do."""
+    """A complete POST request that sends a JPEG in a form field, as programs and web pages do."""
     boundary = "boundary-of-the-form"
     head = f'Content-Disposition: form-data; name="{name}"; filename="photo.jpg"\r\nContent-Type: image/jpeg'
     body = f"--{boundary}\r\n{head}\r\n\r\n".encode() + photo + f"\r\n--{boundary}--\r\n".encode()
@@ -83,7 +83,7 @@ def form_request_bytes(photo: bytes, path: str = "/upload", name: str = "image")
 
 
 async def send(url: str, request: bytes) -> Reply:
-    """Send one request over a connection of its own and read its answer."""
+    """Send one request over its own connection and read the response."""
     host, port = url.removeprefix("http://").split(":")
     started = time.perf_counter()
     try:
@@ -106,7 +106,7 @@ async def send(url: str, request: bytes) -> Reply:
 
 
 def send_alone(url: str, request: bytes) -> Reply:
-    """The same by a client that does nothing else meanwhile, which costs a millisecond less than an event loop's."""
+    """The same from a blocking client, which takes a millisecond less than an event loop."""
     host, port = url.removeprefix("http://").split(":")
     started = time.perf_counter()
     with socket.create_connection((host, int(port))) as connection, connection.makefile("rb") as reader:
@@ -118,12 +118,12 @@ def send_alone(url: str, request: bytes) -> Reply:
 
 
 def _headers(lines: Iterable[str]) -> dict[str, str]:
-    """The headers of an answer, all in lower case."""
+    """The headers of a response, with names in lower case."""
     return dict(line.lower().split(": ", 1) for line in lines if line)
 
 
 async def closed_load(ask: Ask, *, clients: int, seconds: float) -> Tally:
-    """So many clients, each sending its next photo when it has its last answer."""
+    """`clients` clients, each sending its next photo when it has the last response."""
     tally = Tally()
     started = time.perf_counter()
 
@@ -137,7 +137,7 @@ async def closed_load(ask: Ask, *, clients: int, seconds: float) -> Tally:
 
 
 async def open_load(ask: Ask, *, rate: float, seconds: float) -> Tally:
-    """So many photos a second, whatever becomes of them. The tally's time is that in which they were sent."""
+    """`rate` photos per second, regardless of their outcomes. The tally's time is how long they were sent."""
     tally = Tally(seconds=seconds)
     started = time.perf_counter()
 
@@ -152,7 +152,7 @@ async def open_load(ask: Ask, *, rate: float, seconds: float) -> Tally:
 
 
 def patient(ask: Ask, seconds: float) -> Ask:
-    """The same by a client that waits no longer than this."""
+    """The same from a client that gives up after `seconds`."""
 
     async def waiting() -> Reply:
         try:

@@ -1,4 +1,4 @@
-"""Where and with what was measured."""
+"""The machine and the software of a measurement."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ _OTHERS = ("torch", "litserve", "bentoml", "gradio", "pillow", "fastapi", "uvico
 
 
 def machine() -> str:
-    """Processor, processors that may be used, what of the instructions matters here, and memory."""
+    """Processor, available CPUs, relevant instruction sets, and memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     flags = ", ".join(flag for flag in _FLAGS if flag in processor_flags()) or "none of " + ", ".join(_FLAGS)
     return f"{processor_name()}, {available_cpus()} CPUs ({flags}), {memory:.0f} GB"
 
 
 def load() -> float:
-    """Processes that wanted to compute in the last minute: what else this machine is doing."""
+    """Load average of the last minute: what else this machine is doing."""
     return os.getloadavg()[0]
 
 
 def versions() -> str:
-    """What depthsvc computes with."""
+    """Versions of depthsvc's libraries."""
     installed = {found.metadata["Name"].lower(): found.version for found in distributions()}
     return _text(_OWN, installed)
 
 
 def versions_of_alternatives(python: Path) -> str:
-    """What the alternatives consist of; empty without them."""
+    """Versions of the alternatives' libraries; empty without them."""
     if not python.exists():
         return ""
     command = [str(python), "-m", "pip", "list", "--format", "json", "--disable-pip-version-check"]

@@ -1,4 +1,4 @@
-"""What the measurements are made with: the same weights and photos for everyone, made here."""
+"""The weights and photos of the measurements, generated here so that they are the same for everyone."""
 
 from __future__ import annotations
 
@@ -23,46 +23,46 @@ SMALL = (640, 480)
 PHOTO_SIZES = (LARGE, MIDDLE, SMALL)
 _SCENE = Path(depthsvc.__file__).parent / "web/samples/street.jpg"
 _GRAIN = 6.0
-"""Standard deviation of the noise: with it a JPEG of 3840 x 2160 has 1.8 MB, as a camera's has."""
+"""Standard deviation of the noise: it makes a 3840 x 2160 JPEG 1.8 MB large, as from a camera."""
 
 
 @dataclass(frozen=True)
 class Material:
-    """One run's weights, and how long it may take."""
+    """The weights and files of one run."""
 
     folder: Path
-    """Where a run leaves what is not its result."""
+    """Folder for intermediate files."""
     weights: Path
     """A state dict of MiDaS_small."""
     quick: bool = False
 
     def service_command(self, python: str, *options: str) -> list[str]:
-        """A service with these weights."""
+        """The command for a service with these weights."""
         return [python, "-m", "depthsvc", "serve", "--log-level", "warning", *self.model_options(), *options]
 
     def model_options(self) -> list[str]:
-        """What the command needs to use these weights."""
+        """The options to use these weights."""
         return ["--model", "midas_small", "--weights", str(self.weights), "--weights-sha256", sha256_of(self.weights)]
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables for the programs that are measured."""
+        """Environment variables for the measured programs."""
         return {"DEPTHSVC_CACHE_DIR": str(self.folder / "cache"), "WEIGHTS": str(self.weights)}
 
 
 def random_weights(path: Path) -> None:
-    """A state dict of MiDaS_small with random weights, always the same. They change no time."""
+    """Write a state dict of MiDaS_small with fixed random weights, which take as long as trained ones."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = DepthNetwork(MIDAS_SMALL)
         state = network.state_dict()
-        state["scratch.output_conv.4.bias"].fill_(1)  # no depth becomes 0: a map of zeros is quick to encode
+        state["scratch.output_conv.4.bias"].fill_(1)  # keep depth above 0: a map of zeros encodes too fast
         torch.save(state, path)
 
 
 @cache
 def photo(width: int, height: int) -> bytes:
-    """A JPEG: one of the page's rendered scenes, cropped, enlarged and with the grain of a camera."""
+    """A JPEG of one of the page's rendered scenes, cropped, enlarged and with camera-like grain."""
     with Image.open(_SCENE) as image:
         scene = np.asarray(image)
     rows = min(len(scene), scene.shape[1] * height // width)

@@ -1,11 +1,11 @@
-"""Memory of a whole service under the largest photos that it takes: every format by every route, then all at once.
+"""Memory of a whole service under the largest photos that it accepts: every format on every route, then all at once.
 
     python -m benchmarks.memory [--model NAME] [--workers N] [--seconds S] [--routes ROUTE ...] [--cgroup FOLDER]
 
-Photos of the most pixels and of the most bytes are sent, as many at once as there are workers, each with the largest
-`input_size`; then a flood of all of them keeps the queue full. What is counted is the proportional set size of all
-processes: pages that they share count once. `--cgroup` names an empty memory cgroup with a limit (version 1 or 2), for
-example one made by mkdir; the service then runs in it, and what the kernel counted is printed as well.
+Photos with the most pixels and with the most bytes are sent, one per worker at once, each with the largest
+`input_size`; then a flood of all of them keeps the queue full. Memory is the proportional set size of all processes:
+shared pages count once. `--cgroup` names an empty memory cgroup with a limit (version 1 or 2), for example one made by
+mkdir; the service then runs in it, and the kernel's count is printed as well.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ ROUTES = (
 
 @dataclass
 class Peak:
-    """The most memory seen, in bytes, since it was last asked for."""
+    """The highest memory seen, in bytes, since the last `take`."""
 
     family: psutil.Process
     bytes: int = 0
@@ -67,7 +67,7 @@ class Peak:
 
 
 def memory(process: psutil.Process) -> int:
-    """Proportional set size of a process and all below it, in bytes."""
+    """Proportional set size of a process and its descendants, in bytes."""
     total = 0
     for one in [process, *process.children(recursive=True)]:
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
@@ -96,7 +96,7 @@ def photos() -> dict[str, bytes]:
     """The largest photos of every kind, each within the default limits on bytes and pixels."""
     large = Image.fromarray(_smooth(_WIDTH, _HEIGHT))
     exif = Image.Exif()
-    exif[0x0112] = 6  # turned by a quarter
+    exif[0x0112] = 6  # rotated by 90 degrees
     see_through = large.convert("RGBA")
     see_through.putalpha(128)
     grey16 = Image.fromarray(_smooth(_WIDTH, _HEIGHT)[..., 0].astype(np.uint16) * 257)
@@ -122,9 +122,9 @@ def photos() -> dict[str, bytes]:
 
 @contextmanager
 def service(options: list[str], cgroup: Path | None) -> Iterator[tuple[str, psutil.Process]]:
-    """The address of a running service, and its first process."""
+    """The address of a running service, and its main process."""
     command = [sys.executable, "-m", "depthsvc", "serve", "--port", "0", "--log-level", "warning"]
-    command += ["--deadline-s", "600", *options]  # what it takes on a busy machine does not matter here
+    command += ["--deadline-s", "600", *options]  # time on a busy machine does not matter here
     if cgroup is not None:
         command = ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(cgroup), *command]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -140,7 +140,7 @@ def service(options: list[str], cgroup: Path | None) -> Iterator[tuple[str, psut
 
 
 async def together(client: httpx.AsyncClient, path: str, data: bytes, count: int) -> list[int]:
-    """The statuses of so many equal requests at once."""
+    """The statuses of `count` identical concurrent requests."""
 
     async def one() -> int:
         return (await client.post(path, content=data, headers={"Content-Type": "image/jpeg"})).status_code
@@ -149,7 +149,7 @@ async def together(client: httpx.AsyncClient, path: str, data: bytes, count: int
 
 
 async def flood(client: httpx.AsyncClient, some: list[tuple[str, bytes]], clients: int, seconds: float) -> Counter[int]:
-    """The statuses of so many busy clients, each with any photo by any route; 0 where the connection was closed."""
+    """The statuses that `clients` busy clients get, with any photo on any route; 0 for a closed connection."""
     statuses: Counter[int] = Counter()
     chance = random.Random(0)
     loop = asyncio.get_running_loop()
@@ -168,15 +168,15 @@ async def flood(client: httpx.AsyncClient, some: list[tuple[str, bytes]], client
 
 
 def kernel_peak(cgroup: Path) -> int:
-    """The most bytes that a cgroup held, the page cache included, which gives way when there is need."""
+    """The peak bytes of a cgroup, including page cache that the kernel can reclaim."""
     for name in ("memory.peak", "memory.max_usage_in_bytes"):
         if (cgroup / name).exists():
             return int((cgroup / name).read_text())
-    raise SystemExit(f"{cgroup} counts no memory")
+    raise SystemExit(f"{cgroup} does not count memory. Choose a cgroup with the memory controller.")
 
 
 def path_of(route: str, photo: str) -> str:
-    """The route with the largest input that this photo's shape allows."""
+    """The route, with the largest input size that this photo's shape allows."""
     return route if "65472" in photo else f"{route}&input_size=1024"
 
 
@@ -202,7 +202,7 @@ async def measure(url: str, peak: Peak, routes: list[str], workers: int, seconds
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="embedded", help="DEPTHSVC_* variables say the rest")
+    parser.add_argument("--model", default="embedded", help="other settings come from DEPTHSVC_* variables")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the flood")
     parser.add_argument("--routes", nargs="+", default=list(ROUTES), metavar="ROUTE", help="paths with a query")

@@ -1,4 +1,4 @@
-"""This repository's nginx.conf in a real nginx on a free port of the loopback, for measurements and tests."""
+"""This repository's nginx.conf in a real nginx on a free loopback port, for measurements and tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.servers import free_port
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-"""None where there is no nginx."""
+"""None if nginx is not installed."""
 
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
@@ -42,14 +42,14 @@ class Nginx:
 
     def command(self, *options: str) -> list[str]:
         assert PROGRAM
-        user = "user root;" if os.geteuid() == 0 else ""  # the folder is its maker's alone
+        user = "user root;" if os.geteuid() == 0 else ""  # only its owner can access the folder
         directives = f"daemon off; pid {self.folder}/pid; {user}"
         paths = ["-p", str(self.folder), "-c", str(self.folder / "nginx.conf"), "-e", str(self.folder / "error.log")]
         return [PROGRAM, *paths, "-g", directives, *options]
 
     @contextmanager
     def running(self) -> Iterator[int]:
-        """nginx from here on until the end; gives the id of its first process."""
+        """Run nginx until the end of the block; yields the id of its main process."""
         process = subprocess.Popen(self.command())
         try:
             self._wait_until_it_listens(process)
@@ -76,9 +76,9 @@ def configured(
     changes: Mapping[str, str] | None = None,
     included: Mapping[str, str] | None = None,
 ) -> Nginx:
-    """nginx.conf in a folder of its own: other ports and paths, these instances (`host:port`, perhaps with parameters).
+    """nginx.conf in its own folder, with other ports and paths and these instances (`host:port`, optional parameters).
 
-    `changes` are made to its text, each exactly once; `included` are files for its folder depthsvc.d.
+    `changes` are applied to its text, each exactly once; `included` are files for its folder depthsvc.d.
     """
     port = free_port()
     text = (ROOT / "nginx.conf").read_text()

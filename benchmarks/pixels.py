@@ -26,7 +26,7 @@ from depthsvc.imaging.resize import upsample
 from depthsvc.imaging.spec import Colormap
 
 Ways = Mapping[str, Callable[[], Any]]
-"""Calls that make something, bytes or an array, by what they do."""
+"""Calls that return bytes or an array, by description."""
 
 _ENOUGH = 512
 """Pixels that the service keeps of a photo's shorter side, for MiDaS_small."""
@@ -90,7 +90,7 @@ def _pillow(data: bytes, scale: int) -> NDArray[np.uint8]:
 
 
 def encoders(depth: NDArray[np.float32], size: tuple[int, int]) -> Ways:
-    """Depth (h, w) on the network's grid to files of `size`, width and height; the libraries' begin with levels."""
+    """Depth (h, w) on the network's grid to files of `size`, (width, height); other libraries start from levels."""
     values = upsample(depth, *size)
     heat, table = levels(values), color_table(Colormap.INFERNO)
     rgb = colored(heat, table)

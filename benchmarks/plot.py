@@ -1,4 +1,4 @@
-"""Bars as SVG."""
+"""Bar charts as SVG."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from xml.sax.saxutils import escape
 from benchmarks.results import Panel
 
 _WIDTH, _MARGIN, _LABELS, _FIGURES = 760, 20, 150, 70
-"""Pixels: of the picture, around it, of the names on the left and of the figures on the right."""
+"""Pixels: width of the picture, its margin, the names on the left and the figures on the right."""
 _BAR, _TITLE = 22, 34
-"""Pixels of height of a bar with the space below it, and of a title."""
+"""Height in pixels of a bar with the space below it, and of a title."""
 _OWN, _OTHER, _INK = "#d9531e", "#8a8f98", "#1c1e21"
 
 
 def svg(panels: Sequence[Panel], own: str) -> str:
-    """One group of bars for each panel; those whose name begins with `own` stand out."""
+    """One group of bars per panel; bars whose name begins with `own` are highlighted."""
     drawn, y = [], _MARGIN
     for panel in panels:
         drawn += _panel(panel, own, y)

@@ -2,10 +2,10 @@
 
     python -m benchmarks.proxy [--model NAME] [--rounds N] [--seconds S] [--clients N]
 
-Every worker has one thread, and the clients keep both busy. Direct and through nginx take turns: A, B, B, A, ... The
-figures are ratios within one round, because the speed of a machine drifts; the median round is the result. The share
-that nginx has of all processor time tells its cost also where others use the machine. Every answer must be a 200:
-anything else ends the measurement. nginx.conf is used with its limits, so every client has an address of its own.
+Every worker has one thread, and the clients keep both busy. Direct and proxied runs take turns: A, B, B, A, ... The
+figures are ratios within one round, because a machine's speed drifts; the median round is the result. nginx's share of
+all CPU time shows its cost even on a shared machine. Every response must be a 200: anything else ends the measurement.
+nginx.conf is used with its limits, so every client has its own address.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from benchmarks.servers import service
 
 @dataclass(frozen=True)
 class Load:
-    """What came of some seconds of load."""
+    """The outcome of some seconds of load."""
 
     photos: int
     seconds: float
     processor_s: float
-    """Processor time of services, nginx and clients."""
+    """CPU time of services, nginx and clients."""
     nginx_s: float
-    """That of nginx."""
+    """CPU time of nginx."""
 
     @property
     def rate(self) -> float:
@@ -50,7 +50,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Round:
-    """What one round measured."""
+    """The measurements of one round."""
 
     direct: Load
     proxied: Load
@@ -61,7 +61,7 @@ class Round:
 
 
 def load(urls: Sequence[str], data: bytes, clients: int, seconds: float, nginx: psutil.Process) -> Load:
-    """Clients that share the addresses evenly, each sending its next photo when it has its last answer."""
+    """Clients spread evenly over the URLs, each sending its next photo when it has the last response."""
     counts = [0] * clients
     before, nginx_before = processor_s(psutil.Process()), processor_s(nginx)
     started = time.perf_counter()
@@ -87,14 +87,14 @@ def load(urls: Sequence[str], data: bytes, clients: int, seconds: float, nginx: 
 
 
 def processor_s(process: psutil.Process) -> float:
-    """Processor time of a process and all its descendants until now."""
+    """CPU time of a process and its descendants so far."""
     times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
     return float(sum(spent.user + spent.system for spent in times))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="embedded", help="DEPTHSVC_* variables say the rest")
+    parser.add_argument("--model", default="embedded", help="other settings come from DEPTHSVC_* variables")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--clients", type=int, default=16)

@@ -2,11 +2,10 @@
 
     python -m benchmarks.ray [serve|batch] [--model NAME] [--rounds N] [--seconds S] [--photos N]
 
-serve: a service with two workers, then one with two replicas, and so on, each started anew, alone on the machine and
-under four busy clients; what they make of fifty photos is compared byte for byte. batch: `depthsvc batch` over the same
-photos with two workers, then with two actors, and so on; the clock runs from when a tenth of the photos is reported, so
-that it leaves out what starting costs, which is reported by itself. Figures are ratios within one round, because the
-speed of a machine drifts.
+serve: a service with two workers, then one with two replicas, and so on, each freshly started, alone on the machine and
+under four busy clients; their results for fifty photos are compared byte for byte. batch: `depthsvc batch` over the
+same photos with two workers, then with two actors, and so on; the clock starts when a tenth of the photos is reported,
+which leaves out the start, reported separately. Figures are ratios within one round, because a machine's speed drifts.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _COMPARED = 50
 
 
 def small_photo(seed: int) -> bytes:
-    """A JPEG of 640 x 480 of coloured blobs."""
+    """A 640 x 480 JPEG of coloured blobs."""
     coarse = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(coarse).resize((640, 480), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
@@ -52,9 +51,9 @@ def heatmaps(url: str) -> list[bytes]:
 
 
 def rate(seconds: float, model: str, *options: str) -> tuple[float, list[bytes]]:
-    """Photos a second of a service at saturation, and its heatmaps."""
+    """Photos per second of a service at saturation, and its heatmaps."""
     with service("--model", model, *_TWO, *options) as url:
-        made = heatmaps(url)  # which warms it
+        made = heatmaps(url)  # also warms it
         ask = partial(send, url, form_request_bytes(photo(1280, 960), "/upload?palette=true"))
         return asyncio.run(closed_load(ask, clients=_CLIENTS, seconds=seconds)).goodput, made
 
@@ -78,7 +77,7 @@ class Run:
     """One batch."""
 
     rate: float
-    """Photos a second once it is at work."""
+    """Photos per second once it has started."""
     start_s: float
     """Seconds until the first photos are reported."""
 
@@ -95,7 +94,7 @@ def batch(model: str, folder: Path, *options: str) -> Run:
         seen: list[tuple[float, int]] = []
         while not seen or seen[-1][1] < photos:
             if process.poll() is not None:
-                raise SystemExit("the batch did not do all photos")
+                raise SystemExit("the batch did not process all photos")
             time.sleep(0.02)
             report = Path(output, "report.jsonl")
             seen.append((time.perf_counter(), report.read_bytes().count(b"\n") if report.exists() else 0))
@@ -123,7 +122,7 @@ def compare_batches(model: str, rounds: int, photos: int) -> None:
 
 
 def show(plain: str, on_ray: str, rounds: Iterator[tuple[float, float]]) -> None:
-    """Print photos a second of every round when it is over, and the ratio of all."""
+    """Print each round's photos per second as it ends, then the median ratio."""
     print(f"| round | {plain} | {on_ray} | ratio |\n|---|---|---|---|", flush=True)
     ratios = []
     for number, (without, with_ray) in enumerate(rounds, 1):
@@ -135,7 +134,7 @@ def show(plain: str, on_ray: str, rounds: Iterator[tuple[float, float]]) -> None
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["serve", "batch"], nargs="?")
-    parser.add_argument("--model", default="embedded", help="DEPTHSVC_* variables say the rest")
+    parser.add_argument("--model", default="embedded", help="other settings come from DEPTHSVC_* variables")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--photos", type=int, default=500)

@@ -1,4 +1,4 @@
-"""What was measured: kept part by part in one JSON file, and shown as Markdown with a plot."""
+"""The results: kept part by part in one JSON file, and shown as Markdown with a plot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEASURED, REPORT, PLOT = "measured.json", "README.md", "serving.svg"
 
 
 class Target(BaseModel):
-    """Something to be reached."""
+    """A target, and whether it was reached."""
 
     name: str
     wanted: str
@@ -25,7 +25,7 @@ class Target(BaseModel):
 
 
 class Panel(BaseModel):
-    """One figure of each contender, to be drawn as bars."""
+    """One figure per contender, drawn as bars."""
 
     title: str
     values: dict[str, float]
@@ -42,7 +42,7 @@ class Part(BaseModel):
     failures: list[str] = Field(default_factory=list)
     machine: str = Field(default_factory=machine)
     load: float = 0.0
-    """Of the machine, before."""
+    """Load of the machine before the run."""
     day: date = Field(default_factory=date.today)
     versions: str = ""
     quick: bool = False
@@ -53,7 +53,7 @@ class Measured(RootModel[dict[str, Part]]):
 
 
 def kept(folder: Path) -> dict[str, Part]:
-    """What earlier runs have left."""
+    """The parts of earlier runs."""
     path = folder / MEASURED
     return Measured.model_validate_json(path.read_bytes()).root if path.exists() else {}
 
@@ -64,7 +64,7 @@ def keep(folder: Path, parts: dict[str, Part]) -> None:
 
 
 def markdown(parts: Sequence[Part]) -> str:
-    """The whole report."""
+    """The report as Markdown."""
     targets = [target for part in parts for target in part.targets]
     rows = [[target.name, target.wanted, target.measured, "yes" if target.reached else "**no**"] for target in targets]
     summary = Table("Targets", ["target", "wanted", "measured", "reached"], rows)
@@ -81,13 +81,13 @@ def _section(part: Part) -> str:
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:
-    """The median of some rounds, and from where to where they went."""
+    """The median of some rounds, and their range."""
     if len(values) == 1:
         return f"{values[0]:.{digits}f}"
     return f"{median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which this share of them lies."""
+    """The value below which this fraction of them lies."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

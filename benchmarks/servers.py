@@ -1,4 +1,4 @@
-"""Programs that answer photos: started on loopback, waited for, weighed and ended by process id."""
+"""Services under test: started on loopback, awaited, measured and ended by process id."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from benchmarks.material import Material
 
 START_S = 180.0
-"""Longest wait for a program to answer its first photo."""
+"""How long to wait for a program's first response to a photo, in seconds."""
 _READY = "depthsvc is ready at"
 _END_S = 10.0
-"""Longest wait for a program that was asked to end."""
+"""How long to wait for a program that was asked to end, in seconds."""
 
 
 class ServerFailed(Exception):
-    """A program ended, or never answered; the message has the end of its output."""
+    """A program ended or never responded; the message has the end of its output."""
 
 
 class Server:
-    """A running program and all processes that it has started."""
+    """A running program and its descendants."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self._process = process
@@ -46,14 +46,14 @@ class Server:
         return ServerFailed(f"{what}: {' / '.join(lines[-3:])}")
 
     def family(self) -> list[psutil.Process]:
-        """It and its descendants."""
+        """Its process and descendants."""
         with suppress(psutil.NoSuchProcess):
             me = psutil.Process(self._process.pid)
             return [me, *me.children(recursive=True)]
         return []
 
     def memory_mb(self) -> float:
-        """Memory of all its processes, pages that they share counted once, in 10^6 bytes."""
+        """Memory of all its processes, with shared pages counted once, in 10^6 bytes."""
         total = 0
         for process in self.family():
             with suppress(psutil.NoSuchProcess):
@@ -61,7 +61,7 @@ class Server:
         return total / 1e6
 
     def cpu_s(self) -> float:
-        """Processor time that its processes have used so far, in seconds."""
+        """CPU time of its processes so far, in seconds."""
         total = 0.0
         for process in self.family():
             with suppress(psutil.NoSuchProcess):
@@ -82,7 +82,7 @@ class Server:
 
 @contextmanager
 def started(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[Server]:
-    """Start a program, and end it and all its processes afterwards. Its output goes to a file."""
+    """Start a program, with its output in a file, and end it and all its processes afterwards."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **environment}
@@ -120,7 +120,7 @@ def service(*options: str) -> Iterator[str]:
 
 
 def seconds_until_ready(command: Sequence[str], material: Material) -> float:
-    """Seconds from the start of depthsvc until it says that it is ready; it is ended then. Raises ServerFailed."""
+    """Seconds from starting depthsvc until it reports that it is ready; then it is ended. Raises ServerFailed."""
     begun = time.perf_counter()
     with running_service(command, material):
         return time.perf_counter() - begun
@@ -136,7 +136,7 @@ def _wait_until_printed(text: str, server: Server, log: Path) -> None:
 
 
 def free_port() -> int:
-    """A TCP port of loopback that no one uses just now."""
+    """A TCP port of loopback that is free now."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         port: int = bound.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Part "serving": depthsvc beside its alternatives, with the same weights, photos and processors, in turns."""
+"""Part "serving": depthsvc against its alternatives, with the same weights, photos and CPUs, in turns."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from depthsvc.settings import available_cpus
 Size = tuple[int, int]
 
 PATIENCE_S = 60.0
-"""Longest wait of a client; under overload _OVERLOAD_PATIENCE_S."""
+"""How long a client waits, in seconds; under overload it is _OVERLOAD_PATIENCE_S."""
 _OVERLOAD_PATIENCE_S = 20.0
 _OVERLOAD = 4
-"""Times the service's own capacity."""
+"""Overload as a multiple of the service's own capacity."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How long the measurements last, in seconds."""
+    """Durations of the measurements, in seconds."""
 
     rounds: int
     lone_s: float
@@ -48,22 +48,22 @@ class Pace:
         return cls(1, 2, 4, 3, (LARGE,)) if material.quick else cls(3, 4, 5, 6)
 
     def share(self, size: Size) -> float:
-        """Part of the time that a size of photo gets; the one that the targets are about gets all."""
+        """Fraction of the time for a size of photo; the size of the targets gets all of it."""
         return 1.0 if size == LARGE else 0.4
 
 
 @dataclass
 class Course:
-    """What one contender has done at one size of photo."""
+    """One contender's results at one photo size."""
 
     lone: list[list[float]] = field(default_factory=list)
-    """Seconds of each photo that was sent alone, by round."""
+    """Seconds of each photo sent alone, by round."""
     rates: list[float] = field(default_factory=list)
-    """Photos a second under many clients, by round."""
+    """Photos per second under many clients, by round."""
     cpu_s: list[float] = field(default_factory=list)
-    """Processor time of a photo under many clients in seconds, by round; other programs change it little."""
+    """CPU time per photo under many clients in seconds, by round; other programs affect it little."""
     lost: int = 0
-    """Photos that were not answered."""
+    """Photos that got no response."""
 
     @property
     def latest(self) -> str:
@@ -72,12 +72,12 @@ class Course:
 
 @dataclass
 class Entrant:
-    """A contender that runs."""
+    """A running contender."""
 
     contender: Contender
     server: Server
     processes: ExitStack
-    """What ends it."""
+    """Ends it when closed."""
     url: str
     courses: dict[Size, Course]
     overload: Tally = field(default_factory=Tally)
@@ -89,14 +89,14 @@ class Entrant:
 
     @property
     def main(self) -> Course:
-        """What it has done at the largest size, which the targets are about."""
+        """Its results at the largest size, the one of the targets."""
         return self.courses[max(self.courses)]
 
     def ask(self, size: Size) -> Ask:
         return self.contender.asker(self.url, photo(*size))
 
     async def until_ready(self) -> None:
-        """Wait for the first answer, and see that answers have the photo's size."""
+        """Wait for the first response, and check that responses have the photo's size."""
         ends = time.monotonic() + START_S
         while (reply := await self.ask(min(self.courses))()).status != 200:
             self.server.check()
@@ -126,7 +126,7 @@ class Entrant:
         self.memory_mb = max(self.memory_mb, self.server.memory_mb())
 
     async def be_flooded(self, pace: Pace) -> None:
-        """More photos than it can take."""
+        """One round of overload."""
         rate = _OVERLOAD * median(self.main.rates)
         ask = patient(self.ask(max(self.courses)), _OVERLOAD_PATIENCE_S)
         self.overload = await open_load(ask, rate=rate, seconds=pace.overload_s)
@@ -135,7 +135,7 @@ class Entrant:
 
 
 def measure(material: Material, alternatives: Path) -> Part:
-    """Everything about whole services. `alternatives`: the Python of their environment."""
+    """Measure whole services. `alternatives`: the Python of their environment."""
     pace = Pace.of(material)
     part = Part(title="Side by side", explanation=_explanation(pace))
     part.versions = f"depthsvc with {versions()}. The others with {versions_of_alternatives(alternatives)}."
@@ -154,7 +154,7 @@ def _explanation(pace: Pace) -> str:
 
 
 async def compete(which: Sequence[Contender], folder: Path, pace: Pace, failures: list[str]) -> list[Entrant]:
-    """Those that came through, in order. What failed is told in `failures`."""
+    """The contenders that finished, in order. Failures are added to `failures`."""
     with ExitStack() as running:
         race = Race([], failures)
         for contender in which:
@@ -172,12 +172,12 @@ async def compete(which: Sequence[Contender], folder: Path, pace: Pace, failures
             with race.tolerated(entrant):
                 await entrant.be_flooded(pace)
                 _say(f"{_OVERLOAD} times its capacity, {entrant.name}: {dict(entrant.overload.statuses)}")
-            entrant.processes.close()  # what it has not answered yet would disturb the next
+            entrant.processes.close()  # its unfinished photos would disturb the next one
         return race.entrants
 
 
 def _entrant(contender: Contender, folder: Path, pace: Pace, running: ExitStack) -> Entrant:
-    """A contender, started."""
+    """Start a contender."""
     processes, port = running.enter_context(ExitStack()), free_port()
     server = processes.enter_context(
         started(contender.command(port), contender.environment, folder / f"{contender.name}.log")
@@ -188,7 +188,7 @@ def _entrant(contender: Contender, folder: Path, pace: Pace, running: ExitStack)
 
 @dataclass
 class Race:
-    """Those that are still in it."""
+    """The contenders still running, and the failures."""
 
     entrants: list[Entrant]
     failures: list[str]
@@ -198,7 +198,7 @@ class Race:
 
     @contextmanager
     def tolerated(self, entrant: Entrant) -> Iterator[None]:
-        """Whatever a contender does, the others are measured."""
+        """Keep measuring the others, whatever this contender does."""
         try:
             yield
         except Exception as error:
@@ -213,7 +213,7 @@ def _say(line: str) -> None:
 
 
 def _ratios(mine: Sequence[float], other: Sequence[float]) -> list[float]:
-    """Round by round."""
+    """Ratios round by round."""
     return [one / two for one, two in zip(mine, other, strict=True)]
 
 
@@ -236,7 +236,7 @@ def _throughput(entrants: Sequence[Entrant]) -> Table:
     sizes = entrants[0].courses if entrants else []
     heads = []
     for size in sizes:
-        heads += [f"{_title(size)}, photos/s", f"{entrants[0].name} is times as fast", "CPU ms a photo"]
+        heads += [f"{_title(size)}, photos/s", f"{entrants[0].name} speed-up", "CPU ms a photo"]
     return Table(f"Throughput of /upload, {4 * available_cpus()} clients", ["service", *heads, "lost"], rows)
 
 
@@ -276,7 +276,7 @@ def _settings(entrants: Sequence[Entrant]) -> Table:
 
 
 def targets(entrants: Sequence[Entrant]) -> list[Target]:
-    """What depthsvc must reach beside the others that came through."""
+    """What depthsvc must reach against the others that finished."""
     by_name = {entrant.name: entrant.main for entrant in entrants}
     mine, naive = by_name.get(DEPTHSVC), by_name.get(NAIVE)
     servers = {name: by_name[name] for name in SERVERS if name in by_name}

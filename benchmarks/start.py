@@ -1,4 +1,4 @@
-"""Part "start": from the start of the program to its first use, with warm caches."""
+"""Part "start": from starting the program to its first use, with warm caches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _READY_S, _PREDICT_S = 5.0, 4.0
 
 def measure(material: Material) -> Part:
     rounds = 2 if material.quick else 6
-    _ready_s(material), _predict_s(material)  # makes the caches warm
+    _ready_s(material), _predict_s(material)  # warms the caches
     times = [(_ready_s(material), _predict_s(material)) for _ in range(rounds)]
     ready, predict = ([pair[index] for pair in times] for index in (0, 1))
     rows = [

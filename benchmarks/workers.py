@@ -1,4 +1,4 @@
-"""Part "workers": a worker for each CPU against one, each with one thread, and what each adds to the memory."""
+"""Part "workers": one worker per CPU against a single one, each with one thread, and the memory that each adds."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from depthsvc.evaluation.table import Table
 from depthsvc.settings import available_cpus
 
 _SCALING = 0.95
-"""Part of the ideal that several workers must reach: 1.9 times one for two."""
+"""Fraction of the ideal that several workers must reach: 1.9 times one worker for two."""
 _ADDED_MB = 200.0
 _HEALTH_PAUSE_S = 0.1
 
 
 @dataclass(frozen=True)
 class Round:
-    """What one round measured."""
+    """The measurements of one round."""
 
     one: float
-    """Photos a second of one worker under one client."""
+    """Photos per second of one worker under one client."""
     every: float
-    """Photos a second of a worker for each CPU under as many clients."""
+    """Photos per second of one worker per CPU under as many clients."""
     health_s: list[float]
-    """Durations of /health while all were busy."""
+    """Durations of /health while all workers were busy."""
 
     @property
     def ratio(self) -> float:

@@ -1,1 +1,1 @@
-"""The same network behind what a user might take instead of depthsvc; run in an environment of their own."""
+"""The same network behind what a user might choose instead of depthsvc; run in a separate environment."""

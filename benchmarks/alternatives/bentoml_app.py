@@ -1,4 +1,4 @@
-"""BentoML: one worker process for each CPU, each with its share of the threads.
+"""BentoML: one worker process per CPU, each with its share of the threads.
 
 bentoml serve benchmarks.alternatives.bentoml_app:Depth
 """

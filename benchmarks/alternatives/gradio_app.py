@@ -1,4 +1,4 @@
-"""Gradio: the function behind an interface, as many calls at once as there are CPUs, called through its HTTP API."""
+"""Gradio: the function behind an interface, one concurrent call per CPU, called through its HTTP API."""
 
 from __future__ import annotations
 

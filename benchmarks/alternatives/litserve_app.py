@@ -1,4 +1,4 @@
-"""LitServe: one worker process for each CPU, each with its share of the threads."""
+"""LitServe: one worker process per CPU, each with its share of the threads."""
 
 import argparse
 import io

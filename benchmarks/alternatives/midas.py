@@ -1,4 +1,4 @@
-"""MiDaS_small as its README has it used: whole photo, its own transform, eager PyTorch, bicubic to the photo's size."""
+"""MiDaS_small as its README uses it: whole photo, its own transform, eager PyTorch, bicubic to the photo's size."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Midas:
         cv2.setNumThreads(torch.get_num_threads())
 
     def heatmap(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """RGB (h, w, 3) to the heatmap of its depth, RGB (h, w, 3)."""
+        """RGB (h, w, 3) -> the heatmap of its depth, RGB (h, w, 3)."""
         height, width = pixels.shape[:2]
         with torch.inference_mode():
             depth = self.network(self._input(pixels))
@@ -48,5 +48,5 @@ class Midas:
 
 
 def png(heatmap: NDArray[np.uint8]) -> bytes:
-    """A PNG with OpenCV's default settings, the quicker ones of those that people use."""
+    """A PNG with OpenCV's default settings, the fastest of the common choices."""
     return cv2.imencode(".png", cv2.cvtColor(heatmap, cv2.COLOR_RGB2BGR))[1].tobytes()

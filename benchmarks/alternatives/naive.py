@@ -1,4 +1,4 @@
-"""The service that most tutorials end with: FastAPI, one process, the network called from the route.
+"""The typical FastAPI service of a tutorial: one process, with the network called from the route.
 
 uvicorn benchmarks.alternatives.naive:app
 """
