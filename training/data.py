@@ -2,8 +2,8 @@
 
 A photo folder is PHOTOS/NAME.jpg with labels LABELS/NAME.png (16-bit, relative inverse depth) and an index
 of the photos' groups. An RGB-D folder is NAME.png or NAME.jpg with NAME.inverse_depth.npy (1 / metres,
-0 = infinitely far) or NAME.depth.npy (metres); both kinds of files hold (H, W) floats of the image's size. Beside
-them NAME.teacher.png may hold a teacher's label in the format of LABELS, to be scored as well.
+0 = infinitely far) or NAME.depth.npy (metres); both contain (H, W) floats of the image's size. Optionally,
+NAME.teacher.png has a teacher's label in the format of LABELS, to be scored as well.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Scalar = TypeVar("Scalar", np.uint8, np.float32)
 Drawn = tuple[Image, Floats]
-"""A picture and its inverse depth, of its size or another."""
+"""A picture and its inverse depth, not always of the same size."""
 
 SHAPES = {(192, 256): 0.5, (256, 192): 0.2, (192, 320): 0.12, (192, 352): 0.13, (192, 480): 0.05}
 """Heights and widths of batches, with their probabilities."""
 CAPPED_GROUPS = {"flower_photos": 0.13, "grocery store": 0.12}
-"""Share of the photos drawn that narrow groups have; every other photo is equally likely."""
+"""Fraction of the drawn photos that each narrow group gets; all other photos are equally likely."""
 _SMALLEST_CROP = 0.6
-"""Least side of a crop, as a share of the largest crop of its shape."""
+"""Smallest side of a crop, as a fraction of the largest crop of its shape."""
 
 
 def read_image(path: Path) -> Image:
-    """(H, W, 3) RGB of a picture file."""
+    """A picture file as RGB (H, W, 3)."""
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if bgr is None:
         raise ValueError(f"cannot read {path}")
@@ -46,7 +46,7 @@ def read_image(path: Path) -> Image:
 
 
 def read_label(path: Path) -> Floats:
-    """(H, W) in [0, 1] of a 16-bit PNG of relative inverse depth."""
+    """A 16-bit PNG of relative inverse depth as (H, W) in [0, 1]."""
     label = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if label is None:
         raise ValueError(f"cannot read {path}")
@@ -61,14 +61,14 @@ class Pair:
     label: Path
     group: str
     teacher: Path | None = None
-    """Where a teacher's label may lie beside an exact one, for comparison."""
+    """File of a teacher's label, for comparison with the exact one; it may be missing."""
 
     def load_image(self) -> Image:
         """(H, W, 3) RGB."""
         return read_image(self.image)
 
     def load_inverse_depth(self) -> Floats:
-        """(H, W), not always the image's size: in [0, 1] if it is a teacher's, else 1 / metres or not a number."""
+        """(H, W), not always the image's size: in [0, 1] if it is a teacher's, else 1 / metres or NaN."""
         if self.label.suffix == ".npy":
             values: Floats = np.load(self.label).astype(np.float32)
             if self.label.name.endswith(".inverse_depth.npy"):
@@ -78,7 +78,7 @@ class Pair:
 
 
 def read_photos(photos: Path, labels: Path, index: Path) -> list[Pair]:
-    """The photos that the index names, in its order; ValueError if a photo or a label is missing."""
+    """The photos that the index lists, in its order. Raises ValueError if a photo or a label is missing."""
     with index.open(newline="", encoding="utf-8") as lines:
         pairs = [
             Pair(photos / row["file"], (labels / row["file"]).with_suffix(".png"), row["group"])
@@ -91,7 +91,7 @@ def read_photos(photos: Path, labels: Path, index: Path) -> list[Pair]:
 
 
 def read_rgbd(folder: Path) -> list[Pair]:
-    """The pairs of an RGB-D folder, by name; ValueError if there is none, or a label without its picture."""
+    """The pairs of an RGB-D folder, by name. Raises ValueError if there are none, or if a label has no picture."""
     pairs = []
     for label in sorted([*folder.glob("*.inverse_depth.npy"), *folder.glob("*.depth.npy")]):
         name = label.name.split(".")[0]
@@ -111,7 +111,7 @@ def draw_pair(pairs: Sequence[Pair], rng: np.random.Generator) -> Drawn:
 
 
 def is_held_out(photo: Path) -> bool:
-    """Whether a photo is kept for evaluation: one in twenty, by its name alone."""
+    """Whether a photo is held out for evaluation: one in twenty, chosen by name alone."""
     return zlib.crc32(photo.name.encode()) % 20 == 0
 
 
@@ -123,7 +123,7 @@ def resize(array: npt.NDArray[Scalar], height: int, width: int) -> npt.NDArray[S
 
 
 def resize_exact(label: Floats, height: int, width: int) -> Floats:
-    """(H, W) -> (height, width) by nearest neighbours, which leaves edges sharp."""
+    """(H, W) -> (height, width) by nearest neighbour, which keeps edges sharp."""
     return np.asarray(cv2.resize(label, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.float32)
 
 
@@ -136,7 +136,7 @@ def to_input(images: Sequence[Image]) -> Tensor:
 def _crop(
     rng: np.random.Generator, image: Image, label: Floats, shape: tuple[int, int], *, is_soft: bool
 ) -> tuple[Image, Floats]:
-    """A random crop of about the shape's aspect, resized to it, half of the time mirrored."""
+    """A random crop of about the shape's aspect ratio, resized to it and mirrored half of the time."""
     height, width = image.shape[:2]
     stretch = np.exp(rng.uniform(-0.1, 0.1))
     largest = min(height / (shape[0] * stretch), width / shape[1])
@@ -155,7 +155,7 @@ def _crop(
 
 
 def _jitter_colour(rng: np.random.Generator, image: Image) -> Image:
-    """Random white balance, brightness, contrast, gamma and saturation, lightly."""
+    """Slight random changes of white balance, brightness, contrast, gamma and saturation."""
     colour = image.astype(np.float32) / 255
     colour *= np.exp(rng.normal(0, 0.06, 3)).astype(np.float32) * np.float32(rng.uniform(0.75, 1.25))
     grey = colour.mean(axis=2, keepdims=True)
@@ -167,7 +167,7 @@ def _jitter_colour(rng: np.random.Generator, image: Image) -> Image:
 
 
 def _degrade(rng: np.random.Generator, image: Image) -> Image:
-    """Sometimes blur, noise or JPEG artefacts, as of a poor camera or a small upload."""
+    """Sometimes blur, noise or JPEG artefacts, as from a poor camera or a small upload."""
     kind = rng.choice(["none", "blur", "noise", "jpeg"], p=[0.55, 0.15, 0.15, 0.15])
     if kind == "blur":
         return np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.2))), dtype=np.uint8)
@@ -187,9 +187,9 @@ class Batch:
     images: Tensor
     """float32 (N, 3, H, W) in [-1, 1]."""
     inverse_depth: Tensor
-    """float32 (N, H, W), each in an unknown scale and shift."""
+    """float32 (N, H, W), each with unknown scale and shift."""
     exact: Tensor
-    """bool (N,): whether the label is exact, not a teacher's."""
+    """bool (N,): True if the label is exact, False if it is a teacher's."""
 
     def to(self, device: torch.device) -> Batch:
         """This batch on a device, images channels-last."""
@@ -198,7 +198,7 @@ class Batch:
 
 
 class Batches(Dataset[Batch]):
-    """Batch number `step` of a training run: random, and the same whenever it is asked for."""
+    """Batch number `step` of a training run: random but reproducible."""
 
     def __init__(
         self,
@@ -213,8 +213,8 @@ class Batches(Dataset[Batch]):
     ) -> None:
         """`exact_share` of a batch's pictures come from `draw_exact` if there is one, the rest from `photos`.
 
-        The first `coarse_steps` batches have about two thirds of the sides. Processes that train together differ
-        in their `rank`: their pictures are others, of the same shape.
+        The first `coarse_steps` batches have sides of about two thirds. Processes that train together differ in their
+        `rank`: their pictures differ but have the same shape.
         """
         self.photos, self.draw_exact, self.exact_share = photos, draw_exact, exact_share
         self.batch_size, self.seed, self.rank = batch_size, seed, rank
@@ -243,7 +243,7 @@ class Batches(Dataset[Batch]):
 
 
 def _photo_probabilities(photos: Sequence[Pair]) -> npt.NDArray[np.float64]:
-    """Probability of each photo, (N,): narrow groups have a fixed share in all, the others share the rest."""
+    """Probability of each photo, (N,): each narrow group has a fixed share, and the other photos share the rest."""
     groups = [pair.group if pair.group in CAPPED_GROUPS else "others" for pair in photos]
     shares = {**CAPPED_GROUPS, "others": 1 - sum(CAPPED_GROUPS.values())}
     counts = Counter(groups)

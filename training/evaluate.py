@@ -1,6 +1,6 @@
 """Scores a network on RGB-D folders, rendered scenes and photos with a teacher's labels; draws sample sheets.
 
-The protocol for metric truth is that of MiDaS (Ranftl et al., TPAMI 2022, section 6): scale and shift of each
+The protocol for metric truth is MiDaS's (Ranftl et al., TPAMI 2022, section 6): scale and shift of each
 prediction are fitted by least squares in inverse depth before depths are compared.
 """
 
@@ -48,7 +48,7 @@ def load_network(weights: Path) -> DepthNetwork:
 
 
 def network_predictor(network: DepthNetwork) -> Predictor:
-    """Run a network as the registered embedded model is run, the result resized to the image's size."""
+    """A predictor that runs a network like the registered embedded model and resizes the result to the image."""
     device = next(network.parameters()).device
     spec = registered("embedded").spec.input
 
@@ -63,7 +63,7 @@ def network_predictor(network: DepthNetwork) -> Predictor:
 
 
 def lower_is_nearer(image: Image) -> Floats:
-    """A baseline that ignores what it sees: inverse depth grows with the row."""
+    """A baseline that ignores the image: inverse depth grows with the row."""
     height, width = image.shape[:2]
     return np.broadcast_to(np.arange(height, dtype=np.float32)[:, None], (height, width))
 
@@ -74,30 +74,30 @@ def constant(image: Image) -> Floats:
 
 
 def pair_scores(prediction: Floats, pair: Pair) -> dict[str, float]:
-    """The scores that a pair's kind of label allows; the prediction may be of any size."""
+    """The scores that a pair's kind of label allows; the prediction may have any size."""
     truth = pair.load_inverse_depth()
     scores = metric_scores if pair.label.suffix == ".npy" else relative_scores
     return scores(resize(prediction, *truth.shape), truth)
 
 
 def mean_scores(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Means by name over the rows, of which there is at least one, where they are numbers."""
+    """Means by name over one or more rows, ignoring NaN."""
     return {name: float(np.nanmean([row[name] for row in rows])) for name in rows[0]}
 
 
 def score(predict: Predictor, pairs: Iterable[Pair]) -> dict[str, float]:
-    """Means over the pairs of the scores that their kind of label allows."""
+    """The mean scores over the pairs, as far as their kind of label allows."""
     return mean_scores([pair_scores(predict(pair.load_image()), pair) for pair in pairs])
 
 
 def score_teacher(pairs: Iterable[Pair]) -> dict[str, float] | None:
-    """The same of the teacher's labels that lie beside RGB-D pairs; None where there are none."""
+    """The same for the teacher's labels of RGB-D pairs; None if there are none."""
     rows = [pair_scores(read_label(pair.teacher), pair) for pair in pairs if pair.teacher and pair.teacher.exists()]
     return mean_scores(rows) if rows else None
 
 
 def colourise(inverse_depth: Floats) -> Image:
-    """(H, W) -> (H, W, 3) RGB; bright is near, black unknown, the 1st and the 99th percentile span the colours."""
+    """(H, W) -> RGB (H, W, 3): bright is near, black is unknown; the colours span the 1st to the 99th percentile."""
     low, high = np.nanpercentile(inverse_depth, (1, 99))
     unit = np.nan_to_num(np.clip((inverse_depth - low) / max(high - low, 1e-9), 0, 1))
     bgr = cv2.applyColorMap((unit * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
@@ -105,13 +105,13 @@ def colourise(inverse_depth: Floats) -> Image:
 
 
 def _row(pictures: Sequence[Image]) -> Image:
-    """Pictures side by side, each resized to the sheet's width and the first one's aspect."""
+    """Pictures side by side, each resized to the sheet's width and the first one's aspect ratio."""
     height = round(_SHEET_WIDTH * pictures[0].shape[0] / pictures[0].shape[1])
     return np.hstack([resize(picture, height, _SHEET_WIDTH) for picture in pictures])
 
 
 def write_sheet(path: Path, predict: Predictor, images: Sequence[Image], labels: Sequence[Floats] = ()) -> None:
-    """Write a PNG of rows photo | label | prediction, without labels photo | prediction."""
+    """Write a PNG with rows of photo | label | prediction, or photo | prediction without labels."""
     rows = []
     for index, image in enumerate(images):
         label = [colourise(labels[index])] if labels else []
@@ -127,7 +127,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--index", type=Path)
     parser.add_argument("--rgbd", type=Path, action="append", default=[], help="RGB-D folder; repeatable")
     parser.add_argument("--sheet", type=Path, help="write photo | label | prediction of some of each set here")
-    parser.add_argument("--shown", type=int, default=12, help="how many of each set to draw")
+    parser.add_argument("--shown", type=int, default=12, help="number of pictures to draw from each set")
     parser.add_argument("--worst", action="store_true", help="draw those with the lowest rank correlation")
     parser.add_argument("--unlabelled", type=Path, help="folder of NAME.jpg to draw on --sheet instead")
     arguments = parser.parse_args()
@@ -137,7 +137,7 @@ def _parse_arguments() -> argparse.Namespace:
 
 
 def _print_scores(sets: dict[str, list[Pair]], predictors: dict[str, Predictor]) -> None:
-    """One line for each set and predictor, and the means over the sets that are RGB-D folders."""
+    """Print one line per set and predictor, and the means over the RGB-D folders."""
     of_folders: dict[str, list[dict[str, float]]] = {}
     for name, pairs in sets.items():
         found = {key: score(predictor, pairs) for key, predictor in predictors.items()}
@@ -157,7 +157,7 @@ def _text(scores: dict[str, float]) -> str:
 
 
 def main() -> None:
-    """Print the scores of a network and of the baselines, and optionally draw a sheet of them."""
+    """Print the scores of a network and of the baselines, and optionally draw a sample sheet."""
     arguments = _parse_arguments()
     predict = network_predictor(load_network(arguments.weights))
     if arguments.unlabelled:

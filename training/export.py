@@ -1,4 +1,4 @@
-"""Writes a run's averaged weights as the file that the package ships, and checks it."""
+"""Exports a run's averaged weights to the file that the package ships, and checks it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from training.scenes import render
 
 FORMAT = "depthsvc-1"
 LARGEST_FILE = 8_000_000
-"""Bytes that the shipped file may have."""
+"""Maximum size of the shipped file, in bytes."""
 _TYPE_NAMES = {torch.float16: "F16", torch.int64: "I64"}
 _PREFIX = "module."
 
 
 def averaged_weights(checkpoint: Path) -> tuple[dict[str, Tensor], int]:
-    """The averaged network's float32 state dict in a checkpoint of training.train, and the step it is of."""
+    """The averaged network's float32 state dict and its step, from a checkpoint of training.train."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     averaged = state["averaged"].items()
     weights = {name.removeprefix(_PREFIX): value for name, value in averaged if name.startswith(_PREFIX)}
@@ -42,10 +42,10 @@ def to_half(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def serialise(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
-    """A safetensors file whose bytes depend on nothing but the arguments; int64 first, then float16, by name.
+    """A safetensors file whose bytes depend only on the arguments: int64 first, then float16, by name.
 
     The format is 8 bytes of header length, little-endian, a JSON header and the tensors' bytes. The
-    safetensors package writes the metadata in an order that changes from one process to the next.
+    safetensors package writes the metadata in an order that varies between processes.
     """
     header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
     chunks: list[bytes] = []
@@ -66,7 +66,7 @@ def serialise(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
 
 @torch.inference_mode()
 def largest_rounding_error(weights: dict[str, Tensor], exported: Path) -> float:
-    """Largest change of the output that the file's rounding causes on four scenes, over the output's span."""
+    """Largest change of the output from the file's rounding on four scenes, as a fraction of the output's span."""
     original = DepthNetwork(COMPACT)
     original.load_state_dict(weights)
     images = to_input([render(seed, 192, 256).image for seed in range(4)])
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--trained", required=True, help="date of the training, YYYY-MM-DD")
-    parser.add_argument("--batch-size", type=int, default=8, help="of the run, to count its samples")
+    parser.add_argument("--batch-size", type=int, default=8, help="the run's batch size, to count its samples")
     arguments = parser.parse_args()
     weights, step = averaged_weights(arguments.checkpoint)
     metadata = {

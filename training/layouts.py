@@ -42,9 +42,9 @@ from training.things import (
 )
 
 _CALM_WALL = 0.75
-"""How often walls are nearly plain."""
+"""Probability that walls are nearly plain."""
 _WIDE = 600.0
-"""Extent of the ground out of doors."""
+"""Extent of the ground outdoors."""
 
 
 @dataclass(frozen=True)
@@ -60,19 +60,19 @@ class Camera:
 
 @dataclass(frozen=True)
 class Light:
-    """What lights a scene."""
+    """The light of a scene."""
 
     source: Floats
-    """(3,) where the key light is; the sun is far."""
+    """(3,) position of the key light; the sun is far away."""
     key: float
     ambient: float
     fog: float
-    """Share of light that is lost per metre."""
+    """Fraction of light lost per metre."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A scene before it is drawn."""
+    """A scene before it is rendered."""
 
     solids: Thing
     camera: Camera
@@ -156,7 +156,7 @@ def _wall_piece(rng: Random, height: float) -> Thing:
 
 
 def _clear_of(parts: Thing, position: Floats, distance: float) -> Thing:
-    """The parts that do not come nearer than a distance to a position, by their bounding boxes."""
+    """The parts that keep a distance from a position, by their bounding boxes."""
 
     def away(part: Solid) -> float:
         local = part.rotation.T @ (position - part.centre)
@@ -344,7 +344,7 @@ def close_up(rng: Random) -> Place:
 
 
 def heap(rng: Random) -> Place:
-    """Many solids of all sizes anywhere before the camera, with or without a ground and a wall."""
+    """Many solids of all sizes anywhere in front of the camera, with or without a ground and a wall."""
     floor = _ground(rng) if rng.random() < 0.7 else []
     things: Thing = []
     far = float(np.exp(rng.uniform(np.log(3), np.log(40))))
@@ -363,7 +363,7 @@ def heap(rng: Random) -> Place:
 
 
 def lounge(rng: Random) -> Place:
-    """Furniture from nearby, cut by the picture's border, before a wall."""
+    """Furniture from nearby, cut by the picture's border, in front of a wall."""
     things: Thing = [box(paint(rng, 1.0), (0, 0.05, 3), (20, 0.1, 20))]
     back = rng.uniform(2, 5)
     things.append(box(paint(rng, 2.0, _CALM_WALL), (0, -1.4, back + 0.05), (20, 3.2, 0.1), turn(rng.normal(0, 0.2))))

@@ -1,6 +1,6 @@
-"""Losses between predicted and labelled inverse depth, each blind to what a label does not determine.
+"""Losses between predicted and labelled inverse depth, each invariant to what a label does not determine.
 
-The scale-and-shift-invariant losses are those of MiDaS (Ranftl et al., TPAMI 2022, sections 5 and 5.1).
+The scale-and-shift-invariant losses are MiDaS's (Ranftl et al., TPAMI 2022, sections 5 and 5.1).
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ import torch.nn.functional as F
 from torch import Tensor
 
 TRIM = 0.2
-"""Share of an image's pixels, those with the largest residuals, that the error ignores if a teacher labelled it."""
+"""Fraction of an image's pixels, those with the largest residuals, that the error ignores if a teacher labelled it."""
 TARGET_LIMIT = 6.0
-"""Normalised targets are clamped to +- this: a few very near pixels must not outweigh the rest."""
+"""Normalised targets are clamped to +- this, so that a few very near pixels do not outweigh the rest."""
 ANCHOR_RANGE = (0.1, 1.1)
-"""Where the anchor puts the 2nd and the 98th percentile of an image's inverse depth."""
+"""Targets of the anchor for the 2nd and 98th percentile of an image's inverse depth."""
 SMALLEST_STEP = 0.5
 """Two neighbouring pixels whose normalised inverse depths differ by more than this are at an edge."""
 FARTHEST = 80.0
-"""Metres beyond which the relative error is not counted."""
+"""Metres beyond which the relative error does not count."""
 _SCALES = 4
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights of the terms beside the trimmed error, whose weight is 1."""
+    """Weights of the terms other than the trimmed error, whose weight is 1."""
 
     gradient: float = 0.2
-    """Gradient matching where the label is a teacher's, which is soft."""
+    """Gradient matching for a teacher's labels, which are soft."""
     gradient_exact: float = 0.7
-    """Gradient matching where the label is exact."""
+    """Gradient matching for exact labels."""
     relative: float = 1.0
-    """Relative error where the label is exact."""
+    """Relative error for exact labels."""
     edges: float = 0.6
-    """Error beside edges where the label is exact."""
+    """Error at edges for exact labels."""
     anchor: float = 0.1
     negative: float = 1.0
 
@@ -49,7 +49,7 @@ def normalise(inverse_depth: Tensor) -> Tensor:
 
 
 def trimmed_error(prediction: Tensor, target: Tensor, exact: Tensor) -> Tensor:
-    """Mean absolute residual of each image, without the largest where it is not exact; normalised (N, H, W) -> (N,)."""
+    """Mean absolute residual of each image, trimmed unless its label is exact; normalised (N, H, W) -> (N,)."""
     residuals = (prediction - target).abs().flatten(1)
     kept = int(residuals.shape[1] * (1 - TRIM))
     smallest = residuals.topk(kept, dim=1, largest=False, sorted=False).values
@@ -69,8 +69,8 @@ def gradient_error(prediction: Tensor, target: Tensor) -> Tensor:
 def edge_error(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean of both neighbours' absolute residuals over the step between them, at each image's edges; at most 2.
 
-    Normalised (N, H, W) -> (N,). An edge that is blurred evenly has 1. The step alone is no measure to train on: bright
-    and dark fringes along an edge would satisfy it.
+    Normalised (N, H, W) -> (N,). An evenly blurred edge scores 1. Training on the step alone would not do: bright and
+    dark fringes along an edge would satisfy it.
     """
     residual = (prediction - target).abs()
     total, count = residual.new_zeros(len(residual)), residual.new_ones(len(residual))
@@ -86,7 +86,7 @@ def edge_error(prediction: Tensor, target: Tensor) -> Tensor:
 def relative_error(prediction: Tensor, inverse_depth: Tensor) -> Tensor:
     """Mean of 1 - smaller depth / larger depth of each image, within FARTHEST, after an affine fit; (N, H, W) -> (N,).
 
-    inverse_depth is exact up to its scale in the sense that 0 is infinitely far; in 1 / metres.
+    inverse_depth is in 1 / metres, exact up to its scale: 0 is infinitely far.
     """
     x, y = prediction.flatten(1), inverse_depth.flatten(1)
     valid = (y > 1 / FARTHEST).float()
@@ -113,7 +113,7 @@ def depth_loss(prediction: Tensor, target: Tensor, exact: Tensor, weights: Weigh
 
     prediction: float32 (N, H, W), unbounded; target: float32 (N, H, W) inverse depth of unknown scale and
     shift; exact: bool (N,), whether a target is exact. The anchor and the penalty on negative values keep the
-    output in a range that the deployed ReLU leaves alone; the other terms would not notice a constant offset.
+    output in a range that the deployed ReLU does not clip; the other terms ignore a constant offset.
     """
     wanted = normalise(target).clamp(-TARGET_LIMIT, TARGET_LIMIT)
     found = normalise(prediction)

@@ -1,6 +1,6 @@
 """The README's pictures: the page with a sample scene, and a strip of photo, heatmap and 3-D view.
 
-`python -m training.pictures` takes them with Chromium from a service with the embedded model that it starts itself.
+`python -m training.pictures` takes them with Chromium, from a service with the embedded model that it starts itself.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _GAP = 8
 
 @contextmanager
 def _service() -> Iterator[str]:
-    """The address of a service."""
+    """The address of a running service."""
     command = [
         sys.executable,
         "-m",
@@ -64,13 +64,13 @@ def _open(page: Page, address: str, scene: str) -> None:
 
 
 def _shot(page: Page, selector: str) -> Image.Image:
-    """What a part of the page shows once it has been drawn."""
+    """A screenshot of a part of the page, once it has been drawn."""
     page.evaluate("new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
     return Image.open(io.BytesIO(page.locator(selector).screenshot())).convert("RGB")
 
 
 def _strip(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
-    """Pictures in rows, one row for each scene, on white."""
+    """Pictures in rows, one row per scene, on white."""
     width, height = (size + _GAP for size in _TILE)
     sheet = Image.new("RGB", (width * len(rows[0]) - _GAP, height * len(rows) - _GAP), "white")
     for y, row in enumerate(rows):

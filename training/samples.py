@@ -1,6 +1,6 @@
 """The sample scenes of the web page: four places composed by hand and drawn by the project's own renderer.
 
-`python -m training.samples` writes them, always the same pictures but for rounding.
+`python -m training.samples` writes them: always the same pictures, except for rounding.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from training.things import (
 
 HEIGHT, WIDTH = 720, 960
 _OVERSAMPLING = 2
-"""Pixels that are drawn for one of the picture's, each way."""
+"""Pixels rendered per pixel of the picture, in each direction."""
 _JPEG_QUALITY = 84
 _GAMMA = 2.2
 _EXPOSURE = 0.36
@@ -57,7 +57,7 @@ _EXPOSURE = 0.36
 STATIC = Path(__file__).parents[1] / "src/depthsvc/web/samples"
 
 _LEVEL = 117
-"""Seed of a camera that is held level."""
+"""Seed of a level camera."""
 _SKY = 8
 """Seed of a blue sky with some clouds."""
 
@@ -90,7 +90,7 @@ def _look(colour: str, texture: int = _PLAIN, metres: float = 1.0, gloss: float 
 
 
 def _dressed(thing: Thing, *looks: Paint) -> Thing:
-    """The thing in other paints: its first one becomes the first of `looks`, and so on; the last serves all others."""
+    """The thing in other paints: its first paint becomes the first of `looks`, and so on; the last serves the rest."""
     order: dict[int, Paint] = {}
     for part in thing:
         order.setdefault(id(part.paint), looks[min(len(order), len(looks) - 1)])
@@ -98,7 +98,7 @@ def _dressed(thing: Thing, *looks: Paint) -> Thing:
 
 
 def _by_kind(thing: Thing, boxes: Paint, balls: Paint, cylinders: Paint) -> Thing:
-    """The thing with one paint for each kind of solid."""
+    """The thing with one paint per kind of solid."""
     looks = {BOX: boxes, ELLIPSOID: balls, CYLINDER: cylinders}
     return [replace(part, paint=looks[part.kind]) for part in thing]
 
@@ -317,7 +317,7 @@ def _path() -> Place:
 
 
 SAMPLES: dict[str, Callable[[], Place]] = {"room": _room, "street": _street, "path": _path, "table": _table}
-"""The scenes by the names of their files."""
+"""The scenes by file name."""
 
 
 def _developed(light: npt.NDArray[np.float32]) -> Image:

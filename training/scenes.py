@@ -1,6 +1,6 @@
 """Procedural scenes with exact inverse depth, ray-cast in PyTorch on any device.
 
-A pixel's ray has a component of 1 along the optical axis, so that its parameter at a hit *is* the depth there.
+A pixel's ray has a component of 1 along the optical axis, so its parameter at a hit *is* the depth there.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from training.things import BOX, CALM_TEXTURES, CYLINDER, ELLIPSOID, TEXTURES, R
 FIRST_FOR_TRAINING = 1000
 """Seeds below this are for evaluation and tests."""
 SHORT_SIDE = 240
-"""Pixels of the short side of scenes to train on."""
+"""Short side of training scenes, in pixels."""
 _NEAR = 0.02
-"""Metres in front of the camera where things begin to be seen."""
+"""Nearest visible depth, in metres."""
 _HORIZON = 1e4
-"""Metres beyond which there is nothing."""
+"""Farthest visible depth, in metres."""
 _SHADOW_STEP = 3
-"""Shadows are found for one pixel in so many of a row or column."""
+"""Shadows are computed for one pixel in this many of each row and column."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A rendered picture and its truth."""
+    """A rendered picture and its true depth."""
 
     image: npt.NDArray[np.uint8]
     """(H, W, 3) RGB."""
@@ -62,7 +62,7 @@ class _Geometry:
 
 @dataclass(frozen=True)
 class _View:
-    """What the camera's rays meet."""
+    """What the camera's rays hit."""
 
     geometry: _Geometry
     rays: Tensor
@@ -70,9 +70,9 @@ class _View:
     depth: Tensor
     """(H, W), infinite in the sky."""
     index: Tensor
-    """(H, W), of the solid that is seen."""
+    """(H, W), index of the visible solid."""
     points: Tensor
-    """(3, H, W), the world's coordinates of what is seen, or of a far point in the sky."""
+    """(3, H, W), world coordinates of the visible point, or of a far point in the sky."""
     focal: float
     """Pixels."""
 
@@ -142,7 +142,7 @@ def _windows(solids: Thing, camera: Camera, height: int, width: int, focal: floa
 
 
 def _cast(geometry: _Geometry, windows: npt.NDArray[np.intp], origin: Tensor, rays: Tensor) -> tuple[Tensor, Tensor]:
-    """Depth (H, W), infinite in the sky, and index of the solid that each ray (3, H, W) meets first."""
+    """Depth (H, W), infinite in the sky, and index of the solid that each ray (3, H, W) hits first."""
     depth = torch.full_like(rays[0], torch.inf)
     index = torch.zeros_like(depth, dtype=torch.long)
     origins = torch.einsum("nij,nj->ni", geometry.to_local, origin - geometry.centres)
@@ -171,7 +171,7 @@ def _lit(geometry: _Geometry, points: Tensor, index: Tensor, source: Tensor) -> 
 
 
 def _unit(vectors: Tensor) -> Tensor:
-    """Vectors (3, ...) of length 1."""
+    """Vectors (3, ...) normalised to length 1."""
     x, y, z = vectors
     scale: Tensor = (x * x + y * y + z * z).clamp(min=1e-20).rsqrt()
     return vectors * scale
@@ -216,7 +216,7 @@ def _albedo(geometry: _Geometry, pictures: Tensor, index: Tensor, local: Tensor,
 
 
 def _shadows(view: _View, source: Tensor) -> Tensor:
-    """How much of the light each pixel sees, (H, W) in [0, 1]; blurred over a few pixels."""
+    """Fraction of the light that each pixel sees, (H, W) in [0, 1], blurred over a few pixels."""
     coarse, index = view.points[:, ::_SHADOW_STEP, ::_SHADOW_STEP], view.index[::_SHADOW_STEP, ::_SHADOW_STEP]
     lit = _lit(view.geometry, coarse.flatten(1), index.flatten(), source).view(1, 1, *index.shape)
     return F.interpolate(lit, size=view.index.shape, mode="bilinear")[0, 0]
@@ -253,7 +253,7 @@ def _sky(rng: Random, elevation: npt.NDArray[np.float32]) -> npt.NDArray[np.floa
 
 
 def _develop(rng: Random, colour: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """What a camera makes of linear light, (H, W, 3): exposure, falling-off to the corners, blur, noise, gamma."""
+    """A camera's picture of linear light (H, W, 3): exposure, vignetting, blur, noise, gamma."""
     height, width = colour.shape[:2]
     exposure = rng.uniform(0.3, 0.55) / max(float(colour.mean()), 0.05)
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
@@ -306,7 +306,7 @@ def light_of(
 def render(
     seed: int, height: int = 288, width: int = 384, photos: Sequence[Path] = (), device: torch.device | str = "cpu"
 ) -> Scene:
-    """The scene of this seed; `photos` lend textures. The same arguments give the same scene, but for rounding."""
+    """The scene of this seed, with textures cut from `photos`. Reproducible, except for rounding."""
     rng = np.random.default_rng(seed)
     place = layout(rng)
     pictures = atlas(rng, TEXTURES, CALM_TEXTURES, photos)
@@ -315,13 +315,13 @@ def render(
 
 
 def render_4_by_3(seed: int, short_side: int, photos: Sequence[Path], device: torch.device | str) -> Scene:
-    """The scene of this seed in 4:3, one in four of them upright."""
+    """The scene of this seed in 4:3; one in four is upright."""
     sides = (short_side, short_side * 4 // 3)
     return render(seed, *(sides[::-1] if seed % 4 == 0 else sides), photos=photos, device=device)
 
 
 def draw_scene(photos: Sequence[Path], device: torch.device, rng: Random) -> Drawn:
-    """A new scene with its inverse depth, none of those for evaluation."""
+    """A new scene with its inverse depth, never one of those for evaluation."""
     scene = render_4_by_3(int(rng.integers(FIRST_FOR_TRAINING, 2**32)), SHORT_SIDE, photos, device)
     return scene.image, scene.inverse_depth
 

@@ -1,4 +1,4 @@
-"""Pictures that rendered surfaces wear: painted from a seed, or cut from photos; as atlases with blurred levels."""
+"""Textures of rendered surfaces: painted from a seed or cut from photos, as atlases with blurred levels."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from training.data import Image, read_image
 Floats = npt.NDArray[np.float32]
 
 SIDE = 128
-"""Pixels of a texture's side."""
+"""Side of a texture, in pixels."""
 LEVELS = 5
 """Level l of a texture is blurred over 2 ** l of its pixels."""
 
 
 def _colour(rng: np.random.Generator) -> Floats:
-    """RGB in [0, 1], (3,): mostly greyish, as the colours of things are."""
+    """RGB in [0, 1], (3,): mostly greyish, like most things."""
     grey = rng.uniform(0.1, 0.95)
     spread = 0.22 if rng.random() < 0.25 else 0.05
     return np.asarray(np.clip(grey + rng.normal(0, spread, 3), 0.02, 1), np.float32)
@@ -77,7 +77,7 @@ def _windows(rng: np.random.Generator) -> Floats:
 
 
 def _print(rng: np.random.Generator) -> Floats:
-    """Rows of short dark marks, as of text, over patches, as of labels and covers."""
+    """Rows of short dark marks, like text, over patches, like labels and covers."""
     page = np.full((SIDE, SIDE), rng.uniform(0.6, 1), np.float32)
     for _ in range(rng.integers(0, 5)):
         y, x, height, width = rng.integers(4, SIDE, 4)
@@ -135,7 +135,7 @@ def cut(rng: np.random.Generator, photo: Image) -> Image:
 
 
 def with_levels(texture: Image) -> Image:
-    """(SIDE, SIDE, 3) -> (LEVELS, SIDE, SIDE, 3), ever more blurred."""
+    """(SIDE, SIDE, 3) -> (LEVELS, SIDE, SIDE, 3), increasingly blurred."""
     blurred = [np.asarray(cv2.blur(texture, (2**level, 2**level)), np.uint8) for level in range(1, LEVELS)]
     return np.stack([texture, *blurred])
 

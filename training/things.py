@@ -17,9 +17,9 @@ Random = np.random.Generator
 
 BOX, ELLIPSOID, CYLINDER = 0, 1, 2
 TEXTURES = 16
-"""Textures among which the solids of a scene choose."""
+"""Number of textures that the solids of a scene choose from."""
 CALM_TEXTURES = 5
-"""The first so many textures are nearly plain."""
+"""The first of the textures, this many, are nearly plain."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Paint:
     tint: Floats
     """(3,) factors of the texture's RGB."""
     metres: float
-    """What one repeat of the texture spans."""
+    """Length of one repeat of the texture."""
     gloss: float = 0.0
 
 
@@ -242,7 +242,7 @@ def plant(rng: Random) -> Thing:
 
 
 def person(rng: Random) -> Thing:
-    """A person who stands or walks, of any age."""
+    """A standing or walking person of any age."""
     shirt, trousers, skin = paint(rng), paint(rng), paint(rng, 2.0)
     stride, reach = rng.normal(0, 0.18), rng.normal(0, 0.1, 2)
     hip, shoulder = -0.9, -1.42
@@ -265,7 +265,7 @@ def person(rng: Random) -> Thing:
 
 
 def animal(rng: Random) -> Thing:
-    """Something on four legs, as large as a cat or a cow."""
+    """Something on four legs, from the size of a cat to that of a cow."""
     look, scale, leg = paint(rng, 0.4), float(np.exp(rng.uniform(np.log(0.25), np.log(1.4)))), rng.uniform(0.3, 0.7)
     parts = [ball(look, (0, -leg - 0.18, 0), (1.1, 0.45, 0.4))]
     for x in (-0.38, 0.38):

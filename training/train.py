@@ -1,7 +1,7 @@
 """Trains the compact network on photos with a teacher's labels and on RGB-D pairs; see training/README.md.
 
-A run can be killed at any moment and started again with the same command: it continues from its checkpoint
-with the batches that would have followed.
+A run can be killed at any moment and restarted with the same command: it continues from its checkpoint with the
+batches that would have followed.
 """
 
 from __future__ import annotations
@@ -51,20 +51,20 @@ _STAGES = (
 )
 """timm's names of a MobileNetV2's parts and the encoder's names of the same."""
 _ENCODER_RATE = 0.35
-"""The encoder's learning rate over the decoder's."""
+"""The encoder's learning rate as a fraction of the decoder's."""
 _FEATURE_SCALE = 5.0
-"""Root mean square of the ImageNet encoder's features, about."""
+"""Approximate root mean square of the ImageNet encoder's features."""
 _ADAPTER_RATE = 0.2
-"""Learning rate of the convolutions that take the encoder's coarse features, over that of the rest of the decoder.
+"""Learning rate of the convolutions on the encoder's coarse features, as a fraction of the rest of the decoder's.
 
 Their inputs are large and many, and an Adam step has the same size for every weight: at the full rate the
 coarse features grow within a hundred steps until they drown the fine ones, and the depth stays blurred.
 """
 _COARSE_ADAPTERS = ("layer3_rn.", "layer4_rn.")
 _WARM_UP = 0.04
-"""Share of the run in which the learning rate rises."""
+"""Fraction of the run in which the learning rate rises."""
 _LAST_RATE = 0.01
-"""Learning rate at the end over the peak."""
+"""Final learning rate as a fraction of the peak."""
 _AVERAGE_DECAY = 0.995
 _SHEET_PHOTOS = 10
 
@@ -80,9 +80,9 @@ def load_initial_encoder(encoder: Encoder, weights: Path) -> None:
 
 
 def overlap(wide: Tensor, narrow: Tensor) -> None:
-    """Copy into `wide` what of `narrow` fits; channels that `wide` has beyond count for nothing in the others yet."""
+    """Copy the part of `narrow` that fits into `wide`; the extra channels of `wide` do not affect the others yet."""
     if wide.dim() == 4 and wide.shape[0] == 4 and narrow.shape[0] == 1:
-        narrow = narrow.expand(4, -1, -1, -1)  # one output for each pixel of a square, all alike
+        narrow = narrow.expand(4, -1, -1, -1)  # the same output for each pixel of a 2 x 2 square
     if wide.dim() == 1 and len(wide) == 4 and len(narrow) == 1:
         narrow = narrow.expand(4)
     shared = [slice(0, min(sides)) for sides in zip(wide.shape, narrow.shape, strict=True)]
@@ -92,7 +92,7 @@ def overlap(wide: Tensor, narrow: Tensor) -> None:
 
 
 def learning_rate_factor(step: int, steps: int) -> float:
-    """Learning rate over its peak: a linear rise, then half a cosine down to _LAST_RATE."""
+    """Learning rate as a fraction of its peak: a linear rise, then half a cosine down to _LAST_RATE."""
     warm_up = max(1, round(_WARM_UP * steps))
     if step < warm_up:
         return (step + 1) / warm_up
@@ -101,7 +101,7 @@ def learning_rate_factor(step: int, steps: int) -> float:
 
 
 def deployed(averaged: AveragedModel) -> DepthNetwork:
-    """A copy of the averaged network with the ReLU of the deployed one at its end."""
+    """A copy of the averaged network that ends with the deployed network's ReLU."""
     network = copy.deepcopy(averaged.module)
     assert isinstance(network, DepthNetwork)
     network.output_activation = nn.ReLU()
@@ -109,7 +109,7 @@ def deployed(averaged: AveragedModel) -> DepthNetwork:
 
 
 def average_gradients(network: nn.Module) -> None:
-    """Replace the gradients by their means over the processes that train together, if there are several."""
+    """Replace the gradients with their means over the processes that train together, if there are several."""
     if not distributed.is_initialized():
         return
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
@@ -126,11 +126,11 @@ class Trainer:
     def __init__(self, run: Path, device: torch.device, steps: int, rate: float, *, bfloat16: bool = False) -> None:
         """`steps` is the length of the whole run and `rate` the decoder's peak learning rate.
 
-        With `bfloat16` the network computes in it, its output included; weights, losses and optimiser are in float32.
+        With `bfloat16` the network computes in it, including its output; weights, losses and optimiser are in float32.
         """
         self.run, self.device, self.steps, self.rate, self.bfloat16 = run, device, steps, rate, bfloat16
         network = DepthNetwork(COMPACT)
-        # A slope on both sides: below zero, ReLU would let the shift-invariant loss die out.
+        # A slope on both sides: below zero, a ReLU would let the gradient of the shift-invariant loss vanish.
         network.output_activation = nn.LeakyReLU(0.1)
         for name, parameter in network.scratch.named_parameters():
             if "_rn." in name:
@@ -152,23 +152,23 @@ class Trainer:
 
     @property
     def checkpoint(self) -> Path:
-        """File of everything that a resumed run needs."""
+        """The file with everything that a resumed run needs."""
         return self.run / "checkpoint.pt"
 
     def start(self, initial_encoder: Path) -> None:
-        """Begin from an ImageNet encoder and a random decoder."""
+        """Start from an ImageNet encoder and a random decoder."""
         load_initial_encoder(self.network.pretrained, initial_encoder)
         self.averaged.module.load_state_dict(self.network.state_dict())
 
     def start_from(self, weights: Path) -> None:
-        """Begin from the weights of a network of this kind, whose decoder may have been of other widths."""
+        """Start from the weights of a network of this kind, whose decoder may have other widths."""
         state = self.network.state_dict()
         for name, tensor in load_file(weights).items():
             overlap(state[name], tensor)
         self.averaged.module.load_state_dict(self.network.state_dict())
 
     def save(self) -> None:
-        """Replace the checkpoint; a kill leaves the old one or the new one, never half of one."""
+        """Replace the checkpoint atomically: a kill leaves the old one or the new one."""
         state = {
             "step": self.step,
             "network": self.network.state_dict(),
@@ -181,7 +181,7 @@ class Trainer:
 
     def resume(self) -> None:
         """Continue from the checkpoint."""
-        # By way of the CPU: Adam's step counts belong there, and on a GPU every step would wait for them.
+        # Via the CPU: Adam's step counts belong there, and on a GPU every step would wait for them.
         state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         self.step = state["step"]
         self.network.load_state_dict(state["network"])
@@ -219,7 +219,7 @@ class Trainer:
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Append one row to a CSV file, after the names of its columns if the file is new; ValueError if it has others."""
+    """Append one row to a CSV file, with a header if the file is new. Raises ValueError if the columns differ."""
     with path.open("a+", newline="", encoding="utf-8") as file:
         file.seek(0)
         columns = next(csv.reader(file), None)
@@ -238,9 +238,9 @@ def train(
     save_every: int,
     validate_every: int,
 ) -> None:
-    """Run to the end: a row of log every 20 steps, checkpoints and held-out scores when they are due.
+    """Run to the end: a log row every 20 steps, checkpoints and held-out scores when they are due.
 
-    Of several processes only the first one writes.
+    With several processes, only the first one writes.
     """
     processes = distributed.get_world_size() if distributed.is_initialized() else 1
     is_first = processes == 1 or distributed.get_rank() == 0
@@ -277,12 +277,12 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--exact-share", type=float, default=0.5, help="share of pictures from --rgbd or --render")
     parser.add_argument("--folder", type=Path, required=True, help="folder of checkpoint, logs and sheets")
     parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--coarse-steps", type=int, default=0, help="how many steps to begin with smaller pictures")
-    parser.add_argument("--batch-size", type=int, default=8, help="pictures of a step, over all processes")
+    parser.add_argument("--coarse-steps", type=int, default=0, help="number of first steps with smaller pictures")
+    parser.add_argument("--batch-size", type=int, default=8, help="pictures per step, over all processes")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=0, help="processes that prepare batches, for each that trains")
-    parser.add_argument("--device", default="auto", help="auto (a GPU for each process, or the CPU), cpu, cuda:1, ...")
+    parser.add_argument("--workers", type=int, default=0, help="processes that prepare batches, per training process")
+    parser.add_argument("--device", default="auto", help="auto (one GPU per process, or the CPU), cpu, cuda:1, ...")
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of the network")
     parser.add_argument("--save-every", type=int, default=100)
     parser.add_argument("--validate-every", type=int, default=500)
@@ -290,7 +290,7 @@ def _parse_arguments() -> argparse.Namespace:
 
 
 def join_processes() -> tuple[int, int]:
-    """Rank of this process and number of those that torchrun started; 0 and 1 without torchrun."""
+    """Rank of this process and number of processes that torchrun started; 0 and 1 without torchrun."""
     if "WORLD_SIZE" not in os.environ:
         return 0, 1
     # A process that is paused, or that validates, must not break the others.
@@ -299,7 +299,7 @@ def join_processes() -> tuple[int, int]:
 
 
 def choose_device(name: str) -> torch.device:
-    """The named device; "auto" is the GPU of this process's number on its machine, or the CPU where there is none."""
+    """The named device; "auto" is the GPU with this process's number on its machine, or the CPU if there is none."""
     if name != "auto":
         return torch.device(name)
     if not torch.cuda.is_available():
@@ -308,7 +308,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def uses_bfloat16(precision: str, device: torch.device) -> bool:
-    """Whether the network computes in bfloat16; with "auto" it does on a GPU that has it, from Ampere on."""
+    """Whether the network computes in bfloat16; with "auto", if the GPU supports it, from Ampere on."""
     if precision != "auto":
         return precision == "bfloat16"
     return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
@@ -317,14 +317,14 @@ def uses_bfloat16(precision: str, device: torch.device) -> bool:
 def exact_source(
     rgbd: Path | None, *, render: bool, textures: Sequence[Path], device: torch.device
 ) -> Callable[[Random], Drawn] | None:
-    """Where pictures with exact inverse depth come from, if they are wanted; scenes wear pieces of the textures."""
+    """The source of pictures with exact inverse depth, or None. Rendered scenes get textures cut from the photos."""
     if render:
         return partial(draw_scene, textures, device)
     return partial(draw_pair, read_rgbd(rgbd)) if rgbd else None
 
 
 def claim(folder: Path) -> FileLock:
-    """A lock on a run's folder, held until the process ends; ValueError if another run has it."""
+    """A lock on a run's folder, held until the process ends. Raises ValueError if another run holds it."""
     lock = FileLock(folder / "lock")
     try:
         lock.acquire(timeout=0)
@@ -338,7 +338,7 @@ def _use_one_thread(_worker: int) -> None:
 
 
 def main() -> None:
-    """Train, or continue a run that was cut off."""
+    """Train, or continue an interrupted run."""
     arguments = _parse_arguments()
     device = choose_device(arguments.device)
     rank, processes = join_processes()

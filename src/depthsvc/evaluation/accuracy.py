@@ -14,9 +14,9 @@ Floats = NDArray[np.float32]
 FARTHEST = 80.0
 """Truth beyond this many metres is not scored, and predictions are capped there."""
 EDGE_RATIO = 1.25
-"""Neighbouring pixels whose true depths differ by more than this factor are at an edge, ..."""
+"""Neighbouring pixels are at an edge if their true depths differ by more than this factor, ..."""
 EDGE_SHARE = 0.05
-"""... if their inverse depths differ by this share of what its 2nd and 98th percentile span; a ground's do not."""
+"""... and their inverse depths by this fraction of the 2nd to 98th percentile's span, which ground does not reach."""
 
 
 def _ranks(values: Floats) -> NDArray[np.float64]:
@@ -34,7 +34,7 @@ def rank_correlation(prediction: Floats, truth: Floats) -> float:
 
 
 def align(prediction: Floats, truth: Floats) -> Floats:
-    """The affine function of the prediction that is nearest to the truth in least squares, where it is known."""
+    """The least-squares affine fit of the prediction to the truth, where that is known."""
     known = np.isfinite(truth)
     x, y = prediction[known].astype(np.float64), truth[known].astype(np.float64)
     variance = x.var()
@@ -45,8 +45,8 @@ def align(prediction: Floats, truth: Floats) -> Floats:
 def edge_steps(prediction: Floats, truth: Floats) -> Floats:
     """Predicted over true steps of inverse depth between neighbouring pixels at true edges, (N,); 1 is as sharp.
 
-    Both arguments are inverse depth, (H, W); the prediction is aligned first. A blurred edge has a step near 0, one of
-    the wrong direction a negative step.
+    Both arguments are inverse depth, (H, W); the prediction is aligned first. A blurred edge has a step near 0, an edge
+    in the wrong direction a negative step.
     """
     aligned, (low, high) = align(prediction, truth), np.nanpercentile(truth, (2, 98))
     steps = []
@@ -59,11 +59,11 @@ def edge_steps(prediction: Floats, truth: Floats) -> Floats:
 
 
 def metric_scores(prediction: Floats, truth: Floats) -> dict[str, float]:
-    """MiDaS's scores of a prediction against true inverse depth, 1 / metres or not a number, both (H, W).
+    """MiDaS's scores of a prediction against true inverse depth, 1 / metres or NaN, both (H, W).
 
-    abs_rel is the mean of |depth - true depth| / true depth; bad_percent the share of pixels where the larger
-    of the two depths exceeds 1.25 times the smaller; rank also counts what lies beyond FARTHEST. edge is the median
-    of edge_steps, not a number where there is no edge.
+    abs_rel is the mean of |depth - true depth| / true depth; bad_percent is the percentage of pixels where the larger
+    of the two depths exceeds 1.25 times the smaller; rank also counts what is beyond FARTHEST. edge is the median of
+    edge_steps, NaN if there is no edge.
     """
     known, valid = np.isfinite(truth), truth > 1 / FARTHEST
     true_depth = 1 / truth[valid]

@@ -96,7 +96,7 @@ def _die_with_parent() -> None:
 
 
 def kill_children() -> None:
-    """Kill every child at once. At exit Python would send SIGTERM, which they ignore, and then hang waiting for them."""
+    """Kill every child at once. At exit Python would send SIGTERM, which they ignore, and hang waiting for them."""
     for child in multiprocessing.active_children():
         child.kill()
 

@@ -27,7 +27,7 @@ def serve(channel: Channel, config: WorkerConfig) -> None:
     """Process photos from `channel` until the other side closes it.
 
     The protocol: this side first sends None, once it is warm, or an Exception. Then, for each photo, it receives the
-    options with the photo's bytes, and sends an Answer without its body together with the body's bytes, or an Exception.
+    options with the photo's bytes, and sends an Answer without its body with the body's bytes, or an Exception.
     """
     try:
         pipeline = open_pipeline(config)
