@@ -15,7 +15,7 @@ from PIL import Image
 
 
 def heatmap(session, url, path):
-    """The PNG of one photo's heatmap. A busy service says when to come back."""
+    """The PNG heatmap of one photo. Retries when a busy service says to come back later."""
     for _ in range(10):
         with open(path, "rb") as photo:
             answer = session.post(f"{url}/upload", files={"image": photo}, timeout=60)

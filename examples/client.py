@@ -1,4 +1,4 @@
-"""The Python clients: python client.py PHOTO... The service's address is in DEPTHSVC_URL."""
+"""Using the Python clients: python client.py PHOTO... Set the service's address in DEPTHSVC_URL."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ URL = os.environ.get("DEPTHSVC_URL", "http://localhost:7860")
 
 
 def one_by_one(photos: list[str]) -> None:
-    """Heatmap and values of each photo; a photo that is refused says why."""
+    """Heatmap and values of each photo; prints why a photo is refused."""
     with DepthClient(URL) as client:
         print("model:", client.health().model)
         for photo in photos:
@@ -26,7 +26,7 @@ def one_by_one(photos: list[str]) -> None:
 
 
 async def all_at_once(photos: list[str]) -> None:
-    """The same photos, on their way at the same time."""
+    """The same photos, sent concurrently."""
     async with AsyncDepthClient(URL) as client:
         answers = await asyncio.gather(*(client.depth(photo) for photo in photos), return_exceptions=True)
     for photo, depth in zip(photos, answers, strict=True):
