@@ -99,6 +99,6 @@ class Channel:
             return
         left = self._ends - time.monotonic()
         if left <= 0:
-            raise BlockingIOError(errno.EAGAIN, "the time is over")
+            raise BlockingIOError(errno.EAGAIN, "time ran out")
         timeval = struct.pack("@ll", *divmod(max(1, round(left * 1_000_000)), 1_000_000))
         self._socket.setsockopt(socket.SOL_SOCKET, option, timeval)
