@@ -67,9 +67,9 @@ def test_every_result_can_be_saved_and_shown(embedded: DepthEstimator, picture: 
     assert opened(tmp_path / "heatmap.jpg").format == "JPEG"
     assert np.array_equal(heatmap.pixels, embedded.depth(picture).heatmap("viridis"))
     assert np.array_equal(np.asarray(heatmap.to_image()), heatmap.pixels)
-    assert repr(heatmap) == "Picture(64 x 48, image/png)"
+    assert repr(heatmap) == str(heatmap) == "Picture(64 x 48, image/png)"
     assert embedded.heatmap(picture, side_by_side=True).pixels.shape == (48, 128, 3)
-    with pytest.raises(ConfigurationError, match=r"saved as \.png or \.jpg"):
+    with pytest.raises(ConfigurationError, match=r"Save a picture as \.png or \.jpg"):
         heatmap.save(tmp_path / "heatmap.tiff")
     embedded.bokeh(picture, focus=(0.5, 0.6)).save(tmp_path / "refocused.jpeg")
     assert opened(tmp_path / "refocused.jpeg").size == (64, 48)
@@ -142,7 +142,6 @@ def test_wrong_names_of_formats_and_settings_are_our_own_errors(tmp_path: Path) 
         lambda: depth.heatmap("infrno"),
         lambda: depth.to_image("infrno"),
         lambda: depth.save(tmp_path / "d", format="tiff"),
-        lambda: DepthEstimator(engin="openvino"),  # type: ignore[call-arg]
         lambda: DepthEstimator("embedded", engine="tensorflow"),
         lambda: DepthEstimator("embedded", worker_threads=0),
         lambda: DepthEstimator("nonesuch"),
@@ -150,4 +149,6 @@ def test_wrong_names_of_formats_and_settings_are_our_own_errors(tmp_path: Path) 
     for call in wrong:
         with pytest.raises(DepthServiceError):
             call()
+    with pytest.raises(ConfigurationError, match=r"engin: there is no such parameter; did you mean engine\?"):
+        DepthEstimator(engin="openvino")  # type: ignore[call-arg]
     assert not list(tmp_path.iterdir())

@@ -7,6 +7,7 @@ from os import PathLike
 from typing import Any
 
 from depthsvc.depth import DepthMap
+from depthsvc.errors import ConfigurationError, InvalidParameter
 from depthsvc.imaging.photo.pixels import Photo
 from depthsvc.imaging.photo.source import PhotoSource, open_photo
 from depthsvc.imaging.picture import Picture
@@ -22,7 +23,7 @@ from depthsvc.options import (
     SideBySideOptions,
     UploadQuery,
     make_options,
-    reject_unknown_keywords,
+    unknown_keywords_raise,
 )
 from depthsvc.pipeline.rendering import Drawing, Renderer, fit_to_grid, renderer_for
 from depthsvc.pipeline.stages import Pipeline
@@ -39,7 +40,7 @@ class DepthEstimator:
     and the first of each shape, take longer. Not thread-safe: use an estimator from one thread at a time.
     """
 
-    @reject_unknown_keywords
+    @unknown_keywords_raise(ConfigurationError)
     def __init__(
         self,
         model: str | None = None,
@@ -83,7 +84,7 @@ class DepthEstimator:
     def __repr__(self) -> str:
         return f"DepthEstimator({self.model!r}, {self.engine}, {self.precision})"
 
-    @reject_unknown_keywords
+    @unknown_keywords_raise(InvalidParameter)
     def depth(
         self,
         photo: PhotoSource,
@@ -107,7 +108,7 @@ class DepthEstimator:
     predict = depth
     """Alias of `depth`."""
 
-    @reject_unknown_keywords
+    @unknown_keywords_raise(InvalidParameter)
     def heatmap(
         self,
         photo: PhotoSource,
@@ -138,7 +139,7 @@ class DepthEstimator:
         options: HeatmapOptions | SideBySideOptions = query.options()
         return Picture.of(options.file_format.encode(self._draw(photo, options).content, **options.style))
 
-    @reject_unknown_keywords
+    @unknown_keywords_raise(InvalidParameter)
     def point_cloud(
         self,
         photo: PhotoSource,
@@ -157,7 +158,7 @@ class DepthEstimator:
         cloud: PointCloud = self._draw(photo, options).content
         return cloud
 
-    @reject_unknown_keywords
+    @unknown_keywords_raise(InvalidParameter)
     def bokeh(
         self,
         photo: PhotoSource,

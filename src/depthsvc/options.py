@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, ParamSpec, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from depthsvc.errors import InvalidParameter, problem_name, problem_reason
+from depthsvc.errors import DepthServiceError, InvalidParameter, problem_name, problem_reason
 from depthsvc.formats import Format, Result, format_named, formats_of
 from depthsvc.imaging.spec import Colormap
 
@@ -258,18 +258,23 @@ def make_options(kind: type[Kind], **values: Any) -> Kind:
         ) from error
 
 
-def reject_unknown_keywords(function: Callable[Parameters, Returned]) -> Callable[Parameters, Returned]:
-    """Decorator: an unknown keyword raises InvalidParameter, with the closest known one as a hint."""
-    known = list(signature(function).parameters)
+def unknown_keywords_raise(
+    error: type[DepthServiceError],
+) -> Callable[[Callable[Parameters, Returned]], Callable[Parameters, Returned]]:
+    """Decorator: an unknown keyword raises `error` instead of TypeError, with the closest known one as a hint."""
 
-    @wraps(function)
-    def checking(*arguments: Parameters.args, **keywords: Parameters.kwargs) -> Returned:
-        for name in keywords:
-            if name not in known:
-                meant = get_close_matches(name, known, n=1)
-                raise InvalidParameter(
-                    f"{name}: there is no such parameter{f'; did you mean {meant[0]}?' if meant else '.'}"
-                )
-        return function(*arguments, **keywords)
+    def decorate(function: Callable[Parameters, Returned]) -> Callable[Parameters, Returned]:
+        known = list(signature(function).parameters)
 
-    return checking
+        @wraps(function)
+        def check(*arguments: Parameters.args, **keywords: Parameters.kwargs) -> Returned:
+            for name in keywords:
+                if name not in known:
+                    meant = get_close_matches(name, known, n=1)
+                    hint = f"; did you mean {meant[0]}?" if meant else "."
+                    raise error(f"{name}: there is no such parameter{hint}")
+            return function(*arguments, **keywords)
+
+        return check
+
+    return decorate

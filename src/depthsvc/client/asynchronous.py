@@ -10,6 +10,7 @@ from depthsvc.client import calls
 from depthsvc.client.base import DEFAULT_URL, BaseClient
 from depthsvc.client.conversation import Call, Conversation, Reply, conversation, health_conversation, unreachable
 from depthsvc.depth import DepthMap
+from depthsvc.errors import InvalidParameter
 from depthsvc.imaging.photo.source import PhotoSource, as_file
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
@@ -20,7 +21,7 @@ from depthsvc.options import (
     PointCloudOptions,
     UploadQuery,
     make_options,
-    reject_unknown_keywords,
+    unknown_keywords_raise,
 )
 from depthsvc.status import Health, Models
 
@@ -46,7 +47,7 @@ class AsyncDepthClient(BaseClient):
         super().__init__(url, api_key, timeout_s, retries, max_wait_s)
         self._http = httpx.AsyncClient(transport=transport, **self._connection)
 
-    @reject_unknown_keywords
+    @unknown_keywords_raise(InvalidParameter)
     async def depth(
         self,
         photo: PhotoSource,
@@ -63,7 +64,7 @@ class AsyncDepthClient(BaseClient):
     predict = depth
     """Alias of `depth`."""
 
-    @reject_unknown_keywords
+    @unknown_keywords_raise(InvalidParameter)
     async def heatmap(
         self,
         photo: PhotoSource,
@@ -93,7 +94,7 @@ class AsyncDepthClient(BaseClient):
     upload = heatmap
     """Alias of `heatmap`, named after the service's route."""
 
-    @reject_unknown_keywords
+    @unknown_keywords_raise(InvalidParameter)
     async def point_cloud(
         self,
         photo: PhotoSource,
@@ -107,7 +108,7 @@ class AsyncDepthClient(BaseClient):
         options = make_options(PointCloudOptions, input_size=input_size, fov=fov, stride=stride, max_points=max_points)
         return calls.point_cloud(await self._ask(calls.call(await _file_apart(photo), options)))
 
-    @reject_unknown_keywords
+    @unknown_keywords_raise(InvalidParameter)
     async def bokeh(
         self,
         photo: PhotoSource,

@@ -10,6 +10,7 @@ from depthsvc.client import calls
 from depthsvc.client.base import DEFAULT_URL, BaseClient
 from depthsvc.client.conversation import Call, Conversation, Reply, conversation, health_conversation, unreachable
 from depthsvc.depth import DepthMap
+from depthsvc.errors import InvalidParameter
 from depthsvc.imaging.photo.source import PhotoSource, as_file
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
@@ -19,7 +20,7 @@ from depthsvc.options import (
     PointCloudOptions,
     UploadQuery,
     make_options,
-    reject_unknown_keywords,
+    unknown_keywords_raise,
 )
 from depthsvc.status import Health, Models
 
@@ -56,7 +57,7 @@ class DepthClient(BaseClient):
         super().__init__(url, api_key, timeout_s, retries, max_wait_s)
         self._http = httpx.Client(transport=transport, **self._connection)
 
-    @reject_unknown_keywords
+    @unknown_keywords_raise(InvalidParameter)
     def depth(
         self,
         photo: PhotoSource,
@@ -73,7 +74,7 @@ class DepthClient(BaseClient):
     predict = depth
     """Alias of `depth`."""
 
-    @reject_unknown_keywords
+    @unknown_keywords_raise(InvalidParameter)
     def heatmap(
         self,
         photo: PhotoSource,
@@ -103,7 +104,7 @@ class DepthClient(BaseClient):
     upload = heatmap
     """Alias of `heatmap`, named after the service's route."""
 
-    @reject_unknown_keywords
+    @unknown_keywords_raise(InvalidParameter)
     def point_cloud(
         self,
         photo: PhotoSource,
@@ -117,7 +118,7 @@ class DepthClient(BaseClient):
         options = make_options(PointCloudOptions, input_size=input_size, fov=fov, stride=stride, max_points=max_points)
         return calls.point_cloud(self._ask(calls.call(as_file(photo), options)))
 
-    @reject_unknown_keywords
+    @unknown_keywords_raise(InvalidParameter)
     def bokeh(
         self,
         photo: PhotoSource,

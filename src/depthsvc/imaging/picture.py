@@ -62,3 +62,5 @@ class Picture(bytes):
     def __repr__(self) -> str:
         height, width = self.pixels.shape[:2]
         return f"Picture({width} x {height}, {self.media_type})"
+
+    __str__ = __repr__

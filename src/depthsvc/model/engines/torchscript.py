@@ -1,7 +1,7 @@
 """TorchScript in PyTorch, on the CPU.
 
 optimize_for_inference and oneDNN-graph fusion are not used: measured, they are slower, or slower for sizes that were
-not warmed. docs/engines.md has the figures.
+not warmed. docs/decisions.md has the figures.
 """
 
 from __future__ import annotations
