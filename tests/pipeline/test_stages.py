@@ -104,7 +104,7 @@ def test_an_input_size_that_the_network_cannot_take_is_refused(input_size: int) 
 def test_a_model_of_fixed_size_takes_no_other() -> None:
     pipeline = pipeline_of(FixedEngine(np.ones((1, 64, 64), np.float32)), ResizeRule.STRETCH)
     assert pipeline.answer(PHOTO, HeatmapOptions(input_size=64)).shape == (30, 40)
-    with pytest.raises(InvalidParameter, match="takes 64 only"):
+    with pytest.raises(InvalidParameter, match="only accepts 64"):
         pipeline.answer(PHOTO, HeatmapOptions(input_size=96))
 
 

@@ -100,7 +100,7 @@ def test_explicit_file_without_hash_is_refused_with_the_option_to_add(
     with pytest.raises(ConfigurationError) as caught:
         obtain(model, replace(locations, explicit=own))
     assert str(caught.value).startswith(f"{own} is not the published file of midas_small")
-    assert str(caught.value).endswith(f"add --weights-sha256 {OTHER_SHA256}")
+    assert str(caught.value).endswith(f"add its hash: --weights-sha256 {OTHER_SHA256}")
 
 
 def test_explicit_file_with_wrong_hash_is_refused_naming_both(
