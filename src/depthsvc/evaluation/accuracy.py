@@ -1,6 +1,6 @@
-"""How good a depth map is: scores against true depth, or against another relative map.
+"""Scores of a depth map against true depth, or against another relative map.
 
-The protocol for metric truth is that of MiDaS (Ranftl et al., TPAMI 2022, section 6): scale and shift of each
+The protocol for metric truth is MiDaS's (Ranftl et al., TPAMI 2022, section 6): scale and shift of each
 prediction are fitted by least squares in inverse depth before depths are compared.
 """
 

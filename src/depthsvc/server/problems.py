@@ -30,7 +30,7 @@ class Problem(BaseModel):
     """An error, as RFC 9457 describes it."""
 
     type: Literal["about:blank"] = Field(
-        default="about:blank", description="Always about:blank: `code` tells the errors apart."
+        default="about:blank", description="Always about:blank; `code` distinguishes the errors."
     )
     title: str = Field(description="The kind of error.")
     status: int = Field(description="The HTTP status.")

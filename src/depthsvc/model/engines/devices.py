@@ -16,7 +16,7 @@ def processor_name() -> str:
 
 
 def processor_flags() -> frozenset[str]:
-    """What the processor can do, in Linux's words; empty where it does not say."""
+    """The processor's capabilities, by Linux's names; empty if they are unknown."""
     return frozenset((_field("flags") or _field("Features")).split())
 
 
