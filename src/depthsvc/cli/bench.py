@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 @click.option(
     "--engine",
     multiple=True,
-    type=click.Choice([name for name in EngineName if name is not EngineName.AUTO]),
+    type=click.Choice([name.value for name in EngineName if name is not EngineName.AUTO]),
     help="Engine to measure.  [every installed one]",
 )
 @click.option(
     "--precision",
     multiple=True,
-    type=click.Choice([name for name in Precision if name is not Precision.AUTO]),
+    type=click.Choice([name.value for name in Precision if name is not Precision.AUTO]),
     help="Number format to measure.  [those that the processor supports]",
 )
 @click.option("--threads", multiple=True, type=click.IntRange(1, 256), help="Threads per engine.  [1 and all CPUs]")

@@ -28,7 +28,7 @@ _EXPORT_FORMATS = {
 )
 @click.option(
     "--precision",
-    type=click.Choice([Precision.FP32, Precision.BF16]),
+    type=click.Choice([Precision.FP32.value, Precision.BF16.value]),
     default="fp32",
     help="Number format of a TorchScript file.  [fp32]",
 )
