@@ -13,8 +13,8 @@ TSC := $(TOOLS)/typescript-$(TYPESCRIPT)/node_modules/.bin/tsc
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 SOURCES := src tests training benchmarks examples
 MARKDOWN := $(wildcard *.md .github/*.md deploy/*.md docs/*.md training/*.md src/depthsvc/model/data/*.md)
-# Commands make docs/settings.md. Chinese has no spaces at which lines could be wrapped.
-WRAPPED := $(filter-out docs/settings.md %.zh-CN.md,$(MARKDOWN))
+# Chinese has no spaces at which lines could be wrapped.
+WRAPPED := $(filter-out %.zh-CN.md,$(MARKDOWN))
 UNWRAPPED := $(filter %.zh-CN.md,$(MARKDOWN))
 MDFORMAT := $(BIN)/mdformat --compact-tables --number
 
@@ -36,7 +36,7 @@ run: $(VENV)/.run
 	@$(BIN)/depthsvc serve $(ARGS)
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 cluster: $(VENV)/.dev
 	@$(BIN)/python -m pytest tests/cluster -m ray $(ARGS)

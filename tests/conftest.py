@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +20,64 @@ import pytest
 import torch
 import trimesh
 from PIL import Image
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from depthsvc import DepthEstimator
 from depthsvc.model.weights.files import sha256_of
 from tests import parity
 
 torch.set_num_threads(1)  # the tests share the processors with the services that they start
+
+TOGETHER = (
+    ("tests/browser/test_page.py",),
+    (
+        "tests/batch/test_run.py",
+        "tests/test_readme.py",
+        "tests/deploy/test_nginx_service.py",
+        "tests/test_client.py",
+        "tests/test_examples.py",
+        "tests/deploy/test_monitoring.py",
+    ),
+    ("tests/server/test_service.py", "tests/server/routes/test_photos.py", "tests/server/test_metrics.py"),
+    (
+        "tests/security/test_connections.py",
+        "tests/security/test_openapi.py",
+        "tests/security/test_overload.py",
+        "tests/security/test_hostile_files.py",
+    ),
+    ("tests/pool/test_workers.py",),
+    ("tests/security/test_chaos.py",),
+    ("tests/browser/test_files.py",),
+    ("tests/deploy/test_dockerfile.py",),
+    ("tests/model/engines/test_cache.py",),
+)
+"""Files that one process runs, because they use the same service. The longest come first, before all others."""
+
+_PLACES = {file: (number, place) for number, files in enumerate(TOGETHER) for place, file in enumerate(files)}
+
+
+assert all((Path(__file__).parents[1] / file).exists() for file in _PLACES), "TOGETHER names a file that is not there"
+
+
+def _file(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _PLACES.get(_file(item.nodeid), (len(TOGETHER), 0)))
+
+
+class _Together(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """Distributes these groups of files, and all other files one by one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        number, _ = _PLACES.get(_file(nodeid), (None, 0))
+        return _file(nodeid) if number is None else TOGETHER[number][0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    return _Together(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @dataclass(frozen=True)
@@ -40,8 +92,13 @@ class Checkpoint:
 
 @pytest.fixture(scope="session")
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache that the whole run shares, so that every network is traced once."""
-    return tmp_path_factory.mktemp("cache")
+    """A cache that the whole run shares, all its processes, so that every network is traced once."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    cache = folder / "cache"
+    cache.mkdir(exist_ok=True)
+    return cache
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -90,6 +147,18 @@ def until(condition: Callable[[], bool], longest_s: float = 30) -> None:
     while not condition():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.01)
+
+
+def ended(processes: Iterable[psutil.Process]) -> bool:
+    """Whether none of these processes runs any more. Where nobody asks how they ended they stay on as zombies."""
+
+    def runs(process: psutil.Process) -> bool:
+        try:
+            return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return False
+
+    return not any(map(runs, processes))
 
 
 def point_cloud(source: Path | bytes) -> trimesh.PointCloud:

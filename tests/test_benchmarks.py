@@ -23,7 +23,7 @@ from benchmarks.plot import svg
 from benchmarks.results import Panel, Part, Target, spread
 from benchmarks.servers import Server, ServerFailed, free_port, started
 from depthsvc.evaluation.table import Table
-from tests.conftest import opened, until
+from tests.conftest import ended, opened, until
 
 DELAY_S = 0.02
 
@@ -116,8 +116,7 @@ def test_a_server_ends_with_all_its_processes(tmp_path: Path) -> None:
         family = server.family()
         assert len(family) == 3
         assert 0 < server.memory_mb() < 100
-    _, alive = psutil.wait_procs(family, timeout=5)
-    assert alive == []
+    until(lambda: ended(family), longest_s=5)
 
 
 def test_a_server_that_has_ended_says_why(tmp_path: Path) -> None:
@@ -153,7 +152,7 @@ ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 def test_contenders_compete_and_one_that_fails_is_told(tmp_path: Path) -> None:
     works = Contender("depthsvc", "as it is", lambda port: [sys.executable, "-c", _FAKE, str(port)])
     broken = Contender("naive", "", lambda _: [sys.executable, "-c", "raise SystemExit('cannot be imported')"])
-    pace = serving.Pace(rounds=2, lone_s=0.05, busy_s=0.1, overload_s=0.1, sizes=((64, 48),))
+    pace = serving.Pace(rounds=2, lone_s=0.05, busy_s=0.3, overload_s=0.1, sizes=((64, 48),))
     failures: list[str] = []
     entrants = asyncio.run(serving.compete([works, broken], tmp_path, pace, failures))
     assert failures == ["naive: ended with status 1: cannot be imported"]

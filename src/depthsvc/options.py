@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from functools import wraps
 from inspect import signature
-from typing import Annotated, Any, ClassVar, ParamSpec, TypeVar
+from typing import Annotated, Any, ClassVar, ParamSpec, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -50,6 +50,11 @@ class _Options(BaseModel):
         description="Size in pixels at which the network sees the photo, a multiple of the model's own (32 for MiDaS). "
         "Larger shows more detail and takes longer. By default the model's own size.",
     )
+
+    @classmethod
+    def for_format(cls, format: Format, **values: Any) -> Self:
+        """Options with this `file_format`, one of the result's. Raises pydantic's ValidationError."""
+        return cls(**values)
 
     @property
     def file_format(self) -> Format:
@@ -151,6 +156,10 @@ class DepthOptions(MapOptions):
     @property
     def normalizes(self) -> bool:
         return self.normalize
+
+    @classmethod
+    def for_format(cls, format: Format, **values: Any) -> Self:
+        return cls(format=DepthFormat(format.name), **values)
 
     @property
     def file_format(self) -> Format:

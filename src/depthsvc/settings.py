@@ -284,4 +284,4 @@ def markdown_table() -> str:
         f"| `{variable(name)}` | `{flag(name)}` | {default_text(name)} | {field.description} |"
         for name, field in Settings.model_fields.items()
     ]
-    return "\n".join(["| variable | option | default | meaning |", "|---|---|---|---|", *rows])
+    return "\n".join(["| variable | option | default | meaning |", "| -- | -- | -- | -- |", *rows])

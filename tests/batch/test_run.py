@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from click.testing import CliRunner, Result
 from depthsvc import DepthEstimator
 from depthsvc.cli import main
 from depthsvc.options import HeatmapOptions
-from tests.conftest import RunningService, encoded, opened, until
+from tests.conftest import RunningService, encoded, ended, opened, until
 from tests.parity import photo
 
 LOCAL = ("--model", "embedded", "--workers", "2", "--worker-threads", "1")
@@ -136,7 +137,7 @@ def test_killed_interrupted_and_run_again_every_photo_is_done_once(tmp_path: Pat
     children = family(killed)
     killed.kill()
     killed.communicate()
-    assert psutil.wait_procs(children, timeout=10)[1] == []
+    until(lambda: ended(children), longest_s=10)
     after_kill = check_whole(out)
     assert 5 <= len(after_kill) < 36
     with (out / "report.jsonl").open("a") as torn:
@@ -150,7 +151,7 @@ def test_killed_interrupted_and_run_again_every_photo_is_done_once(tmp_path: Pat
     assert status == 130
     assert "Interrupted. Run the same command again to resume." in errors
     assert "Traceback" not in errors
-    assert psutil.wait_procs(children, timeout=10)[1] == []
+    until(lambda: ended(children), longest_s=10)
     after_interrupt = check_whole(out)
     assert len(after_kill) < len(after_interrupt) < 36
 
@@ -180,7 +181,7 @@ def test_ctrl_c_while_workers_start_is_quiet_and_leaves_nothing(
     status, errors = finish(process)
     assert status == 128 + number
     assert "Traceback" not in errors
-    assert psutil.wait_procs(children, timeout=10)[1] == []
+    until(lambda: ended(children), longest_s=10)
 
 
 def test_a_service_computes_the_same(folder: Path, tmp_path: Path, embedded_service: RunningService) -> None:
@@ -263,19 +264,27 @@ def test_a_watched_folder_is_served_until_ctrl_c(tmp_path: Path, embedded_servic
     folder.mkdir()
     data = encoded(photo(60, 80), "JPEG")
     (folder / "first.jpg").write_bytes(data)
-    watching = start(folder, out, "--watch", "--settle-s", 0.3, "--url", embedded_service.url)
+    watching = start(folder, out, "--watch", "--settle-s", 0.4, "--url", embedded_service.url)
     until(lambda: (out / "first.jpg.png").exists())
     with (folder / "second.jpg").open("wb") as slow:
-        for at in range(0, len(data), len(data) // 4 + 1):
-            slow.write(data[at : at + len(data) // 4 + 1])
+        rest = iter(data)
+
+        def third_is_done() -> bool:
+            slow.write(bytes(islice(rest, 1)))
             slow.flush()
-            time.sleep(0.15)  # a copy that takes longer than a poll
+            return (out / "third.jpg.png").exists()
+
+        assert not third_is_done()
+        (folder / "third.jpg").write_bytes(data)
+        until(third_is_done)  # a copy that takes longer than a poll
+        assert not (out / "second.jpg.png").exists()
+        slow.write(bytes(rest))
     until(lambda: (out / "second.jpg.png").exists())
     watching.send_signal(signal.SIGINT)
     status, errors = finish(watching)
     assert status == 0, errors
-    assert statuses(out) == {"first.jpg": "ok", "second.jpg": "ok"}
-    assert "2 done" in errors
+    assert statuses(out) == {"first.jpg": "ok", "second.jpg": "ok", "third.jpg": "ok"}
+    assert "3 done" in errors
 
 
 class FakeService(ThreadingHTTPServer):

@@ -112,46 +112,44 @@ def test_refocused_jpeg(visit: Visit, scene: Path) -> None:
 
 @pytest.mark.parametrize("enlargement", Enlargement)
 @pytest.mark.parametrize(("height", "width"), [(480, 640), (97, 331), (40, 30), (192, 256)])
-def test_enlarging_equals_the_services(visit: Visit, height: int, width: int, enlargement: Enlargement) -> None:
+def test_enlarging_equals_the_services(lasting_visit: Visit, height: int, width: int, enlargement: Enlargement) -> None:
     values = (np.random.default_rng(1).random((192, 256), np.float32) * 1000).astype(np.float16).astype(np.float32)
-    script = """async ([values, width, height, enlargement]) => {
-        const { upsample } = await import("/static/depth/resize.js");
-        const map = { values: Float32Array.from(values), width: 256, height: 192, enlargement };
-        return Array.from(upsample(map, width, height).values);
-    }"""
-    own = np.reshape(
-        visit.page.evaluate(script, [values.ravel().tolist(), width, height, enlargement]), (height, width)
-    )
+    enlarged = """[page.upsample(
+        { values: numbers[0], width: 256, height: 192, enlargement: given.enlargement }, given.width, given.height
+    ).values]"""
+    given = {"width": width, "height": height, "enlargement": enlargement}
+    [own] = lasting_visit.computed("/static/depth/resize.js", enlarged, values, **given)
+    own = own.reshape(height, width)
     np.testing.assert_allclose(own, upsample(values, width, height, enlargement), atol=1e-3 * 1000)
 
 
-def test_half_floats_are_numpys(visit: Visit) -> None:
-    script = """async (numbers) => {
-        const { fromFloat16, toFloat16 } = await import("/static/depth/float16.js");
-        const bits = Uint16Array.from({ length: 0x7c00 }, (_, half) => half);
-        const halves = new Uint16Array(toFloat16(Float32Array.from(numbers)).buffer);
-        return [Array.from(fromFloat16(bits.buffer)), Array.from(halves)];
-    }"""
+def test_half_floats_are_numpys(lasting_visit: Visit) -> None:
+    converted = """[
+        page.fromFloat16(Uint16Array.from({ length: 0x7c00 }, (_, half) => half).buffer),
+        new Uint16Array(page.toFloat16(numbers[0]).buffer),
+    ]"""
     halves = np.arange(0x7C00, dtype=np.uint16).view(np.float16)
     drawn = np.random.default_rng(2).random(3000, np.float32)
     between = (halves[1:].astype(np.float32) + halves[:-1].astype(np.float32)) / 2
     numbers = np.concatenate([halves.astype(np.float32), between, drawn * 1e-6, drawn, drawn * 65504]).astype(
         np.float32
     )
-    decoded, encoded = visit.page.evaluate(script, numbers.tolist())
-    assert (np.asarray(decoded, np.float16) == halves).all()
-    assert (np.asarray(encoded, np.uint16) == numbers.astype(np.float16).view(np.uint16)).all()
+    decoded, encoded = lasting_visit.computed("/static/depth/float16.js", converted, numbers)
+    assert (decoded == halves).all()
+    assert (encoded == numbers.astype(np.float16).view(np.uint16)).all()
 
 
-def test_the_colour_tables_are_the_services(visit: Visit) -> None:
+def test_the_colour_tables_are_the_services(lasting_visit: Visit) -> None:
     script = """async () => {
         const { loadColormaps } = await import("/static/views/heatmap_drawing.js");
         const tables = Object.entries(await loadColormaps());
         return Object.fromEntries(tables.map(([name, table]) => [name, Array.from(table)]));
     }"""
-    tables = visit.page.evaluate(script)
+    tables = lasting_visit.page.evaluate(script)
     assert list(tables) == list(Colormap)
     for name, table in tables.items():
         assert np.reshape(table, (256, 3)).tolist() == color_table(Colormap(name)).tolist()
-    offered = visit.page.locator("#colormap option").evaluate_all("options => options.map((option) => option.value)")
+    offered = lasting_visit.page.locator("#colormap option").evaluate_all(
+        "options => options.map((option) => option.value)"
+    )
     assert set(offered) == set(Colormap)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 import pytest
 
-from benchmarks.load import request_bytes
+from benchmarks.load import Ask, Tally, request_bytes
 from tests.conftest import RunningService, StartService, encoded
 from tests.parity import photo
 
@@ -27,3 +30,14 @@ def jpeg() -> bytes:
 def upload(jpeg: bytes) -> bytes:
     """A whole request that uploads it."""
     return request_bytes(jpeg)
+
+
+async def keep_asking(ask: Ask, tally: Tally, *, until: Callable[[], bool]) -> None:
+    """Eight clients, each sending its next photo when it has its last answer, until something is the case."""
+
+    async def client() -> None:
+        while not until():
+            tally.replies.append(await ask())
+
+    async with asyncio.timeout(300):
+        await asyncio.gather(*(client() for _ in range(8)))

@@ -8,32 +8,45 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import psutil
 import pytest
 
-from benchmarks.load import Tally, closed_load, send
-from tests.conftest import StartService, until
-from tests.security.conftest import OPTIONS
+from benchmarks.load import Tally, send
+from tests.conftest import StartService, ended, until
+from tests.security.conftest import OPTIONS, keep_asking
 
 
-@pytest.mark.parametrize("seconds", [5, pytest.param(60, marks=pytest.mark.long)])
-def test_a_worker_is_killed_every_second(start_service: StartService, upload: bytes, seconds: int) -> None:
+async def twenty_photos(tally: Tally) -> None:
+    enough = len(tally.replies) + 20
+    await asyncio.to_thread(until, lambda: len(tally.replies) >= enough)
+
+
+async def a_second(_: Tally) -> None:
+    await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize(("times", "after"), [(5, twenty_photos), pytest.param(60, a_second, marks=pytest.mark.long)])
+def test_a_worker_is_killed_again_and_again(
+    start_service: StartService, upload: bytes, times: int, after: Callable[[Tally], Awaitable[None]]
+) -> None:
     service = start_service(*OPTIONS)
+    tally = Tally()
+    all_killed = asyncio.Event()
 
-    async def kill_one_a_second() -> None:
-        for _ in range(seconds):
-            await asyncio.sleep(1)
+    async def kill() -> None:
+        for _ in range(times):
+            await after(tally)
             os.kill(random.choice(service.workers()), signal.SIGKILL)
+        await after(tally)
+        all_killed.set()
 
-    async def chaos() -> Tally:
-        load, _ = await asyncio.gather(
-            closed_load(partial(send, service.url, upload), clients=8, seconds=seconds + 1), kill_one_a_second()
-        )
-        return load
+    async def chaos() -> None:
+        await asyncio.gather(keep_asking(partial(send, service.url, upload), tally, until=all_killed.is_set), kill())
 
-    tally = asyncio.run(chaos())
+    asyncio.run(chaos())
     print(dict(tally.statuses))
     assert set(tally.statuses) <= {200, 503}
     assert len(tally.of(200)) >= 0.99 * len(tally.replies)
@@ -47,10 +60,9 @@ def test_nothing_outlives_a_killed_service(start_service: StartService, upload: 
     busy, stuck = service.workers()
     os.kill(stuck, signal.SIGSTOP)
     assert len(family) >= 4
+    assert {busy, stuck} < {process.pid for process in family}
     service.process.kill()
-    _, alive = psutil.wait_procs(family, timeout=10)
-    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
-    assert busy not in psutil.pids() or psutil.Process(busy).status() == psutil.STATUS_ZOMBIE
+    until(lambda: ended(family))
 
 
 def test_nothing_outlives_a_service_killed_while_it_starts() -> None:
@@ -60,8 +72,7 @@ def test_nothing_outlives_a_service_killed_while_it_starts() -> None:
     family = me.children(recursive=True)
     process.kill()
     process.wait()
-    _, alive = psutil.wait_procs(family, timeout=20)
-    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+    until(lambda: ended(family))
 
 
 def test_a_signal_ends_a_service_that_is_replacing_a_worker_and_its_fork_server(start_service: StartService) -> None:
@@ -74,8 +85,7 @@ def test_a_signal_ends_a_service_that_is_replacing_a_worker_and_its_fork_server(
     until(lambda: service.family() != family)
     service.process.terminate()
     assert service.process.wait(timeout=30) == 0
-    _, alive = psutil.wait_procs(family, timeout=10)
-    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+    until(lambda: ended(family))
 
 
 def test_a_worker_that_keeps_dying_turns_readiness_red_and_comes_back(start_service: StartService) -> None:

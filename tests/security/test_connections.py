@@ -28,19 +28,33 @@ def impatient(start_service: StartService) -> RunningService:
 
 
 @contextlib.contextmanager
-def connection(service: RunningService) -> Iterator[socket.socket]:
+def connection(service: RunningService, receive_buffer: int | None = None) -> Iterator[socket.socket]:
+    """A connection to a service, and how many bytes the system takes for a client that takes none."""
     host, port = service.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=30) as connected:
+    with socket.socket() as connected:
+        connected.settimeout(30)
+        if receive_buffer:  # set once it is connected, it would make the window so small that nothing ever comes
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        connected.connect((host, int(port)))
         yield connected
 
 
 def everything(connected: socket.socket) -> bytes:
     """What the other side sends until it closes the connection."""
-    received = b""
+    received = bytearray()
     with contextlib.suppress(ConnectionResetError):
         while piece := connected.recv(1 << 16):
             received += piece
-    return received
+    return bytes(received)
+
+
+def cut_off(connected: socket.socket, more: bytes) -> bool:
+    """Whether the other side takes no more."""
+    try:
+        connected.sendall(more)
+    except ConnectionError:
+        return True
+    return False
 
 
 def problem(answer: bytes) -> tuple[int, str]:
@@ -147,12 +161,7 @@ def test_an_idle_connection_is_closed(impatient: RunningService, sent: bytes) ->
 def test_headers_that_trickle_in_do_not_hold_a_connection(impatient: RunningService) -> None:
     with connection(impatient) as connected:
         connected.sendall(b"GET /health HTTP/1.1\r\n")
-        started = time.monotonic()
-        with contextlib.suppress(ConnectionError):
-            while time.monotonic() < started + 20:
-                connected.sendall(b"X-Y: z\r\n")
-                time.sleep(0.1)
-        assert time.monotonic() < started + 15
+        until(lambda: cut_off(connected, b"X-Y: z\r\n"), longest_s=15)
 
 
 def test_connections_are_bounded_and_come_back(impatient: RunningService) -> None:
@@ -237,9 +246,8 @@ def test_answers_that_no_one_takes_are_bounded(impatient: RunningService) -> Non
     process = psutil.Process(impatient.process.pid)
     before = process.memory_info().rss
     with contextlib.ExitStack() as stack:
-        takers = [stack.enter_context(connection(impatient)) for _ in range(20)]
+        takers = [stack.enter_context(connection(impatient, receive_buffer=4096)) for _ in range(20)]
         for taker in takers:
-            taker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             taker.sendall(photo)
         most = 0
         with impatient.client() as client:
@@ -251,16 +259,21 @@ def test_answers_that_no_one_takes_are_bounded(impatient: RunningService) -> Non
 
 
 def test_a_slow_reader_that_keeps_reading_gets_all_of_it(impatient: RunningService) -> None:
+    """A megabyte a second for two seconds, twice as long as it may take nothing, and then the rest."""
     photo = request_bytes(encoded(np.zeros((1000, 2000), np.uint8)), "/depth", "image/png")
-    with connection(impatient) as connected:
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    with connection(impatient, receive_buffer=65536) as connected:
         connected.sendall(photo)
-        received = connected.recv(4096)
+        received = bytearray(connected.recv(4096))
         started = time.monotonic()
-        while piece := connected.recv(50_000):
-            received += piece
-            if time.monotonic() < started + 2:
-                time.sleep(0.05)
+
+        def taken_for_two_seconds() -> bool:
+            passed = time.monotonic() - started
+            if len(received) < 1_000_000 * passed:
+                received.extend(connected.recv(50_000))
+            return passed > 2
+
+        until(taken_for_two_seconds)
+        received += everything(connected)
     assert len(received.split(b"\r\n\r\n", 1)[1]) == 4_000_000
 
 
@@ -301,9 +314,7 @@ def test_a_pipelining_client_that_takes_nothing_keeps_nothing(impatient: Running
     photo = photo.replace(b"Connection: close\r\n", b"") + b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
     with contextlib.ExitStack() as stack, impatient.client() as client:
         for _ in range(4):
-            taker = stack.enter_context(connection(impatient))
-            taker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            taker.sendall(photo)
+            stack.enter_context(connection(impatient, receive_buffer=4096)).sendall(photo)
         until(lambda: "depthsvc_requests_in_progress 5.0" in client.get("/metrics").text)
         until(lambda: "depthsvc_requests_in_progress 1.0" in client.get("/metrics").text)
         assert 'depthsvc_rejected_total{reason="answer_not_taken"}' in client.get("/metrics").text
@@ -314,7 +325,7 @@ def test_a_body_is_not_taken_for_a_request_of_another_protocol(target: RunningSe
     head = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nContent-Type: image/png\r\n"
     with connection(target) as connected:
         connected.sendall(post(f"{head}Content-Length: {len(smuggled)}"))
-        time.sleep(0.2)
+        connected.recv(1, socket.MSG_PEEK)  # it is answered before the body comes
         with contextlib.suppress(ConnectionError):
             connected.sendall(smuggled)
         assert problem(everything(connected)) == (400, "malformed_request")
@@ -326,12 +337,7 @@ def test_a_body_is_not_taken_for_a_request_of_another_protocol(target: RunningSe
 def test_a_trickle_is_no_upload(impatient: RunningService) -> None:
     with connection(impatient) as connected:
         connected.sendall(post("Content-Type: image/png\r\nContent-Length: 9000000", b"\x89PNG"))
-        started = time.monotonic()
-        with contextlib.suppress(ConnectionError):
-            while time.monotonic() < started + 20:
-                connected.sendall(b"x")
-                time.sleep(0.05)
-        assert time.monotonic() < started + 15
+        until(lambda: cut_off(connected, b"x"), longest_s=15)
 
 
 def test_a_query_of_thousands_of_parameters_gets_a_short_answer(target: RunningService, jpeg: bytes) -> None:

@@ -6,20 +6,23 @@ import asyncio
 import signal
 from functools import partial
 
-import psutil
 import pytest
 
-from benchmarks.load import CONNECTION_LOST, REFUSED, Tally, closed_load, send
-from tests.conftest import RunningService, StartService, until
-from tests.security.conftest import OPTIONS
+from benchmarks.load import CONNECTION_LOST, REFUSED, Tally, send
+from tests.conftest import RunningService, StartService, ended, until
+from tests.security.conftest import OPTIONS, keep_asking
 
 
 async def drained(service: RunningService, upload: bytes) -> Tally:
-    """What clients get that send photos before, during and after SIGTERM."""
-    loading = asyncio.create_task(closed_load(partial(send, service.url, upload), clients=8, seconds=3))
-    await asyncio.sleep(1)
+    """What clients get that send photos before, during and after SIGTERM: until no one listens."""
+    tally = Tally()
+    asking = asyncio.create_task(
+        keep_asking(partial(send, service.url, upload), tally, until=lambda: REFUSED in tally.statuses)
+    )
+    await asyncio.to_thread(until, lambda: len(tally.of(200)) >= 40)
     service.process.terminate()
-    return await loading
+    await asking
+    return tally
 
 
 @pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.long)])
@@ -34,8 +37,7 @@ def test_every_accepted_photo_is_answered(start_service: StartService, upload: b
         assert CONNECTION_LOST not in tally.statuses
         assert tally.of(200)
         assert all("retry-after" in reply.headers for reply in tally.of(503))
-        _, alive = psutil.wait_procs(family, timeout=5)
-        assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+        until(partial(ended, family), longest_s=5)
 
 
 def test_while_it_drains_it_says_so_and_takes_nothing_new(start_service: StartService, upload: bytes) -> None:

@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import until
 
 
 def test_the_start_imports_nothing_that_the_fork_server_could_import_meanwhile() -> None:
@@ -31,10 +32,7 @@ def test_a_signal_ends_a_start_and_leaves_nothing_behind(number: signal.Signals,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    ends = time.monotonic() + 60
-    while not list(temporary.iterdir()):  # the fork server's socket
-        assert time.monotonic() < ends
-        time.sleep(0.01)
+    until(lambda: any(temporary.iterdir()), longest_s=60)  # the fork server's socket
     service.send_signal(number)
     output, _ = service.communicate(timeout=60)
     assert service.returncode == 0, output

@@ -47,12 +47,10 @@ def options_for(format: Format, wanted: dict[str, Any]) -> Options:
     """Options for a file of this format. Raises ConfigurationError for an option that the format does not support."""
     from pydantic import ValidationError
 
-    from depthsvc.options import OPTIONS, DepthOptions
+    from depthsvc.options import OPTIONS
 
-    kind = OPTIONS[format.result]
-    by_format = {"format": format.name} if kind is DepthOptions else {}
     try:
-        return kind(**by_format, **wanted)
+        return OPTIONS[format.result].for_format(format, **wanted)
     except ValidationError as error:
         raise ConfigurationError("\n".join(map(_problem, error.errors()))) from error
 

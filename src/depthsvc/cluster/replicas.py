@@ -188,7 +188,7 @@ class ReplicaPool(PhotoPool):
         lease = await self._replica_for(job)
         try:
             async with asyncio.timeout(job.remaining + _DEADLINE_MARGIN_S):
-                answer = await lease.connection.ask(job.photo, job.options, job.remaining)
+                answer = await lease.connection.ask(job.photo.data, job.options, job.remaining)
         except (EOFError, OSError) as error:  # TimeoutError too
             late = job.remaining <= 0
             self._start(self._end_lease(lease, late=late))

@@ -13,7 +13,7 @@ from functools import partial
 from depthsvc.errors import QueueFull, Unavailable, WorkerCrashed
 from depthsvc.options import Options
 from depthsvc.pipeline.answer import Answer
-from depthsvc.pool.jobs import Job
+from depthsvc.pool.jobs import HeldPhoto, Job
 
 TRIES = 2
 """Number of workers that may die on one photo before it fails: inference is idempotent, and a crash may be chance."""
@@ -95,16 +95,16 @@ class PhotoPool(ABC):
         Cancelling the future removes the photo from the queue, or does nothing if a worker already has it. Raises
         QueueFull at once if the queue is full, and Unavailable if the pool is shutting down.
         """
-        job = Job(data, options, time.monotonic() + deadline_s)
+        job = Job(HeldPhoto(data), options, time.monotonic() + deadline_s)
         with self._lock:
             self.check_room()
             self._accepted += 1
-            job.future.add_done_callback(partial(self._forget, job))
+            job.future.add_done_callback(partial(self._forget, job.photo))
             self._add(job)
         return job.future
 
-    def _forget(self, job: Job, _: Future[Answer]) -> None:
-        job.release()
+    def _forget(self, photo: HeldPhoto, _: Future[Answer]) -> None:
+        photo.release()
         with self._lock:
             self._accepted -= 1
 

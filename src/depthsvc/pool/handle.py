@@ -63,7 +63,7 @@ class WorkerHandle:
         """
         try:
             self._channel.wait_at_most(job.remaining)
-            self._channel.send(job.options, job.photo)
+            self._channel.send(job.options, job.photo.data)
             reply, body = self._channel.receive()
         except BlockingIOError as error:
             raise DeadlineExceeded("The photo was not finished by its deadline. Send a smaller one.") from error

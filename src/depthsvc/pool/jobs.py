@@ -15,11 +15,25 @@ from depthsvc.pipeline.answer import Answer
 
 
 @dataclass
+class HeldPhoto:
+    """A photo's bytes until its job is over: a cancelled job stays in the queue until its turn comes.
+
+    The job's future releases it, and must not refer to the job for that: in such a cycle a large result would live
+    until the next garbage collection.
+    """
+
+    data: bytes | bytearray
+
+    def release(self) -> None:
+        """Free the bytes."""
+        self.data = b""
+
+
+@dataclass
 class Job:
     """One photo, its options, and the future for its result."""
 
-    photo: bytes | bytearray
-    """The photo's bytes; empty once the job is over."""
+    photo: HeldPhoto
     options: Options
     deadline: float
     """On time.monotonic()'s clock."""
@@ -40,10 +54,6 @@ class Job:
             return False
         self.tries += 1
         return True
-
-    def release(self) -> None:
-        """Free the photo's bytes: a cancelled job stays in the queue until its turn comes."""
-        self.photo = b""
 
     def fail(self, error: Exception) -> None:
         with suppress(InvalidStateError):

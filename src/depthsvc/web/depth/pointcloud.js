@@ -60,7 +60,7 @@ export function pointCloud({ values, width, height, constant }, pixels) {
 export function ply({ points, colours, count }) {
   const floats = ["x", "y", "z"].map((name) => `property float ${name}\n`);
   const bytes = ["red", "green", "blue"].map((name) => `property uchar ${name}\n`);
-  const comment = "comment relative depth, the nearest point at 1; no metres\n";
+  const comment = "comment relative depth, the nearest point at 1; not metres\n";
   const header = `ply\nformat binary_little_endian 1.0\n${comment}element vertex ${count}\n`;
   const body = new DataView(new ArrayBuffer(15 * count));
   for (let index = 0; index < 3 * count; index++) {
