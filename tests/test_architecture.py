@@ -21,8 +21,8 @@ FLOORS = (
     ("formats", "model"),
     ("options",),
     ("settings", "status", "depth"),
-    ("pipeline", "client"),
-    ("estimator", "pool"),
+    ("pipeline", "verbs"),
+    ("estimator", "pool", "client"),
     ("batch", "evaluation"),
     ("cluster",),
     ("server",),
@@ -30,7 +30,7 @@ FLOORS = (
     ("__main__",),
 )
 """Rooms and the words beside them, from the ground up. Each knows only what is below it."""
-WORDS = {"version", "errors", "settings", "options", "formats", "status", "depth", "estimator"}
+WORDS = {"version", "errors", "settings", "options", "formats", "status", "depth", "verbs", "estimator"}
 """Files at the top: words that anyone above them may import. Every mechanism has a room."""
 MOST_ROOMS = 16
 MOST_FLOORS = 12

@@ -340,7 +340,7 @@ def test_a_client_shows_its_address_and_no_key(client: type[DepthClient | AsyncD
 
 def test_both_clients_have_the_same_methods() -> None:
     def methods(client: type) -> set[str]:
-        return {name for name in vars(client) if not name.startswith("_")}
+        return {name for name in dir(client) if not name.startswith("_")}
 
     assert methods(AsyncDepthClient) - {"answer"} == methods(DepthClient)
     assert json.dumps(sorted(methods(DepthClient))) == (

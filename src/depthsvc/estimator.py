@@ -7,7 +7,7 @@ from os import PathLike
 from typing import Any
 
 from depthsvc.depth import DepthMap
-from depthsvc.errors import ConfigurationError, InvalidParameter
+from depthsvc.errors import ConfigurationError
 from depthsvc.imaging.photo.pixels import Photo
 from depthsvc.imaging.photo.source import PhotoSource, open_photo
 from depthsvc.imaging.picture import Picture
@@ -21,16 +21,14 @@ from depthsvc.options import (
     Options,
     PointCloudOptions,
     SideBySideOptions,
-    UploadQuery,
-    make_options,
-    unknown_keywords_raise,
 )
 from depthsvc.pipeline.rendering import Drawing, Renderer, fit_to_grid, renderer_for
 from depthsvc.pipeline.stages import Pipeline
 from depthsvc.settings import Settings, available_cpus, read_settings
+from depthsvc.verbs import Verbs, unknown_keywords_raise
 
 
-class DepthEstimator:
+class DepthEstimator(Verbs[DepthMap, Picture, PointCloud]):
     """A depth model, ready for use.
 
         estimator = DepthEstimator("midas_small")
@@ -84,95 +82,19 @@ class DepthEstimator:
     def __repr__(self) -> str:
         return f"DepthEstimator({self.model!r}, {self.engine}, {self.precision})"
 
-    @unknown_keywords_raise(InvalidParameter)
-    def depth(
-        self,
-        photo: PhotoSource,
-        *,
-        input_size: int | None = None,
-        size: str = "source",
-        refine: bool = False,
-        normalize: bool = False,
-    ) -> DepthMap:
-        """Relative inverse depth: larger is nearer.
-
-        `size` is "source" for the photo's upright width and height, or "model" for the network's own grid. `refine`
-        aligns depth edges with the full-resolution photo, which takes longer. `normalize` scales the values to 0..1.
-        Raises RequestError and OSError.
-        """
-        options = make_options(DepthOptions, input_size=input_size, size=size, refine=refine, normalize=normalize)
+    def _depth(self, photo: PhotoSource, options: DepthOptions) -> DepthMap:
         renderer: Renderer[Any] = renderer_for(options)
         taken = self._decode(photo, renderer.pixels_needed, options)
         return fit_to_grid(self.pipeline.infer(taken, options.input_size), taken, options)
 
-    predict = depth
-    """Alias of `depth`."""
-
-    @unknown_keywords_raise(InvalidParameter)
-    def heatmap(
-        self,
-        photo: PhotoSource,
-        *,
-        input_size: int | None = None,
-        size: str = "source",
-        refine: bool = False,
-        colormap: str = "inferno",
-        invert: bool = False,
-        palette: bool = True,
-        side_by_side: bool = False,
-    ) -> Picture:
-        """A PNG from the farthest to the nearest point of this photo; near is bright unless `invert` is set.
-
-        `palette`: an 8-bit palette PNG, which is smaller and faster than truecolour. `side_by_side`: the photo to the
-        left of its heatmap, truecolour. The other options are as for `depth`. Raises RequestError and OSError.
-        """
-        query = make_options(
-            UploadQuery,
-            input_size=input_size,
-            size=size,
-            refine=refine,
-            colormap=colormap,
-            invert=invert,
-            palette=palette,
-            side_by_side=side_by_side,
-        )
-        options: HeatmapOptions | SideBySideOptions = query.options()
+    def _heatmap(self, photo: PhotoSource, options: HeatmapOptions | SideBySideOptions) -> Picture:
         return Picture.of(options.file_format.encode(self._draw(photo, options).content, **options.style))
 
-    @unknown_keywords_raise(InvalidParameter)
-    def point_cloud(
-        self,
-        photo: PhotoSource,
-        *,
-        input_size: int | None = None,
-        fov: float = 60,
-        stride: int = 1,
-        max_points: int = 1_000_000,
-    ) -> PointCloud:
-        """The photo as a cloud of coloured points. The distances are plausible, not metres.
-
-        `fov` is the angle in degrees that the photo's longer side spans; `stride` keeps every n-th pixel of each row
-        and column, and grows until there are at most `max_points`. Raises RequestError and OSError.
-        """
-        options = make_options(PointCloudOptions, input_size=input_size, fov=fov, stride=stride, max_points=max_points)
+    def _point_cloud(self, photo: PhotoSource, options: PointCloudOptions) -> PointCloud:
         cloud: PointCloud = self._draw(photo, options).content
         return cloud
 
-    @unknown_keywords_raise(InvalidParameter)
-    def bokeh(
-        self,
-        photo: PhotoSource,
-        *,
-        input_size: int | None = None,
-        focus: str | tuple[float, float] = "auto",
-        strength: float = 0.5,
-    ) -> Picture:
-        """The photo refocused by its depth, as a JPEG; its `pixels` are those from before compression.
-
-        `focus` is the point that stays sharp, as fractions of width and height from the top left, or "auto" for the
-        nearest thing that stands out. `strength`, 0 to 1, scales the blur. Raises RequestError and OSError.
-        """
-        options = make_options(BokehOptions, input_size=input_size, focus=focus, strength=strength)
+    def _bokeh(self, photo: PhotoSource, options: BokehOptions) -> Picture:
         pixels = self._draw(photo, options).content
         return Picture.of(options.file_format.encode(pixels), pixels)
 

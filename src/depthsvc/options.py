@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from difflib import get_close_matches
 from enum import StrEnum
-from functools import wraps
-from inspect import signature
-from typing import Annotated, Any, ClassVar, ParamSpec, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from depthsvc.errors import DepthServiceError, InvalidParameter, problem_name, problem_reason
+from depthsvc.errors import InvalidParameter, problem_name, problem_reason
 from depthsvc.formats import Format, Result, format_named, formats_of
 from depthsvc.imaging.spec import Colormap
 
@@ -253,8 +249,6 @@ OPTIONS: dict[Result, type[Options]] = {
 """The options of each result."""
 
 Kind = TypeVar("Kind", bound=_Options)
-Parameters = ParamSpec("Parameters")
-Returned = TypeVar("Returned")
 
 
 def make_options(kind: type[Kind], **values: Any) -> Kind:
@@ -265,25 +259,3 @@ def make_options(kind: type[Kind], **values: Any) -> Kind:
         raise InvalidParameter(
             " ".join(f"{problem_name(problem)}: {problem_reason(problem)}." for problem in error.errors())
         ) from error
-
-
-def unknown_keywords_raise(
-    error: type[DepthServiceError],
-) -> Callable[[Callable[Parameters, Returned]], Callable[Parameters, Returned]]:
-    """Decorator: an unknown keyword raises `error` instead of TypeError, with the closest known one as a hint."""
-
-    def decorate(function: Callable[Parameters, Returned]) -> Callable[Parameters, Returned]:
-        known = list(signature(function).parameters)
-
-        @wraps(function)
-        def check(*arguments: Parameters.args, **keywords: Parameters.kwargs) -> Returned:
-            for name in keywords:
-                if name not in known:
-                    meant = get_close_matches(name, known, n=1)
-                    hint = f"; did you mean {meant[0]}?" if meant else "."
-                    raise error(f"{name}: there is no such parameter{hint}")
-            return function(*arguments, **keywords)
-
-        return check
-
-    return decorate

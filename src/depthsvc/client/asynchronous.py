@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
 import anyio
 import anyio.to_thread
 import httpx
@@ -10,23 +13,18 @@ from depthsvc.client import calls
 from depthsvc.client.base import DEFAULT_URL, BaseClient
 from depthsvc.client.conversation import Call, Conversation, Reply, conversation, health_conversation, unreachable
 from depthsvc.depth import DepthMap
-from depthsvc.errors import InvalidParameter
 from depthsvc.imaging.photo.source import PhotoSource, as_file
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
-from depthsvc.options import (
-    BokehOptions,
-    DepthOptions,
-    Options,
-    PointCloudOptions,
-    UploadQuery,
-    make_options,
-    unknown_keywords_raise,
-)
+from depthsvc.options import BokehOptions, DepthOptions, HeatmapOptions, Options, PointCloudOptions, SideBySideOptions
 from depthsvc.status import Health, Models
+from depthsvc.verbs import Verbs
 
 
-class AsyncDepthClient(BaseClient):
+class AsyncDepthClient(
+    BaseClient,
+    Verbs[Coroutine[Any, Any, DepthMap], Coroutine[Any, Any, Picture], Coroutine[Any, Any, PointCloud]],
+):
     """`DepthClient` for asyncio and trio: the same arguments, methods and errors, as coroutines.
 
     async with AsyncDepthClient("http://localhost:7860") as client:
@@ -47,78 +45,16 @@ class AsyncDepthClient(BaseClient):
         super().__init__(url, api_key, timeout_s, retries, max_wait_s)
         self._http = httpx.AsyncClient(transport=transport, **self._connection)
 
-    @unknown_keywords_raise(InvalidParameter)
-    async def depth(
-        self,
-        photo: PhotoSource,
-        *,
-        input_size: int | None = None,
-        size: str = "source",
-        refine: bool = False,
-        normalize: bool = False,
-    ) -> DepthMap:
-        """As `DepthClient.depth`."""
-        options = make_options(DepthOptions, input_size=input_size, size=size, refine=refine, normalize=normalize)
+    async def _depth(self, photo: PhotoSource, options: DepthOptions) -> DepthMap:
         return calls.depth_map(await self._ask(calls.call(await _file_apart(photo), options)))
 
-    predict = depth
-    """Alias of `depth`."""
-
-    @unknown_keywords_raise(InvalidParameter)
-    async def heatmap(
-        self,
-        photo: PhotoSource,
-        *,
-        input_size: int | None = None,
-        size: str = "source",
-        refine: bool = False,
-        colormap: str = "inferno",
-        invert: bool = False,
-        palette: bool = True,
-        side_by_side: bool = False,
-    ) -> Picture:
-        """As `DepthClient.heatmap`."""
-        query = make_options(
-            UploadQuery,
-            input_size=input_size,
-            size=size,
-            refine=refine,
-            colormap=colormap,
-            invert=invert,
-            palette=palette,
-            side_by_side=side_by_side,
-        )
-        options = query.options()
+    async def _heatmap(self, photo: PhotoSource, options: HeatmapOptions | SideBySideOptions) -> Picture:
         return calls.picture(await self._ask(calls.call(await _file_apart(photo), options)))
 
-    upload = heatmap
-    """Alias of `heatmap`, named after the service's route."""
-
-    @unknown_keywords_raise(InvalidParameter)
-    async def point_cloud(
-        self,
-        photo: PhotoSource,
-        *,
-        input_size: int | None = None,
-        fov: float = 60,
-        stride: int = 1,
-        max_points: int = 1_000_000,
-    ) -> PointCloud:
-        """As `DepthClient.point_cloud`."""
-        options = make_options(PointCloudOptions, input_size=input_size, fov=fov, stride=stride, max_points=max_points)
+    async def _point_cloud(self, photo: PhotoSource, options: PointCloudOptions) -> PointCloud:
         return calls.point_cloud(await self._ask(calls.call(await _file_apart(photo), options)))
 
-    @unknown_keywords_raise(InvalidParameter)
-    async def bokeh(
-        self,
-        photo: PhotoSource,
-        *,
-        input_size: int | None = None,
-        focus: str | tuple[float, float] = "auto",
-        strength: float = 0.5,
-    ) -> Picture:
-        """As `DepthClient.bokeh`."""
-        options = make_options(BokehOptions, input_size=input_size, focus=focus, strength=strength)
+    async def _bokeh(self, photo: PhotoSource, options: BokehOptions) -> Picture:
         return calls.picture(await self._ask(calls.call(await _file_apart(photo), options)))
 
     async def health(self) -> Health:

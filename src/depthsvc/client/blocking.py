@@ -10,22 +10,15 @@ from depthsvc.client import calls
 from depthsvc.client.base import DEFAULT_URL, BaseClient
 from depthsvc.client.conversation import Call, Conversation, Reply, conversation, health_conversation, unreachable
 from depthsvc.depth import DepthMap
-from depthsvc.errors import InvalidParameter
 from depthsvc.imaging.photo.source import PhotoSource, as_file
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
-from depthsvc.options import (
-    BokehOptions,
-    DepthOptions,
-    PointCloudOptions,
-    UploadQuery,
-    make_options,
-    unknown_keywords_raise,
-)
+from depthsvc.options import BokehOptions, DepthOptions, HeatmapOptions, PointCloudOptions, SideBySideOptions
 from depthsvc.status import Health, Models
+from depthsvc.verbs import Verbs
 
 
-class DepthClient(BaseClient):
+class DepthClient(BaseClient, Verbs[DepthMap, Picture, PointCloud]):
     """Sends photos to a running service and returns their depth.
 
         with DepthClient("http://localhost:7860") as client:
@@ -57,78 +50,16 @@ class DepthClient(BaseClient):
         super().__init__(url, api_key, timeout_s, retries, max_wait_s)
         self._http = httpx.Client(transport=transport, **self._connection)
 
-    @unknown_keywords_raise(InvalidParameter)
-    def depth(
-        self,
-        photo: PhotoSource,
-        *,
-        input_size: int | None = None,
-        size: str = "source",
-        refine: bool = False,
-        normalize: bool = False,
-    ) -> DepthMap:
-        """As `DepthEstimator.depth`, rounded to float16, with the name of the model that the service uses."""
-        options = make_options(DepthOptions, input_size=input_size, size=size, refine=refine, normalize=normalize)
+    def _depth(self, photo: PhotoSource, options: DepthOptions) -> DepthMap:
         return calls.depth_map(self._ask(calls.call(as_file(photo), options)))
 
-    predict = depth
-    """Alias of `depth`."""
-
-    @unknown_keywords_raise(InvalidParameter)
-    def heatmap(
-        self,
-        photo: PhotoSource,
-        *,
-        input_size: int | None = None,
-        size: str = "source",
-        refine: bool = False,
-        colormap: str = "inferno",
-        invert: bool = False,
-        palette: bool = True,
-        side_by_side: bool = False,
-    ) -> Picture:
-        """As `DepthEstimator.heatmap`."""
-        query = make_options(
-            UploadQuery,
-            input_size=input_size,
-            size=size,
-            refine=refine,
-            colormap=colormap,
-            invert=invert,
-            palette=palette,
-            side_by_side=side_by_side,
-        )
-        options = query.options()
+    def _heatmap(self, photo: PhotoSource, options: HeatmapOptions | SideBySideOptions) -> Picture:
         return calls.picture(self._ask(calls.call(as_file(photo), options)))
 
-    upload = heatmap
-    """Alias of `heatmap`, named after the service's route."""
-
-    @unknown_keywords_raise(InvalidParameter)
-    def point_cloud(
-        self,
-        photo: PhotoSource,
-        *,
-        input_size: int | None = None,
-        fov: float = 60,
-        stride: int = 1,
-        max_points: int = 1_000_000,
-    ) -> PointCloud:
-        """As `DepthEstimator.point_cloud`."""
-        options = make_options(PointCloudOptions, input_size=input_size, fov=fov, stride=stride, max_points=max_points)
+    def _point_cloud(self, photo: PhotoSource, options: PointCloudOptions) -> PointCloud:
         return calls.point_cloud(self._ask(calls.call(as_file(photo), options)))
 
-    @unknown_keywords_raise(InvalidParameter)
-    def bokeh(
-        self,
-        photo: PhotoSource,
-        *,
-        input_size: int | None = None,
-        focus: str | tuple[float, float] = "auto",
-        strength: float = 0.5,
-    ) -> Picture:
-        """As `DepthEstimator.bokeh`, but its `pixels` are decoded from the JPEG."""
-        options = make_options(BokehOptions, input_size=input_size, focus=focus, strength=strength)
+    def _bokeh(self, photo: PhotoSource, options: BokehOptions) -> Picture:
         return calls.picture(self._ask(calls.call(as_file(photo), options)))
 
     def health(self) -> Health:

@@ -1,0 +1,156 @@
+"""What can be asked of a photo from Python: the same verbs for the estimator and for both clients."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from difflib import get_close_matches
+from functools import wraps
+from inspect import signature
+from typing import Generic, ParamSpec, TypeVar
+
+from depthsvc.errors import DepthServiceError, InvalidParameter
+from depthsvc.imaging.photo.source import PhotoSource
+from depthsvc.options import (
+    BokehOptions,
+    DepthOptions,
+    HeatmapOptions,
+    PointCloudOptions,
+    SideBySideOptions,
+    UploadQuery,
+    make_options,
+)
+
+DepthT = TypeVar("DepthT")
+PictureT = TypeVar("PictureT")
+CloudT = TypeVar("CloudT")
+Parameters = ParamSpec("Parameters")
+Returned = TypeVar("Returned")
+
+
+def unknown_keywords_raise(
+    error: type[DepthServiceError],
+) -> Callable[[Callable[Parameters, Returned]], Callable[Parameters, Returned]]:
+    """Decorator: an unknown keyword raises `error` instead of TypeError, with the closest known one as a hint."""
+
+    def decorate(function: Callable[Parameters, Returned]) -> Callable[Parameters, Returned]:
+        known = list(signature(function).parameters)
+
+        @wraps(function)
+        def check(*arguments: Parameters.args, **keywords: Parameters.kwargs) -> Returned:
+            for name in keywords:
+                if name not in known:
+                    meant = get_close_matches(name, known, n=1)
+                    hint = f"; did you mean {meant[0]}?" if meant else "."
+                    raise error(f"{name}: there is no such parameter{hint}")
+            return function(*arguments, **keywords)
+
+        return check
+
+    return decorate
+
+
+class Verbs(ABC, Generic[DepthT, PictureT, CloudT]):
+    """The verbs, each with what it returns: a DepthMap, Picture or PointCloud, or a coroutine for one."""
+
+    @unknown_keywords_raise(InvalidParameter)
+    def depth(
+        self,
+        photo: PhotoSource,
+        *,
+        input_size: int | None = None,
+        size: str = "source",
+        refine: bool = False,
+        normalize: bool = False,
+    ) -> DepthT:
+        """Relative inverse depth: larger is nearer.
+
+        `size` is "source" for the photo's upright width and height, or "model" for the network's own grid. `refine`
+        aligns depth edges with the full-resolution photo, which takes longer. `normalize` scales the values to 0..1.
+        Raises RequestError and OSError.
+        """
+        options = make_options(DepthOptions, input_size=input_size, size=size, refine=refine, normalize=normalize)
+        return self._depth(photo, options)
+
+    predict = depth
+    """Alias of `depth`."""
+
+    @unknown_keywords_raise(InvalidParameter)
+    def heatmap(
+        self,
+        photo: PhotoSource,
+        *,
+        input_size: int | None = None,
+        size: str = "source",
+        refine: bool = False,
+        colormap: str = "inferno",
+        invert: bool = False,
+        palette: bool = True,
+        side_by_side: bool = False,
+    ) -> PictureT:
+        """A PNG from the farthest to the nearest point of this photo; near is bright unless `invert` is set.
+
+        `palette`: an 8-bit palette PNG, which is smaller and faster than truecolour. `side_by_side`: the photo to the
+        left of its heatmap, truecolour. The other options are as for `depth`. Raises RequestError and OSError.
+        """
+        query = make_options(
+            UploadQuery,
+            input_size=input_size,
+            size=size,
+            refine=refine,
+            colormap=colormap,
+            invert=invert,
+            palette=palette,
+            side_by_side=side_by_side,
+        )
+        return self._heatmap(photo, query.options())
+
+    upload = heatmap
+    """Alias of `heatmap`, named after the service's route."""
+
+    @unknown_keywords_raise(InvalidParameter)
+    def point_cloud(
+        self,
+        photo: PhotoSource,
+        *,
+        input_size: int | None = None,
+        fov: float = 60,
+        stride: int = 1,
+        max_points: int = 1_000_000,
+    ) -> CloudT:
+        """The photo as a cloud of coloured points. The distances are plausible, not metres.
+
+        `fov` is the angle in degrees that the photo's longer side spans; `stride` keeps every n-th pixel of each row
+        and column, and grows until there are at most `max_points`. Raises RequestError and OSError.
+        """
+        options = make_options(PointCloudOptions, input_size=input_size, fov=fov, stride=stride, max_points=max_points)
+        return self._point_cloud(photo, options)
+
+    @unknown_keywords_raise(InvalidParameter)
+    def bokeh(
+        self,
+        photo: PhotoSource,
+        *,
+        input_size: int | None = None,
+        focus: str | tuple[float, float] = "auto",
+        strength: float = 0.5,
+    ) -> PictureT:
+        """The photo refocused by its depth, as a JPEG.
+
+        `focus` is the point that stays sharp, as fractions of width and height from the top left, or "auto" for the
+        nearest thing that stands out. `strength`, 0 to 1, scales the blur. Raises RequestError and OSError.
+        """
+        options = make_options(BokehOptions, input_size=input_size, focus=focus, strength=strength)
+        return self._bokeh(photo, options)
+
+    @abstractmethod
+    def _depth(self, photo: PhotoSource, options: DepthOptions) -> DepthT: ...
+
+    @abstractmethod
+    def _heatmap(self, photo: PhotoSource, options: HeatmapOptions | SideBySideOptions) -> PictureT: ...
+
+    @abstractmethod
+    def _point_cloud(self, photo: PhotoSource, options: PointCloudOptions) -> CloudT: ...
+
+    @abstractmethod
+    def _bokeh(self, photo: PhotoSource, options: BokehOptions) -> PictureT: ...
