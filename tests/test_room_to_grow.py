@@ -126,7 +126,7 @@ def test_the_command_line_reads_and_writes_them(copy: Copy, tmp_path: Path) -> N
     (tmp_path / "photos/a.ppm").write_bytes(PPM)
     (tmp_path / "photos/b.png").write_bytes(encoded(photo(60, 80)))
     copy.run("-m", "depthsvc", "predict", "photos/a.ppm", "-o", "a.csv", folder=tmp_path)
-    copy.run("-m", "depthsvc", "batch", "photos", "out", "--format", "csv", "--workers", "1", folder=tmp_path)
+    copy.run("-m", "depthsvc", "batch", "photos", "out", "--format", "csv", "--url", copy.service.url, folder=tmp_path)
     predicted = depth_of((tmp_path / "a.csv").read_text())
     for name in ("a.ppm.csv", "b.png.csv"):
         assert np.allclose(depth_of((tmp_path / "out" / name).read_text()), predicted, rtol=1e-3)
@@ -135,18 +135,17 @@ def test_the_command_line_reads_and_writes_them(copy: Copy, tmp_path: Path) -> N
     )
 
 
-def test_clients_and_estimators_know_them(copy: Copy, tmp_path: Path) -> None:
+def test_a_depth_map_of_a_client_is_saved_as_one(copy: Copy, tmp_path: Path) -> None:
     (tmp_path / "a.ppm").write_bytes(PPM)
     script = """
 import sys
-from depthsvc import DepthClient, DepthEstimator
+from depthsvc import DepthClient
 with DepthClient(sys.argv[1]) as client:
-    client.depth("a.ppm").save("client.csv")
-DepthEstimator(worker_threads=1).depth("a.ppm").save("estimator.csv")
+    client.depth("a.ppm").save("a.csv")
 """
     copy.run("-c", script, copy.service.url, folder=tmp_path)
-    client, estimator = (depth_of((tmp_path / f"{name}.csv").read_text()) for name in ("client", "estimator"))
-    assert np.allclose(client, estimator, rtol=1e-3)
+    answer = httpx.post(f"{copy.service.url}/depth?format=csv", files={"image": PPM})
+    assert np.allclose(depth_of((tmp_path / "a.csv").read_text()), depth_of(answer.text), rtol=1e-3)
 
 
 def test_the_formats_of_this_package_are_what_they_were(embedded_service: RunningService) -> None:
