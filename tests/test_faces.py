@@ -78,12 +78,15 @@ def test_every_result_can_be_saved_and_shown(embedded: DepthEstimator, picture: 
     read = PointCloud.of_ply((tmp_path / "points.ply").read_bytes())
     assert np.array_equal(read.points, cloud.points)
     assert np.array_equal(read.colors, cloud.colors)
+    with pytest.raises(ConfigurationError, match=r"Save a point cloud as \.ply"):
+        cloud.save(tmp_path / "points.png")
     assert repr(cloud) == f"PointCloud({len(cloud.points):,} points)"
 
 
 def test_a_point_of_focus_is_two_numbers_or_their_text(embedded: DepthEstimator, picture: np.ndarray) -> None:
     by_text = embedded.bokeh(picture, focus="0.5,0.6")
     assert embedded.bokeh(picture, focus=(0.5, 0.6)) == by_text
+    assert embedded.bokeh(picture, focus="0.5, 0.6") == by_text
     assert embedded.bokeh(picture, focus=(np.float64(0.5), 0.6)) == by_text
 
 
@@ -108,6 +111,8 @@ def test_every_source_of_a_photo_is_the_same_photo(
         sources: list[PhotoSource] = [str(tmp_path / "photo.png"), data, bytearray(data), memoryview(data), file]
         for source in sources:
             assert np.array_equal(embedded.depth(source).values, expected)
+    with Path(__file__).open() as text, pytest.raises(TypeError, match="binary mode"):
+        embedded.depth(text)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="not int"):
         embedded.depth(3)  # type: ignore[arg-type]
 
@@ -122,6 +127,8 @@ def wrong_calls() -> dict[str, Callable[[Any], object]]:
         "size: 'huge' is not one of source, model": lambda face: face.depth(data, size="huge"),
         "fov: Input should be less than or equal to 170": lambda face: face.point_cloud(data, fov=500),
         "focus: use auto, or a point": lambda face: face.bokeh(data, focus=(0.5, 1.5)),
+        "focus: use auto, or a point as": lambda face: face.bokeh(data, focus=("a", "b")),
+        "focus: use auto, or a point as x": lambda face: face.bokeh(data, focus=(0.5, 0.5, 0.5)),
     }
 
 
@@ -152,3 +159,20 @@ def test_wrong_names_of_formats_and_settings_are_our_own_errors(tmp_path: Path) 
     with pytest.raises(ConfigurationError, match=r"engin: there is no such parameter; did you mean engine\?"):
         DepthEstimator(engin="openvino")  # type: ignore[call-arg]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("client", [DepthClient, AsyncDepthClient])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"timeout_s": 0},
+        {"timeout_s": "5"},
+        {"retries": -1},
+        {"max_wait_s": float("nan")},
+        {"api_key": 3},
+        {"timeout": 3},
+    ],
+)
+def test_a_client_that_cannot_work_is_a_configuration_error(client: Any, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        client("http://127.0.0.1:9", **wrong)

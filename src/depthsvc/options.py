@@ -6,7 +6,7 @@ import re
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from depthsvc.errors import InvalidParameter, problem_name, problem_reason
 from depthsvc.formats import Format, Result, format_named, formats_of
@@ -189,17 +189,12 @@ _NUMBER = r"[0-9.eE+-]{1,32}"
 _FOCUS = rf"^({AUTO_FOCUS}|{_NUMBER},{_NUMBER})$"
 
 
-def _as_text(focus: object) -> object:
+def _checked_focus(focus: object) -> str:
     """Accept a point as a pair of numbers as well as text."""
-    if isinstance(focus, (tuple, list)) and len(focus) == 2:
-        return ",".join(repr(float(part)) for part in focus)
-    return focus
-
-
-def _checked_focus(focus: str) -> str:
-    if focus != AUTO_FOCUS and not (re.fullmatch(_FOCUS, focus) and _is_within(focus)):
+    text = ",".join(map(str, focus)) if isinstance(focus, (tuple, list)) else str(focus).replace(" ", "")
+    if text != AUTO_FOCUS and not (re.fullmatch(_FOCUS, text) and _is_within(text)):
         raise ValueError("use auto, or a point as x,y with both between 0 and 1, such as 0.5,0.25")
-    return focus
+    return text
 
 
 def _is_within(point: str) -> bool:
@@ -209,9 +204,7 @@ def _is_within(point: str) -> bool:
         return False
 
 
-Focus = Annotated[
-    str, BeforeValidator(_as_text), AfterValidator(_checked_focus), Field(json_schema_extra={"pattern": _FOCUS})
-]
+Focus = Annotated[str, BeforeValidator(_checked_focus), Field(json_schema_extra={"pattern": _FOCUS})]
 
 
 class BokehOptions(_Options):

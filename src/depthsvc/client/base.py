@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import httpx
@@ -29,11 +30,18 @@ class BaseClient:
             valid = False
         if not valid:
             raise ConfigurationError(f"{url!r} is not the URL of a service. Use one such as {DEFAULT_URL}.")
+        for name, value, least in (
+            ("timeout_s", timeout_s, 1e-3),
+            ("retries", retries, 0),
+            ("max_wait_s", max_wait_s, 0),
+        ):
+            if not isinstance(value, (int, float)) or not least <= value < math.inf:
+                raise ConfigurationError(f"{name}: {value!r} is not a number of at least {least:g}.")
         self.url = url.rstrip("/")
         self._patience = Patience(retries, max_wait_s)
         headers = {"User-Agent": f"depthsvc/{__version__}"}
         if api_key:
-            if not (api_key.isascii() and api_key.isprintable()):
+            if not (isinstance(api_key, str) and api_key.isascii() and api_key.isprintable()):
                 raise ConfigurationError(
                     "The API key contains characters that a header cannot carry. Use printable ASCII."
                 )

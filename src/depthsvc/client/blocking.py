@@ -10,12 +10,13 @@ from depthsvc.client import calls
 from depthsvc.client.base import DEFAULT_URL, BaseClient
 from depthsvc.client.conversation import Call, Conversation, Reply, conversation, health_conversation, unreachable
 from depthsvc.depth import DepthMap
+from depthsvc.errors import ConfigurationError
 from depthsvc.imaging.photo.source import PhotoSource, as_file
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.options import BokehOptions, DepthOptions, HeatmapOptions, PointCloudOptions, SideBySideOptions
 from depthsvc.status import Health, Models
-from depthsvc.verbs import Verbs
+from depthsvc.verbs import Verbs, unknown_keywords_raise
 
 
 class DepthClient(BaseClient, Verbs[DepthMap, Picture, PointCloud]):
@@ -32,6 +33,7 @@ class DepthClient(BaseClient, Verbs[DepthMap, Picture, PointCloud]):
     `ServiceUnreachable` if there is no response or it is not depthsvc's, and OSError if a file cannot be read.
     """
 
+    @unknown_keywords_raise(ConfigurationError)
     def __init__(
         self,
         url: str = DEFAULT_URL,

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from depthsvc.errors import ConfigurationError
 from depthsvc.imaging.colormaps import normalized
 
 FARTHEST = 6.0
@@ -63,7 +64,9 @@ class PointCloud:
         return f"PointCloud({len(self.points):,} points)"
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write a PLY file. Raises OSError."""
+        """Write a .ply file. Raises ConfigurationError for another extension, and OSError."""
+        if Path(path).suffix.lower() != ".ply":
+            raise ConfigurationError(f"{path}: unknown extension. Save a point cloud as .ply.")
         Path(path).write_bytes(self.ply())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
@@ -57,6 +58,8 @@ def _file_bytes(photo: PhotoSource) -> bytes:
     if isinstance(photo, (str, PathLike)):
         return Path(photo).read_bytes()
     read = getattr(photo, "read", None)
+    if isinstance(photo, io.TextIOBase):
+        raise TypeError('A photo must be opened in binary mode: open(path, "rb").')
     if read is None:
         kind = type(photo).__name__
         raise TypeError(f"A photo is a path, bytes, an open file, an array or a Pillow image, not {kind}.")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,15 @@ from depthsvc.model.choice import Precision
 from depthsvc.model.networks.base import Network
 
 
+@contextmanager
+def _unheard_deprecation() -> Iterator[None]:
+    """Keep TorchScript's age from users' logs: a DeprecationWarning up to PyTorch 2.13, a FutureWarning after it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
+
+
 class TorchScriptEngine:
     """A loaded TorchScript file."""
 
@@ -28,8 +39,7 @@ class TorchScriptEngine:
         self._threads = threads
         torch.set_num_threads(threads)  # loading uses them too
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)
+            with _unheard_deprecation():
                 self._module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError, OSError) as error:
             raise ModelError(f"{path} is refused: PyTorch cannot load it as TorchScript.") from error
@@ -58,8 +68,7 @@ class _InBfloat16(nn.Module):
 
 def trace(network: nn.Module, example_shape: Shape) -> torch.jit.ScriptModule:
     """A frozen TorchScript trace of a network in evaluation mode, valid for all of its input sizes."""
-    with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+    with torch.inference_mode(), _unheard_deprecation():
         traced: torch.jit.ScriptModule = torch.jit.trace(network, torch.zeros(example_shape), check_trace=False)  # type: ignore[no-untyped-call]
         frozen: torch.jit.ScriptModule = torch.jit.freeze(traced)
         return frozen
@@ -73,8 +82,7 @@ def write(network: Network, example_shape: Shape, path: Path, precision: Precisi
     traced = trace(module, example_shape)
     # PyTorch aborts the whole process if it fails to write a file itself, as on a full disk.
     serialized = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+    with _unheard_deprecation():
         torch.jit.save(traced, serialized)
     path.write_bytes(serialized.getbuffer())
 

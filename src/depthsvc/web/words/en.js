@@ -80,7 +80,7 @@ export const ENGLISH = {
     "In Inferno, bright is near and dark is far, from the farthest to the nearest point of the photo; the bar below the picture shows the scale of the chosen colours. The values are relative inverse depth: they say what is nearer and what is farther. They are not metres, and you cannot compare values between photos.",
   apiDocs: "API documentation",
   apiHealth: "Service status",
-  forPrograms: "For programs",
+  forPrograms: "For programs:",
   cameraTitle: "Take a photo",
   cameraShoot: "Take photo",
   error_undecodable: "Your browser cannot display this photo.",

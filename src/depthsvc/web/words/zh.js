@@ -80,7 +80,7 @@ export const CHINESE = {
     "默认的 Inferno 配色中，亮处近、暗处远，范围是这一张照片里从最远点到最近点；图下方的色条会随所选配色变化。数值是相对逆深度：只说明谁近谁远，不是米数，两张照片之间也不能互相比较。",
   apiDocs: "API 文档",
   apiHealth: "服务状态",
-  forPrograms: "供程序调用",
+  forPrograms: "供程序调用：",
   cameraTitle: "拍照",
   cameraShoot: "拍摄",
   error_undecodable: "浏览器无法显示这张图片。",
