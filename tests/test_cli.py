@@ -75,6 +75,7 @@ def test_predict_names_its_output_after_the_photo(
         (["{photo}", "--model", "embedded", "--colormap", "rainbow"], "'rainbow' is not one of inferno, magma"),
         (["{photo}", "--format", "npy", "--colormap", "hot"], "--colormap cannot be used with this format"),
         (["{broken}", "--model", "embedded"], "PNG file is damaged"),
+        (["{photo}", "--size", "huge"], "'huge' is not one of 'source', 'model'"),
         (["{photo}", "--worker-threads", "0"], "--worker-threads (or DEPTHSVC_WORKER_THREADS)"),
     ],
 )

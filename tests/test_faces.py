@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import inspect
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,16 @@ import pytest
 from pydantic.fields import FieldInfo
 
 from depthsvc import AsyncDepthClient, DepthClient, DepthEstimator, DepthMap
-from depthsvc.errors import ConfigurationError, DepthServiceError, InvalidParameter
+from depthsvc.errors import (
+    ConfigurationError,
+    DepthServiceError,
+    InvalidParameter,
+    ServiceUnreachable,
+    TooManyPixels,
+)
+from depthsvc.imaging import encode
 from depthsvc.imaging.photo.source import PhotoSource
+from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.options import BokehOptions, DepthOptions, PointCloudOptions, UploadQuery
 from depthsvc.settings import Settings
@@ -52,6 +63,19 @@ def test_aliases(face: Any) -> None:
 def test_the_estimator_takes_settings() -> None:
     names = keywords(DepthEstimator.__init__).keys() - {"settings"}
     assert names < Settings.model_fields.keys()
+    with pytest.raises(ConfigurationError, match="leave out model, engine"):
+        DepthEstimator("embedded", engine="torchscript", settings=Settings())
+
+
+def test_the_asynchronous_client_raises_when_it_is_awaited() -> None:
+    async def ask() -> list[Any]:
+        async with AsyncDepthClient("http://127.0.0.1:9", retries=0) as client:
+            wrong: Any = {"zz": 1}
+            asked = (client.depth(b"photo", **wrong), client.heatmap(b"photo", size="huge"), client.depth(b"photo"))
+            return list(await asyncio.gather(*asked, return_exceptions=True))
+
+    assert all(inspect.iscoroutinefunction(getattr(AsyncDepthClient, verb)) for verb in VERBS)
+    assert list(map(type, asyncio.run(ask()))) == [InvalidParameter, InvalidParameter, ServiceUnreachable]
 
 
 @pytest.fixture
@@ -176,3 +200,26 @@ def test_wrong_names_of_formats_and_settings_are_our_own_errors(tmp_path: Path) 
 def test_a_client_that_cannot_work_is_a_configuration_error(client: Any, wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         client("http://127.0.0.1:9", **wrong)
+
+
+def test_a_picture_is_light_and_shows_itself(embedded: DepthEstimator, picture: np.ndarray, tmp_path: Path) -> None:
+    refocused = embedded.bokeh(picture)
+    assert refocused._repr_mimebundle_() == {"image/jpeg": bytes(refocused)}
+    for copied in (pickle.loads(pickle.dumps(refocused)), copy.deepcopy(refocused)):
+        assert isinstance(copied, Picture)
+        assert copied == refocused
+    assert len(pickle.dumps(refocused)) < len(refocused) + 200
+    assert repr(Picture(b"nonsense")) == "Picture(8 bytes that are not a picture)"
+    wide = Picture.of(encode.rgb_png(np.zeros((1, 65_535, 3), np.uint8)))
+    with pytest.raises(TooManyPixels, match=r"at most 65500 pixels a side. Save it as \.png"):
+        wide.save(tmp_path / "wide.jpg")
+
+
+def test_another_ply_file_is_no_cloud() -> None:
+    cloud = PointCloud(np.zeros((2, 3), np.float32), np.zeros((2, 3), np.uint8))
+    data = cloud.ply()
+    assert len(PointCloud.of_ply(memoryview(data)).points) == 2
+    assert len(PointCloud.of_ply(data.replace(b"not metres", b"no metres at all")).points) == 2
+    for wrong in (data[:-15], data + b"\0" * 30, data.replace(b"float x", b"double x"), data[:40], b"ply\n", b""):
+        with pytest.raises(ValueError, match="not a PLY file of depthsvc"):
+            PointCloud.of_ply(wrong)

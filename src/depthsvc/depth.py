@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from depthsvc.formats import Result, format_named, format_of_file, formats_of
 from depthsvc.imaging import encode
 from depthsvc.imaging.colormaps import normalized
 from depthsvc.imaging.guided import refined
 from depthsvc.imaging.resize import upsample
-from depthsvc.imaging.spec import Colormap, Enlargement
-from depthsvc.options import HeatmapOptions, make_options
+from depthsvc.imaging.spec import Colormap, Enlargement, colormap_named
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FLOAT16_MAX = 65504.0
 MAP_FORMATS = formats_of(Result.HEATMAP, Result.DEPTH)
@@ -82,10 +84,12 @@ class DepthMap:
     def heatmap(self, colormap: str = Colormap.INFERNO, *, invert: bool = False) -> NDArray[np.uint8]:
         """RGB (height, width, 3): the nearest point gets the colormap's last colour (bright in Inferno), the farthest
         its first. Raises InvalidParameter for an unknown colormap."""
-        return encode.heatmap(self.values, make_options(HeatmapOptions, colormap=colormap).colormap, invert=invert)
+        return encode.heatmap(self.values, colormap_named(colormap), invert=invert)
 
     def to_image(self, colormap: str = Colormap.INFERNO, *, invert: bool = False) -> Image.Image:
         """The heatmap as a Pillow image. Raises InvalidParameter for an unknown colormap."""
+        from PIL import Image
+
         return Image.fromarray(self.heatmap(colormap, invert=invert))
 
     def save(
@@ -110,9 +114,8 @@ class DepthMap:
     def encoded(self, format: str, *, colormap: str = Colormap.INFERNO, invert: bool = False) -> bytes:
         """The bytes that `save` writes for "png", "npy", "f16" or "png16". Raises as it does."""
         row = format_named(format, MAP_FORMATS)
-        style = (
-            make_options(HeatmapOptions, colormap=colormap, invert=invert).style if row.result is Result.HEATMAP else {}
-        )
+        is_heatmap = row.result is Result.HEATMAP
+        style = {"colormap": colormap_named(colormap), "invert": invert} if is_heatmap else {}
         return row.encode(self.values, **style)
 
     def _repr_png_(self) -> bytes:

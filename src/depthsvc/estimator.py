@@ -61,7 +61,11 @@ class DepthEstimator(Verbs[DepthMap, Picture, PointCloud]):
         Raises ConfigurationError, ModelError or WeightsError.
         """
         given = {name: value for name, value in locals().items() if name not in ("self", "settings")}
-        settings = settings or read_settings({name: value for name, value in given.items() if value is not None})
+        given = {name: value for name, value in given.items() if value is not None}
+        if settings is None:
+            settings = read_settings(given)
+        elif given:
+            raise ConfigurationError(f"settings= replaces all other arguments; leave out {', '.join(given)}.")
         threads = settings.worker_threads or available_cpus()
         resolved = resolve(settings.model, settings.weights_locations)
         prepared = prepare(resolved, settings.cache_dir, replace(settings.engine_choice, threads=threads))
@@ -101,7 +105,9 @@ class DepthEstimator(Verbs[DepthMap, Picture, PointCloud]):
     def _draw(self, photo: PhotoSource, options: Options) -> Drawing:
         renderer: Renderer[Any] = renderer_for(options)
         taken = self._decode(photo, renderer.pixels_needed, options)
-        return renderer.draw(taken, self.pipeline.infer(taken, options.input_size))
+        depth = self.pipeline.infer(taken, options.input_size)
+        taken = renderer.without_unneeded_pixels(taken)
+        return renderer.draw(taken, depth)
 
     def _decode(self, photo: PhotoSource, enough: float, options: Options) -> Photo:
         return open_photo(photo, lambda data: self.pipeline.decode(data, options.input_size, enough=enough))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from functools import wraps
 from inspect import signature
-from typing import Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from depthsvc.errors import DepthServiceError, InvalidParameter
 from depthsvc.imaging.photo.source import PhotoSource
@@ -154,3 +154,23 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT]):
 
     @abstractmethod
     def _bokeh(self, photo: PhotoSource, options: BokehOptions) -> PictureT: ...
+
+
+Client = TypeVar("Client", bound=type)
+
+
+def with_coroutine_verbs(client: Client) -> Client:
+    """Class decorator: verbs whose results are awaited are coroutine functions, and raise nothing before that."""
+    coroutines: dict[Callable[..., Any], Callable[..., Any]] = {}
+    for name, verb in vars(Verbs).items():
+        if not name.startswith("_"):
+            setattr(client, name, coroutines.setdefault(verb, _coroutine_function(verb)))
+    return client
+
+
+def _coroutine_function(verb: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(verb)
+    async def awaited(*arguments: Any, **keywords: Any) -> Any:
+        return await verb(*arguments, **keywords)
+
+    return awaited

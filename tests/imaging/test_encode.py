@@ -49,6 +49,7 @@ def test_float16_is_written_little_endian() -> None:
     buffer = io.BytesIO()
     np.save(buffer, RAMP.astype("<f2"))
     assert encode.npy(RAMP) == buffer.getvalue()
+    assert encode.f16(np.zeros((0, 5), np.float32)) == b""
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 70), (31, 3), (33, 5), (200, 1)])

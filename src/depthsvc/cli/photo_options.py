@@ -68,10 +68,11 @@ def _option(name: str) -> click.Option:
     default = "" if is_flag or field.default is None else f"  [{field.default}]"
     return click.Option(
         [_flag(name)],
-        type=None if is_flag else _type(field),
+        type=None if is_flag else _type(name, field),
         is_flag=is_flag,
         default=None,
-        metavar=_metavar(field),
+        metavar=f"[{'|'.join(_names(field))}]" if _names(field) else None,
+        shell_complete=lambda _, __, typed: [name for name in _names(field) if name.startswith(typed)],
         help=f"{(field.description or '').replace('`', '')}{default}",
     )
 
@@ -83,15 +84,24 @@ def _field(name: str) -> FieldInfo:
     return next(kind.model_fields[name] for kind in kinds if name in kind.model_fields)
 
 
-def _type(field: FieldInfo) -> type[int] | type[float] | type[str]:
+def _type(name: str, field: FieldInfo) -> click.Choice[str] | type[int] | type[float] | type[str]:
     if field.annotation in (int, int | None):
         return int
-    return float if field.annotation is float else str
+    if field.annotation is float:
+        return float
+    if name in _EXPLAINED or not _names(field):
+        return str
+    return click.Choice(_names(field))
 
 
-def _metavar(field: FieldInfo) -> str | None:
+_EXPLAINED = ("colormap",)
+"""Names whose wrong values `options_for` explains, as it does for HTTP."""
+
+
+def _names(field: FieldInfo) -> list[str]:
+    """The values of an enumeration; none for any other type."""
     kind = field.annotation
-    return f"[{'|'.join(kind)}]" if isinstance(kind, type) and issubclass(kind, StrEnum) else None
+    return list(map(str, kind)) if isinstance(kind, type) and issubclass(kind, StrEnum) else []
 
 
 def _flag(name: str) -> str:

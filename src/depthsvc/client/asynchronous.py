@@ -19,9 +19,10 @@ from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.options import BokehOptions, DepthOptions, HeatmapOptions, Options, PointCloudOptions, SideBySideOptions
 from depthsvc.status import Health, Models
-from depthsvc.verbs import Verbs, unknown_keywords_raise
+from depthsvc.verbs import Verbs, unknown_keywords_raise, with_coroutine_verbs
 
 
+@with_coroutine_verbs
 class AsyncDepthClient(
     BaseClient,
     Verbs[Coroutine[Any, Any, DepthMap], Coroutine[Any, Any, Picture], Coroutine[Any, Any, PointCloud]],

@@ -78,6 +78,8 @@ def npy(values: NDArray[np.float32]) -> bytes:
 
 def _float16_after(header: bytes, values: NDArray[np.float32]) -> bytes:
     """A header and the values as float16, without an extra copy: BytesIO hands over its own memory."""
+    if not values.size:
+        return header
     buffer = io.BytesIO(header)
     buffer.seek(len(header) + 2 * values.size - 1)
     buffer.write(b"\0")

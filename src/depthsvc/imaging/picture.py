@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from depthsvc.errors import ConfigurationError
+from depthsvc.errors import ConfigurationError, TooManyPixels
 from depthsvc.imaging import encode
 
 _ENCODERS = {".png": ("image/png", encode.rgb_png), ".jpg": ("image/jpeg", encode.jpeg)}
@@ -48,19 +48,34 @@ class Picture(bytes):
         return Image.fromarray(self.pixels)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write a .png or .jpg file. Raises ConfigurationError for another extension, and OSError."""
+        """Write a .png or .jpg file.
+
+        Raises ConfigurationError for another extension, TooManyPixels for a picture that no JPEG can hold, and OSError.
+        """
         suffix = Path(path).suffix.lower()
         if (suffix := _SAME.get(suffix, suffix)) not in _ENCODERS:
             raise ConfigurationError(f"{path}: unknown extension. Save a picture as .png or .jpg.")
         media_type, encoder = _ENCODERS[suffix]
-        Path(path).write_bytes(self if media_type == self.media_type else encoder(self.pixels))
+        if media_type == self.media_type:
+            Path(path).write_bytes(self)
+            return
+        if encoder is encode.jpeg and max(self.pixels.shape) > encode.JPEG_MAX_SIDE:
+            raise TooManyPixels(f"{path}: a JPEG has at most {encode.JPEG_MAX_SIDE} pixels a side. Save it as .png.")
+        Path(path).write_bytes(encoder(self.pixels))
+
+    def __reduce__(self) -> tuple[type[Picture], tuple[bytes]]:
+        return Picture, (bytes(self),)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, bytes]:
         """The picture, for notebooks."""
         return {self.media_type: bytes(self)}
 
     def __repr__(self) -> str:
-        height, width = self.pixels.shape[:2]
+        try:
+            with Image.open(io.BytesIO(self)) as image:
+                width, height = image.size
+        except OSError:
+            return f"Picture({len(self)} bytes that are not a picture)"
         return f"Picture({width} x {height}, {self.media_type})"
 
     __str__ = __repr__

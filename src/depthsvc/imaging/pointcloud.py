@@ -21,7 +21,7 @@ SKY = 0.02
 _VERTEX = np.dtype(
     [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")], align=False
 )
-_PLY_BEGINNING = b"ply\nformat binary_little_endian 1.0\n"
+_PLY_END = b"end_header\n"
 _PLY_TYPES = {"f": "float", "u": "uchar"}
 
 
@@ -38,23 +38,18 @@ class PointCloud:
     """(n, 3): RGB."""
 
     def ply(self) -> bytes:
-        """A binary little-endian PLY file, 15 bytes per point."""
+        """A binary little-endian PLY file, 15 bytes a point."""
         vertices = np.empty(len(self.points), _VERTEX)
         for values, names in ((self.points, ("x", "y", "z")), (self.colors, ("red", "green", "blue"))):
             for index, name in enumerate(names):
                 vertices[name] = values[:, index]
-        properties = "".join(f"property {_PLY_TYPES[_VERTEX[name].kind]} {name}\n" for name in _VERTEX.names or ())
-        header = (
-            "comment relative depth, the nearest point at 1; not metres\n"
-            f"element vertex {len(vertices)}\n{properties}end_header\n"
-        )
-        return _PLY_BEGINNING + header.encode() + vertices.tobytes()
+        return _ply_header(len(vertices)) + vertices.tobytes()
 
     @classmethod
-    def of_ply(cls, data: bytes) -> PointCloud:
-        """Read a file written by `ply`. Raises ValueError for any other file."""
-        header, mark, body = data.partition(b"end_header\n")
-        if not header.startswith(_PLY_BEGINNING) or not mark or len(body) % _VERTEX.itemsize:
+    def of_ply(cls, data: bytes | memoryview) -> PointCloud:
+        """The cloud in a file that `ply` made, whatever its comments say. Raises ValueError for any other file."""
+        header, mark, body = bytes(data).partition(_PLY_END)
+        if _without_comments(header + mark) != _without_comments(_ply_header(len(body) // _VERTEX.itemsize)):
             raise ValueError("not a PLY file of depthsvc")
         vertices = np.frombuffer(body, _VERTEX)
         points = np.stack([vertices[name] for name in ("x", "y", "z")], axis=1)
@@ -68,6 +63,18 @@ class PointCloud:
         if Path(path).suffix.lower() != ".ply":
             raise ConfigurationError(f"{path}: unknown extension. Save a point cloud as .ply.")
         Path(path).write_bytes(self.ply())
+
+
+def _ply_header(points: int) -> bytes:
+    properties = "".join(f"property {_PLY_TYPES[_VERTEX[name].kind]} {name}\n" for name in _VERTEX.names or ())
+    return (
+        "ply\nformat binary_little_endian 1.0\ncomment relative depth, the nearest point at 1; not metres\n"
+        f"element vertex {points}\n{properties}"
+    ).encode() + _PLY_END
+
+
+def _without_comments(header: bytes) -> list[bytes]:
+    return [line for line in header.split(b"\n") if not line.startswith(b"comment ")]
 
 
 def grid_size(width: int, height: int, *, stride: int, max_points: int) -> tuple[int, int]:

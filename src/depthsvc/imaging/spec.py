@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from depthsvc.errors import InvalidParameter
+
 
 class Colormap(StrEnum):
     """Names of colormaps. In the first five and in gray, brighter is nearer."""
@@ -17,6 +19,14 @@ class Colormap(StrEnum):
     TURBO = "turbo"
     JET = "jet"
     GRAY = "gray"
+
+
+def colormap_named(name: str) -> Colormap:
+    """The colormap of this name. Raises InvalidParameter if there is none."""
+    try:
+        return Colormap(name)
+    except ValueError:
+        raise InvalidParameter(f"colormap: {name!r} is not one of {', '.join(Colormap)}.") from None
 
 
 class ResizeRule(StrEnum):

@@ -57,6 +57,10 @@ class Renderer(ABC, Generic[O]):
     def pixels_needed(self) -> float:
         """Pixels that the photo's shorter side must keep: 0 if the photo is not needed, inf for full resolution."""
 
+    def without_unneeded_pixels(self, photo: Photo) -> Photo:
+        """The photo as `draw` needs it; the result may be as large as pixels that it does not need."""
+        return photo if self.pixels_needed else photo.without_pixels()
+
     @abstractmethod
     def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
         """The result of a photo and its depth on the network's grid. Raises RequestError."""

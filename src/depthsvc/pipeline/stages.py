@@ -43,8 +43,7 @@ class Pipeline:
         decoded = time.perf_counter()
         depth = self.infer(photo, options.input_size)
         inferred = time.perf_counter()
-        if not renderer.pixels_needed:
-            photo = photo.without_pixels()
+        photo = renderer.without_unneeded_pixels(photo)
         drawing = renderer.draw(photo, depth)
         del photo  # the result may be as large
         body = file_format.encode(drawing.content, **options.style)
