@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,64 +21,13 @@ import pytest
 import torch
 import trimesh
 from PIL import Image
-from xdist.remote import Producer
-from xdist.scheduler import LoadFileScheduling
 
 from depthsvc import DepthEstimator
 from depthsvc.model.weights.files import sha256_of
 from tests import parity
+from tests.distribution import pytest_collection_modifyitems, pytest_xdist_make_scheduler  # noqa: F401  # hooks
 
 torch.set_num_threads(1)  # the tests share the processors with the services that they start
-
-TOGETHER = (
-    ("tests/browser/test_page.py",),
-    (
-        "tests/batch/test_run.py",
-        "tests/test_readme.py",
-        "tests/deploy/test_nginx_service.py",
-        "tests/test_client.py",
-        "tests/test_examples.py",
-        "tests/deploy/test_monitoring.py",
-    ),
-    ("tests/server/test_service.py", "tests/server/routes/test_photos.py", "tests/server/test_metrics.py"),
-    (
-        "tests/security/test_connections.py",
-        "tests/security/test_openapi.py",
-        "tests/security/test_overload.py",
-        "tests/security/test_hostile_files.py",
-    ),
-    ("tests/pool/test_workers.py",),
-    ("tests/security/test_chaos.py",),
-    ("tests/browser/test_files.py",),
-    ("tests/deploy/test_dockerfile.py",),
-    ("tests/model/engines/test_cache.py",),
-)
-"""Files that one process runs, because they use the same service. The longest come first, before all others."""
-
-_PLACES = {file: (number, place) for number, files in enumerate(TOGETHER) for place, file in enumerate(files)}
-
-
-assert all((Path(__file__).parents[1] / file).exists() for file in _PLACES), "TOGETHER names a file that is not there"
-
-
-def _file(nodeid: str) -> str:
-    return nodeid.partition("::")[0]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: _PLACES.get(_file(item.nodeid), (len(TOGETHER), 0)))
-
-
-class _Together(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
-    """Distributes these groups of files, and all other files one by one."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        number, _ = _PLACES.get(_file(nodeid), (None, 0))
-        return _file(nodeid) if number is None else TOGETHER[number][0]
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
-    return _Together(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @dataclass(frozen=True)
@@ -103,12 +53,15 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_settings(cache_dir: Path) -> Iterator[None]:
-    """Keep the person's own settings and cache out of the tests, and the tests off the network."""
+    """Keep the person's own settings and cache out of the tests, and the tests off the network and out of each
+    other's way.
+    """
     patch = pytest.MonkeyPatch()
     for variable in [name for name in os.environ if name.startswith("DEPTHSVC_")]:
         patch.delenv(variable)
     patch.setenv("DEPTHSVC_CACHE_DIR", str(cache_dir))
     patch.setenv("DEPTHSVC_DOWNLOAD", "false")
+    patch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin would take the processors from other tests
     yield
     patch.undo()
 
@@ -198,6 +151,19 @@ class RunningService:
         """Process ids of the workers, one that is just starting included: the children of the fork server."""
         me = psutil.Process(self.process.pid)
         return [child.pid for server in me.children() for child in server.children()]
+
+    @contextmanager
+    def at_a_stand(self) -> Iterator[None]:
+        """Nothing is computed meanwhile, so photos that are sent are neither done too soon nor need to be slow."""
+        pids = self.workers()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
     def family(self) -> list[psutil.Process]:
         """All processes of the service, itself included."""

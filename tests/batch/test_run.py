@@ -130,7 +130,7 @@ def test_killed_interrupted_and_run_again_every_photo_is_done_once(tmp_path: Pat
     data = encoded(photo(240, 320), "JPEG")
     for number in range(36):
         (folder / f"{number:02}.jpg").write_bytes(data)
-    arguments = (folder, out, *LOCAL, "--format", "npy", "--input-size", 512)
+    arguments = (folder, out, *LOCAL, "--format", "npy", "--input-size", 384)
 
     killed = start(*arguments)
     wait_for_lines(killed, out, 5)
@@ -264,7 +264,7 @@ def test_a_watched_folder_is_served_until_ctrl_c(tmp_path: Path, embedded_servic
     folder.mkdir()
     data = encoded(photo(60, 80), "JPEG")
     (folder / "first.jpg").write_bytes(data)
-    watching = start(folder, out, "--watch", "--settle-s", 0.4, "--url", embedded_service.url)
+    watching = start(folder, out, "--watch", "--settle-s", 0.9, "--url", embedded_service.url)
     until(lambda: (out / "first.jpg.png").exists())
     with (folder / "second.jpg").open("wb") as slow:
         rest = iter(data)

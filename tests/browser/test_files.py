@@ -149,7 +149,6 @@ def test_the_colour_tables_are_the_services(lasting_visit: Visit) -> None:
     assert list(tables) == list(Colormap)
     for name, table in tables.items():
         assert np.reshape(table, (256, 3)).tolist() == color_table(Colormap(name)).tolist()
-    offered = lasting_visit.page.locator("#colormap option").evaluate_all(
-        "options => options.map((option) => option.value)"
-    )
+    options = lasting_visit.page.locator("#colormap option")
+    offered = options.evaluate_all("options => options.map((option) => option.value)")
     assert set(offered) == set(Colormap)

@@ -25,7 +25,7 @@ from depthsvc.pool.base import RestartCause
 from depthsvc.pool.config import WorkerConfig
 from depthsvc.pool.workers import WorkerPool
 from depthsvc.settings import Settings
-from tests.conftest import encoded, ended, until
+from tests.conftest import encoded, until
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ def test_a_worker_that_died_unnoticed_is_no_try(pool: WorkerPool, photo_png: byt
         workers = [psutil.Process(pid) for pid in pool.pids]
         for worker in workers:
             worker.kill()
-        until(lambda: ended(workers))  # noqa: B023
+        psutil.wait_procs(workers, timeout=10)  # until the fork server, and so the pool, can know
         assert submit(pool, photo_png).result().shape == (240, 320)
     until(lambda: pool.warm == 2)
     assert pool.restarts[RestartCause.KILLED] >= before + 3

@@ -17,7 +17,7 @@ OPTIONS = ("--model", "embedded", "--workers", "2", "--worker-threads", "1")
 @pytest.fixture(scope="session")
 def target(start_service: StartService) -> RunningService:
     """A service that is attacked over and over and must not care."""
-    return start_service(*OPTIONS)
+    return start_service(*OPTIONS, "--max-input-size", "320")
 
 
 @pytest.fixture(scope="session")

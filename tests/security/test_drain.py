@@ -42,11 +42,10 @@ def test_every_accepted_photo_is_answered(start_service: StartService, upload: b
 
 def test_while_it_drains_it_says_so_and_takes_nothing_new(start_service: StartService, upload: bytes) -> None:
     service = start_service("--model", "embedded", "--workers", "1", "--worker-threads", "1")
-    slow = upload.replace(b"POST /upload ", b"POST /upload?input_size=1024 ")
 
     async def scenario() -> None:
-        accepted = [asyncio.create_task(send(service.url, slow)) for _ in range(4)]
-        with service.client() as client:
+        with service.at_a_stand(), service.client() as client:
+            accepted = [asyncio.create_task(send(service.url, upload)) for _ in range(4)]
             await asyncio.to_thread(until, lambda: client.get("/health").json()["queue"]["in_flight"] == 4)
             service.process.terminate()
             await asyncio.to_thread(until, lambda: client.get("/health/ready").status_code == 503)
@@ -64,16 +63,15 @@ def test_while_it_drains_it_says_so_and_takes_nothing_new(start_service: StartSe
 
 def test_a_second_signal_ends_it_at_once(start_service: StartService, upload: bytes) -> None:
     service = start_service("--model", "embedded", "--workers", "1", "--worker-threads", "1")
-    slow = upload.replace(b"POST /upload ", b"POST /upload?input_size=1024 ")
 
     async def scenario() -> None:
-        accepted = [asyncio.create_task(send(service.url, slow)) for _ in range(30)]
-        with service.client() as client:
+        with service.at_a_stand(), service.client() as client:
+            accepted = [asyncio.create_task(send(service.url, upload)) for _ in range(30)]
             await asyncio.to_thread(until, lambda: client.get("/health").json()["queue"]["in_flight"] == 30)
             service.process.terminate()
             await asyncio.to_thread(until, lambda: client.get("/health/ready").status_code == 503)
-        service.process.send_signal(signal.SIGINT)
-        assert await asyncio.to_thread(service.process.wait, 10) == 1
+            service.process.send_signal(signal.SIGINT)
+            assert await asyncio.to_thread(service.process.wait, 10) == 1
         assert {reply.status for reply in await asyncio.gather(*accepted)} <= {200, 503, CONNECTION_LOST}
 
     asyncio.run(scenario())

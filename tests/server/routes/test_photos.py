@@ -274,8 +274,10 @@ def test_bodies_without_a_photo_are_explained(client: httpx.Client, photo_png: b
 
 def test_a_killed_worker_costs_nobody_an_answer(service: RunningService, photo_png: bytes) -> None:
     with ThreadPoolExecutor(6) as threads, service.client() as client:
-        answers = threads.map(partial(_depth_status, service, photo_png), [512] * 12)
-        os.kill(service.workers()[0], signal.SIGKILL)
+        with service.at_a_stand():
+            answers = threads.map(partial(_depth_status, service), [photo_png] * 12)
+            until(lambda: client.get("/health").json()["queue"]["in_flight"] == 6)
+            os.kill(service.workers()[0], signal.SIGKILL)
         assert list(answers) == [200] * 12
         until(lambda: client.get("/health").status_code == 200)
         assert client.get("/health").json()["workers"]["warm"] == 2
@@ -283,13 +285,14 @@ def test_a_killed_worker_costs_nobody_an_answer(service: RunningService, photo_p
 
 def test_health_answers_while_all_workers_are_busy(service: RunningService, photo_png: bytes) -> None:
     with ThreadPoolExecutor(4) as threads, service.client() as client:
-        answers = threads.map(partial(_depth_status, service, photo_png), [1024] * 4)
-        until(lambda: client.get("/health").json()["queue"]["waiting"] > 0)
-        assert client.get("/health").status_code == 200
+        with service.at_a_stand():
+            answers = threads.map(partial(_depth_status, service), [photo_png] * 4)
+            until(lambda: client.get("/health").json()["queue"]["waiting"] > 0)
+            assert client.get("/health").status_code == 200
         assert list(answers) == [200] * 4
 
 
-def _depth_status(service: RunningService, photo: bytes, input_size: int) -> int:
+def _depth_status(service: RunningService, photo: bytes) -> int:
     """The status that a client of its own gets for a photo."""
     with service.client() as client:
-        return client.post("/depth", files={"image": photo}, params={"input_size": input_size}).status_code
+        return client.post("/depth", files={"image": photo}).status_code
