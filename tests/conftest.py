@@ -182,9 +182,9 @@ class RunningService:
 StartService = Callable[..., RunningService]
 
 
-@pytest.fixture(scope="session")
-def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartService]:
-    """Starts services with the given options on free ports, and ends them after the tests."""
+@contextmanager
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartService]:
+    """Starts services with the given options on free ports, and ends them with the block: each holds 300 MB."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*options: str, environment: dict[str, str] | None = None) -> RunningService:
@@ -214,10 +214,20 @@ def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSer
             process.stdout.close()
 
 
+@pytest.fixture
+def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartService]:
+    """Starts services for one test."""
+    with services(tmp_path_factory) as start:
+        yield start
+
+
 @pytest.fixture(scope="session")
-def service(start_service: StartService, checkpoint: Checkpoint) -> RunningService:
+def service(
+    tmp_path_factory: pytest.TempPathFactory, checkpoint: Checkpoint, _own_settings: None
+) -> Iterator[RunningService]:
     """A service of two workers with MiDaS_small of deterministic weights."""
-    return start_service(*checkpoint.options, "--workers", "2", "--worker-threads", "1")
+    with services(tmp_path_factory) as start:
+        yield start(*checkpoint.options, "--workers", "2", "--worker-threads", "1")
 
 
 @pytest.fixture
@@ -227,6 +237,7 @@ def client(service: RunningService) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
-def embedded_service(start_service: StartService) -> RunningService:
+def embedded_service(tmp_path_factory: pytest.TempPathFactory, _own_settings: None) -> Iterator[RunningService]:
     """A service of one worker with the embedded model, which is quick."""
-    return start_service("--model", "embedded", "--workers", "1", "--worker-threads", "1")
+    with services(tmp_path_factory) as start:
+        yield start("--model", "embedded", "--workers", "1", "--worker-threads", "1")

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 import depthsvc
-from tests.conftest import RunningService, StartService, encoded
+from tests.conftest import RunningService, encoded, services
 from tests.parity import photo
 
 OUTPUT_ROW = (
@@ -78,7 +79,7 @@ class Copy:
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory, start_service: StartService) -> Copy:
+def copy(tmp_path_factory: pytest.TempPathFactory, _own_settings: None) -> Iterator[Copy]:
     root = tmp_path_factory.mktemp("copy")
     package = root / "depthsvc"
     shutil.copytree(Path(depthsvc.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -88,7 +89,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory, start_service: StartService) 
     insert(package / "imaging/photo/formats.py", ")\n\n_REFUSED", PHOTO_ROW.lstrip("\n"))
     insert(package / "imaging/photo/formats.py", "PHOTO_FORMATS = (", DECODER)
     environment = {"PYTHONPATH": str(root), "DEPTHSVC_MODEL": "embedded"}
-    return Copy(environment, start_service("--workers", "1", environment=environment))
+    with services(tmp_path_factory) as start:
+        yield Copy(environment, start("--workers", "1", environment=environment))
 
 
 def depth_of(text: str) -> np.ndarray:

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
-from tests.conftest import RunningService, StartService, encoded, opened
+from tests.conftest import RunningService, encoded, opened, services
 
 SAMPLES = Path(__file__).parents[2] / "src/depthsvc/web/samples"
 
@@ -37,8 +37,9 @@ _CHROMIUM_SAYS_SO_OF_ANY_4XX = "Failed to load resource: the server responded wi
 
 
 @pytest.fixture(scope="package")
-def site(start_service: StartService) -> RunningService:
-    return start_service("--model", "embedded", "--workers", "1", "--worker-threads", "1")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with services(tmp_path_factory) as start:
+        yield start("--model", "embedded", "--workers", "1", "--worker-threads", "1")
 
 
 @pytest.fixture(scope="package")

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from tests.batch.test_run import finish, report, start, statuses, wait_for_lines
-from tests.conftest import RunningService, StartService, encoded, until
+from tests.conftest import RunningService, encoded, services, until
 from tests.parity import photo
 
 pytestmark = pytest.mark.ray
@@ -72,9 +72,10 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def ray_service(cluster: Cluster, start_service: StartService) -> RunningService:
+def ray_service(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service of two replicas."""
-    return start_service(*cluster.options, "--deadline-s", "60", environment=_KEY)
+    with services(tmp_path_factory) as start:
+        yield start(*cluster.options, "--deadline-s", "60", environment=_KEY)
 
 
 def start_batch(*arguments: object) -> subprocess.Popen[str]:

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import nginx
 from benchmarks.nginx import Nginx, configured
-from tests.conftest import RunningService, StartService, until
+from tests.conftest import RunningService, services, until
 
 pytestmark = pytest.mark.skipif(nginx.PROGRAM is None, reason="there is no nginx")
 
@@ -21,14 +21,17 @@ LIMIT = 10_000_000
 
 
 @pytest.fixture(scope="module")
-def services(start_service: StartService, embedded_service: RunningService) -> list[RunningService]:
+def instances(
+    tmp_path_factory: pytest.TempPathFactory, embedded_service: RunningService
+) -> Iterator[list[RunningService]]:
     """One for these tests alone, and one that other tests use as well."""
-    return [start_service("--model", "embedded", "--workers", "1", "--worker-threads", "1"), embedded_service]
+    with services(tmp_path_factory) as start:
+        yield [start("--model", "embedded", "--workers", "1", "--worker-threads", "1"), embedded_service]
 
 
 @pytest.fixture(scope="module")
-def edge(services: list[RunningService], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
-    addresses = [service.url.removeprefix("http://") for service in services]
+def edge(instances: list[RunningService], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
+    addresses = [service.url.removeprefix("http://") for service in instances]
     edge = configured(tmp_path_factory.mktemp("nginx"), addresses)
     with edge.running():
         yield edge
@@ -56,13 +59,13 @@ def test_a_body_at_the_limit_is_taken(client: httpx.Client, photo_png: bytes) ->
 
 
 def test_a_body_over_the_limit_is_refused_in_the_services_words(
-    client: httpx.Client, services: list[RunningService], photo_png: bytes
+    client: httpx.Client, instances: list[RunningService], photo_png: bytes
 ) -> None:
     body, headers = form(photo_png, LIMIT + 1)
     answers = [
         client.post("/upload", content=body, headers=headers),
         client.post("/upload", content=iter([body]), headers=headers),
-        httpx.post(f"{services[0].url}/upload", content=body, headers=headers),
+        httpx.post(f"{instances[0].url}/upload", content=body, headers=headers),
     ]
     assert {answer.status_code for answer in answers} == {413}
     assert {answer.headers["Content-Type"] for answer in answers} == {"application/problem+json"}
@@ -71,14 +74,14 @@ def test_a_body_over_the_limit_is_refused_in_the_services_words(
 
 
 def test_answers_are_those_of_the_service(
-    client: httpx.Client, services: list[RunningService], photo_png: bytes
+    client: httpx.Client, instances: list[RunningService], photo_png: bytes
 ) -> None:
     def chunks() -> Iterator[bytes]:
         for start in range(0, len(photo_png), 10_000):
             yield photo_png[start : start + 10_000]
 
     headers = {"Content-Type": "image/png"}
-    with services[0].client() as direct:
+    with instances[0].client() as direct:
         for path in ("/upload?palette=true", "/depth", "/depth?format=npy", "/pointcloud", "/bokeh"):
             expected = direct.post(path, content=photo_png, headers=headers)
             found = client.post(path, content=photo_png, headers=headers)
@@ -136,14 +139,14 @@ def test_pictures_and_point_clouds_are_not_compressed(client: httpx.Client, phot
 
 
 def test_both_logs_know_a_request_by_the_same_id_and_address(
-    edge: Nginx, services: list[RunningService], photo_png: bytes
+    edge: Nginx, instances: list[RunningService], photo_png: bytes
 ) -> None:
     transport = httpx.HTTPTransport(local_address="127.0.0.9")
     with httpx.Client(base_url=edge.url, transport=transport, timeout=60) as client:
         request_id = client.post("/upload", files={"image": photo_png}).headers["X-Request-ID"]
 
     def lines() -> list[dict[str, object]]:
-        text = edge.access_log + "".join(service.log.read_text() for service in services)
+        text = edge.access_log + "".join(service.log.read_text() for service in instances)
         return [json.loads(line) for line in text.splitlines() if f'"{request_id}"' in line]
 
     until(lambda: len(lines()) == 2)
@@ -152,7 +155,7 @@ def test_both_logs_know_a_request_by_the_same_id_and_address(
 
 
 def test_a_killed_instance_costs_only_the_photos_it_was_computing(
-    edge: Nginx, services: list[RunningService], photo_png: bytes
+    edge: Nginx, instances: list[RunningService], photo_png: bytes
 ) -> None:
     """Four clients, each at an address of its own, and no error but a 503 for at most two seconds.
 
@@ -172,7 +175,7 @@ def test_a_killed_instance_costs_only_the_photos_it_was_computing(
     for thread in threads:
         thread.start()
     until(lambda: len(answers) >= 8)
-    services[0].process.kill()
+    instances[0].process.kill()
     killed = time.monotonic()
     until(lambda: sum(started > killed + 2 for started, _ in answers) >= 8)
     stop.set()

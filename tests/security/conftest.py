@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from benchmarks.load import Ask, Tally, request_bytes
-from tests.conftest import RunningService, StartService, encoded
+from tests.conftest import RunningService, encoded, services
 from tests.parity import photo
 
 OPTIONS = ("--model", "embedded", "--workers", "2", "--worker-threads", "1")
 
 
 @pytest.fixture(scope="session")
-def target(start_service: StartService) -> RunningService:
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service that is attacked over and over and must not care."""
-    return start_service(*OPTIONS, "--max-input-size", "320")
+    with services(tmp_path_factory) as start:
+        yield start(*OPTIONS, "--max-input-size", "320")
 
 
 @pytest.fixture(scope="session")

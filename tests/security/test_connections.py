@@ -15,16 +15,17 @@ import psutil
 import pytest
 
 from benchmarks.load import request_bytes
-from tests.conftest import RunningService, StartService, encoded, until
+from tests.conftest import RunningService, encoded, services, until
 
 
 @pytest.fixture(scope="module")
-def impatient(start_service: StartService) -> RunningService:
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service that gives clients a second."""
-    return start_service(
-        *("--model", "embedded", "--workers", "1", "--worker-threads", "1"),
-        *("--client-timeout-s", "1", "--max-connections", "50", "--max-buffered-mb", "20"),
-    )
+    with services(tmp_path_factory) as start:
+        yield start(
+            *("--model", "embedded", "--workers", "1", "--worker-threads", "1"),
+            *("--client-timeout-s", "1", "--max-connections", "50", "--max-buffered-mb", "20"),
+        )
 
 
 @contextlib.contextmanager
