@@ -35,8 +35,6 @@ from depthsvc.model.spec import ResolvedModel
 from depthsvc.pool.heap import bound_heap
 from depthsvc.settings import available_cpus
 
-Planes = NDArray[np.float32]
-
 PHOTO_SIZES = ((640, 480), (1920, 1080), (3840, 2160))
 _LIBRARIES = ("torch", "openvino", "onnxruntime", "opencv-python-headless", "pillow", "isal")
 
