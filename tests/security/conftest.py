@@ -18,7 +18,7 @@ OPTIONS = ("--model", "embedded", "--workers", "2", "--worker-threads", "1")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service that is attacked over and over and must not care."""
     with services(tmp_path_factory) as start:
-        yield start(*OPTIONS, "--max-input-size", "320")
+        yield start(*OPTIONS)
 
 
 @pytest.fixture(scope="session")

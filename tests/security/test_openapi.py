@@ -47,6 +47,6 @@ def test_the_service_does_what_its_document_says(target: RunningService, tmp_pat
 
 
 def test_the_service_with_keys_does_too(start_service: StartService, tmp_path: Path) -> None:
-    service = start_service(*OPTIONS, "--max-input-size", "320", "--api-keys", "the-key")
+    service = start_service(*OPTIONS, "--api-keys", "the-key")
     bearer = ["--header", "Authorization: Bearer the-key"]
     run(service, tmp_path, "--phases", "coverage", "--suppress-health-check", "all", *bearer)
