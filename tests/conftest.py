@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import pillow_heif
 import psutil
 import pytest
 import torch
@@ -27,6 +28,7 @@ from depthsvc.model.weights.files import sha256_of
 from tests import parity
 from tests.distribution import pytest_collection_modifyitems, pytest_xdist_make_scheduler  # noqa: F401  # hooks
 
+pillow_heif.register_heif_opener()  # the tests write HEIC files; the package only reads them
 torch.set_num_threads(1)  # the tests share the processors with the services that they start
 
 
@@ -200,8 +202,12 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartService]
             )
         started.append(process)
         assert process.stdout is not None
-        announcement = "".join(process.stdout.readline() for _ in range(5))
-        address = re.search(r"http://\S+", announcement)
+        if "json" in options:  # it prints nothing but its log
+            until(lambda: "ready at" in log.read_text() or process.poll() is not None, longest_s=60)
+            announcement = log.read_text()
+        else:
+            announcement = "".join(process.stdout.readline() for _ in range(5))
+        address = re.search(r"http://[\w.:\[\]]+", announcement)
         assert address, f"the service did not start:\n{log.read_text()}"
         return RunningService(process, address.group(), announcement, log)
 

@@ -16,8 +16,8 @@ PACKAGE = ROOT / "src/depthsvc"
 MAP = (ROOT / "CONTRIBUTING.md").read_text()
 
 FLOORS = (
-    ("version", "errors"),
-    ("imaging",),
+    ("version", "errors", "machine"),
+    ("imaging", "outbound"),
     ("formats", "model"),
     ("options",),
     ("settings", "status", "depth"),
@@ -40,7 +40,9 @@ _HTTP = {"fastapi", "starlette", "uvicorn", "httptools", "httpx", "python_multip
 _PROCESSES = {"multiprocessing", "subprocess", "concurrent"}
 _RAY = {"ray", "pyarrow"}
 FORBIDDEN = {
+    "machine": _ENGINES | _HTTP | _PROCESSES | _RAY,
     "imaging": _ENGINES | _HTTP | _PROCESSES | _RAY,
+    "outbound": _ENGINES | _PROCESSES | _RAY,
     "model": _HTTP | _PROCESSES | _RAY,
     "pipeline": _ENGINES | _HTTP | _PROCESSES | _RAY,
     "pool": _ENGINES | _HTTP | _RAY,

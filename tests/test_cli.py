@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from depthsvc import DepthEstimator
 from depthsvc.cli import main
+from depthsvc.options import BokehOptions, DepthOptions, PointCloudOptions, UploadQuery
 from depthsvc.settings import Settings
 from depthsvc.version import __version__
 from tests.conftest import Checkpoint, encoded, opened
@@ -59,10 +63,48 @@ def test_predict_names_its_output_after_the_photo(
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, ["predict", str(photo_file), "--model", "embedded", "--worker-threads", "1"])
     assert result.exit_code == 0, result.output
-    assert opened(tmp_path / "cat-depth.png").mode == "RGB"
+    assert opened(tmp_path / "cat.png.depth.png").mode == "RGB"
     arguments = ["predict", str(photo_file), "--model", "embedded", "--worker-threads", "1", "--format", "png16"]
     assert CliRunner().invoke(main, arguments).exit_code == 0
-    assert np.asarray(opened(tmp_path / "cat-depth.16.png")).dtype == np.uint16
+    assert np.asarray(opened(tmp_path / "cat.png.depth.16.png")).dtype == np.uint16
+
+
+def test_predict_makes_every_result(tmp_path: Path, photo_file: Path, embedded: DepthEstimator) -> None:
+    local = ("--model", "embedded", "--worker-threads", "1")
+    expected = {
+        ("--invert",): embedded.heatmap(photo_file, invert=True, palette=False),
+        ("--side-by-side", "--colormap", "hot"): embedded.heatmap(photo_file, side_by_side=True, colormap="hot"),
+        ("--bokeh", "--focus", "0.5,0.25"): embedded.bokeh(photo_file, focus=(0.5, 0.25)),
+    }
+    for options, picture in expected.items():
+        output = tmp_path / ("out.jpg" if "--bokeh" in options else "out.png")
+        result = CliRunner().invoke(main, ["predict", str(photo_file), "-o", str(output), *options, *local])
+        assert result.exit_code == 0, result.output
+        assert output.read_bytes() == picture
+
+
+def test_commands_have_every_option_of_a_photo() -> None:
+    kinds = (UploadQuery, DepthOptions, PointCloudOptions, BokehOptions)
+    expected = {name for kind in kinds for name in kind.model_fields} - {"palette", "format"} | {"bokeh"}
+    for command in (main.commands["predict"], main.commands["batch"]):
+        assert expected <= {option.name for option in command.get_params(click.Context(command))}
+
+
+@pytest.mark.parametrize("link", [Path.hardlink_to, Path.symlink_to])
+def test_predict_does_not_overwrite_the_photo(
+    photo_file: Path, photo_png: bytes, link: Callable[[Path, Path], None]
+) -> None:
+    linked = photo_file.with_name("linked.png")
+    link(linked, photo_file)
+    for output in (photo_file, linked, photo_file.parent / "x/../cat.png"):
+        (photo_file.parent / "x").mkdir(exist_ok=True)
+        for given, stdin in ((str(photo_file), None), ("-", photo_file)):
+            with stdin.open("rb") if stdin else nullcontext() as piped:
+                command = [sys.executable, "-m", "depthsvc", "predict", given, "-o", str(output)]
+                result = subprocess.run(command, stdin=piped, capture_output=True, text=True, timeout=60)
+            assert result.returncode == 1
+            assert result.stderr == f"Error: {output} is the photo itself. Choose another file with --output.\n"
+    assert photo_file.read_bytes() == photo_png
 
 
 @pytest.mark.parametrize(
@@ -75,6 +117,12 @@ def test_predict_names_its_output_after_the_photo(
         (["{photo}", "--model", "embedded", "--colormap", "rainbow"], "'rainbow' is not one of inferno, magma"),
         (["{photo}", "--format", "npy", "--colormap", "hot"], "--colormap cannot be used with this format"),
         (["{broken}", "--model", "embedded"], "PNG file is damaged"),
+        (["{photo}", "--model", "embedded", "--max-megapixels", "0.01"], "Resize it, or raise --max-megapixels."),
+        (["{photo}", "--model", "embedded", "--input-size", "2048"], "at most 1024, or raise --max-input-size."),
+        (["{photo}", "--bokeh", "-o", "refocused.png"], "the result is a .jpg file. Change the extension."),
+        (["{photo}", "--bokeh", "--format", "npy"], "--bokeh cannot be used with this format."),
+        (["{photo}", "--bokeh", "--focus", "left"], "--focus: use auto, or a point as x,y"),
+        (["https://example.org/a.jpg"], "https://example.org/a.jpg is a URL. Download the photo"),
         (["{photo}", "--size", "huge"], "'huge' is not one of 'source', 'model'"),
         (["{photo}", "--worker-threads", "0"], "--worker-threads (or DEPTHSVC_WORKER_THREADS)"),
     ],

@@ -15,12 +15,15 @@ import yaml
 from hatchling.metadata.core import ProjectMetadata
 from hatchling.plugin.manager import PluginManager
 from markdown_it import MarkdownIt
+from packaging.requirements import Requirement
 
 from depthsvc.version import __version__
 
 ROOT = Path(__file__).parents[1]
 GITHUB = ROOT / ".github"
 ADDRESS = "https://github.com/depthsvc/depthsvc"
+LAST_VULNERABLE = {"filelock": "3.20.2"}  # follows links when it makes a lock file: CVE-2025-68146, CVE-2026-22701
+"""Packages, and the last version of each with a vulnerability that matters here."""
 WORKFLOWS = sorted(GITHUB.glob("workflows/*"))
 
 
@@ -65,6 +68,14 @@ def test_the_project_says_where_it_is(metadata: ProjectMetadata[Any]) -> None:
     assert contact["url"].startswith(f"{ADDRESS}/security/")
 
 
+def test_versions_with_known_vulnerabilities_are_not_installed(metadata: ProjectMetadata[Any]) -> None:
+    required = {each.name: each.specifier for each in map(Requirement, metadata.core.dependencies)}
+    tested = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
+    for package, last_vulnerable in LAST_VULNERABLE.items():
+        assert not required[package].contains(last_vulnerable)
+        assert required[package].contains(tested[package])
+
+
 def test_a_released_version_is_in_the_changelog(metadata: ProjectMetadata[Any]) -> None:
     assert metadata.version == __version__
     assert re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+|\.dev\d+)?", __version__)
@@ -96,8 +107,62 @@ def test_a_change_is_checked_as_contributors_check_it() -> None:
     assert set(workflow[True]) == {"push", "pull_request"}  # YAML reads `on` so
     [job] = workflow["jobs"].values()
     assert [step["run"] for step in job["steps"] if ".ci/run" in step.get("run", "")] == ["bash .ci/run"]
-    versions = {entry["python"]: entry["experimental"] for entry in job["strategy"]["matrix"]["include"]}
-    assert versions["3.11"] is False
+    entries = job["strategy"]["matrix"]["include"]
+    assert [
+        entry for entry in entries if entry["python"] == "3.11" and not entry["experimental"] and "torch" not in entry
+    ]
+
+
+def test_the_newest_pytorch_that_is_allowed_is_tested(metadata: ProjectMetadata[Any]) -> None:
+    [allowed] = [each.specifier for each in map(Requirement, metadata.core.dependencies) if each.name == "torch"]
+    entries = yaml.safe_load((GITHUB / "workflows/ci.yaml").read_text())["jobs"]["check"]["strategy"]["matrix"][
+        "include"
+    ]
+    [tested] = [entry["torch"] for entry in entries if "torch" in entry]
+    major, minor = map(int, tested.split("."))
+    assert allowed.contains(f"{major}.{minor}.9")
+    assert not allowed.contains(f"{major}.{minor + 1}.0")
+    assert not allowed.contains(f"{major + 1}.0.0")
+
+
+INSTALLER = ROOT / "deploy/install-torch.sh"
+
+
+def installed_with(tmp_path: Path, status: int, **variables: str) -> tuple[subprocess.CompletedProcess[str], str]:
+    """What the installer of PyTorch prints with a pip that notes its arguments and exits so; and the arguments."""
+    pip = tmp_path / "pip"
+    pip.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/arguments\necho "pip is upset" >&2\nexit {status}\n')
+    pip.chmod(0o755)
+    environment = {"PATH": os.environ["PATH"], **variables}
+    result = subprocess.run([INSTALLER, pip], env=environment, capture_output=True, text=True, timeout=60)
+    return result, (tmp_path / "arguments").read_text()
+
+
+def test_pytorch_comes_from_its_own_index_of_cpu_builds(tmp_path: Path) -> None:
+    result, arguments = installed_with(tmp_path, 0)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert "--index-url https://download.pytorch.org/whl/cpu torch torchvision" in arguments
+    assert f"-c {INSTALLER.parent}/../constraints.txt" in arguments
+    assert (
+        "--index-url https://mirror.example/cpu"
+        in installed_with(tmp_path, 0, TORCH_INDEX="https://mirror.example/cpu")[1]
+    )
+
+
+def test_where_its_index_is_out_of_reach_the_installation_goes_on_and_says_so(tmp_path: Path) -> None:
+    result, arguments = installed_with(tmp_path, 1)
+    assert result.returncode == 0
+    assert result.stderr == (
+        "No CPU build of PyTorch from https://download.pytorch.org/whl/cpu. "
+        "pip's default follows, which on Linux may add gigabytes of CUDA.\n"
+    )
+    assert "--timeout 5 --retries 1" in arguments, "or it would wait for minutes"
+
+
+@pytest.mark.parametrize("stamp", [".venv/.run", ".venv/.dev"])
+def test_make_installs_pytorch_before_what_needs_it(stamp: str) -> None:
+    commands = [command for command in recipe(stamp, "--always-make") if "pip" in command]
+    assert ["install-torch.sh" in command for command in commands] == [True, False]
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
@@ -122,10 +187,10 @@ def test_nothing_is_published_before_everything_is_built() -> None:
     assert "publish-image" in jobs["publish-release"]["needs"]
 
 
-def recipe(target: str) -> list[str]:
+def recipe(target: str, option: str = "--old-file=.venv/.dev") -> list[str]:
     """The commands of a target of the Makefile."""
     environment = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL"}}
-    command = ["make", "--dry-run", "--no-print-directory", "--old-file=.venv/.dev", target]
+    command = ["make", "--dry-run", "--no-print-directory", option, target]
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     return result.stdout.splitlines()
 

@@ -1,6 +1,6 @@
 """`python -m depthsvc` is the command `depthsvc`."""
 
-from depthsvc.cli import main
+from depthsvc.cli import run
 
 if __name__ == "__main__":
-    main()
+    run()

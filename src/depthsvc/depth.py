@@ -20,6 +20,8 @@ from depthsvc.imaging.spec import Colormap, Enlargement, colormap_named
 if TYPE_CHECKING:
     from PIL import Image
 
+KIND = "inverse_depth"
+"""What the values of every model are, for programs."""
 FLOAT16_MAX = 65504.0
 MAP_FORMATS = formats_of(Result.HEATMAP, Result.DEPTH)
 """Formats that a map can be saved in."""
@@ -116,7 +118,7 @@ class DepthMap:
         row = format_named(format, MAP_FORMATS)
         is_heatmap = row.result is Result.HEATMAP
         style = {"colormap": colormap_named(colormap), "invert": invert} if is_heatmap else {}
-        return row.encode(self.values, **style)
+        return row.encode(self.values, about={"kind": KIND, "model": self.model}, **style)
 
     def _repr_png_(self) -> bytes:
         """The heatmap, for notebooks."""

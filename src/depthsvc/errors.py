@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 
 class DepthServiceError(Exception):
@@ -17,9 +17,18 @@ class ConfigurationError(DepthServiceError):
 class ModelError(DepthServiceError):
     """A model cannot be used: unknown, badly described, or it does not run."""
 
+    summary = "A worker cannot load the model. The log says why."
+    """What everybody may read about it, without paths."""
+
 
 class WeightsError(ModelError):
     """A weights file is missing or refused. The message names the file and the reason."""
+
+
+class WeightsChanged(WeightsError):
+    """A file is no longer the one whose SHA-256 was checked."""
+
+    summary = "The model file has changed since the service started. The log says which."
 
 
 class DownloadError(WeightsError):
@@ -43,10 +52,18 @@ class RequestError(DepthServiceError):
     request_id: str = ""
     """X-Request-ID of the response that carried this error, if any."""
 
+    setting: str = ""
+    """Name of the setting whose limit was exceeded, if a higher one would help."""
+
     @property
     def detail(self) -> str:
         """What went wrong and what to do about it."""
         return str(self)
+
+    def limited_by(self, setting: str) -> Self:
+        """The same error, naming its `setting`."""
+        self.setting = setting
+        return self
 
 
 class MissingImage(RequestError):
@@ -97,6 +114,10 @@ class TooManyRequests(RequestError):
     """Sent by a proxy that limits its clients; the service itself never sends it."""
 
     status, code, title = 429, "too_many_requests", "Too many requests"
+
+
+class TooExpensive(RequestError):
+    status, code, title = 422, "too_expensive", "The photo would cost too much"
 
 
 class HeadersTooLarge(RequestError):

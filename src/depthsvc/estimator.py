@@ -8,10 +8,11 @@ from typing import Any
 
 from depthsvc.depth import DepthMap
 from depthsvc.errors import ConfigurationError
-from depthsvc.imaging.photo.pixels import Photo
+from depthsvc.imaging.photo.pixels import Enough, Photo
 from depthsvc.imaging.photo.source import PhotoSource, open_photo
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
+from depthsvc.machine.capacity import available_cpus
 from depthsvc.model.prepare import prepare
 from depthsvc.model.resolve import resolve
 from depthsvc.options import (
@@ -24,7 +25,7 @@ from depthsvc.options import (
 )
 from depthsvc.pipeline.rendering import Drawing, Renderer, fit_to_grid, renderer_for
 from depthsvc.pipeline.stages import Pipeline
-from depthsvc.settings import Settings, available_cpus, read_settings
+from depthsvc.settings import Settings, read_settings
 from depthsvc.verbs import Verbs, unknown_keywords_raise
 
 
@@ -88,7 +89,7 @@ class DepthEstimator(Verbs[DepthMap, Picture, PointCloud]):
 
     def _depth(self, photo: PhotoSource, options: DepthOptions) -> DepthMap:
         renderer: Renderer[Any] = renderer_for(options)
-        taken = self._decode(photo, renderer.pixels_needed, options)
+        taken = self._decode(photo, renderer.enough, options)
         return fit_to_grid(self.pipeline.infer(taken, options.input_size), taken, options)
 
     def _heatmap(self, photo: PhotoSource, options: HeatmapOptions | SideBySideOptions) -> Picture:
@@ -104,10 +105,10 @@ class DepthEstimator(Verbs[DepthMap, Picture, PointCloud]):
 
     def _draw(self, photo: PhotoSource, options: Options) -> Drawing:
         renderer: Renderer[Any] = renderer_for(options)
-        taken = self._decode(photo, renderer.pixels_needed, options)
+        taken = self._decode(photo, renderer.enough, options)
         depth = self.pipeline.infer(taken, options.input_size)
         taken = renderer.without_unneeded_pixels(taken)
         return renderer.draw(taken, depth)
 
-    def _decode(self, photo: PhotoSource, enough: float, options: Options) -> Photo:
+    def _decode(self, photo: PhotoSource, enough: Enough, options: Options) -> Photo:
         return open_photo(photo, lambda data: self.pipeline.decode(data, options.input_size, enough=enough))

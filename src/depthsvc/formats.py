@@ -5,7 +5,7 @@ Heavy modules are imported only to encode: the command line needs the names at o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -38,11 +38,23 @@ class Format:
     """Function of `depthsvc.imaging.encode` that makes its bytes."""
     description: str
     """A short description."""
+    labelled: bool = False
+    """Whether a file says what its numbers are."""
 
-    def encode(self, content: Any, **style: Any) -> bytes:
-        """The file's bytes. `content` comes from the result's renderer, `style` from its options."""
+    @property
+    def ending(self) -> str:
+        """The last part of the extension."""
+        return self.extension.rpartition(".")[2]
+
+    def encode(self, content: Any, *, about: Mapping[str, str] | None = None, **style: Any) -> bytes:
+        """The file's bytes. `content` comes from the result's renderer, `style` from its options.
+
+        `about`: what to write into a file that is labelled, such as the model.
+        """
         from depthsvc.imaging import encode
 
+        if self.labelled:
+            style["about"] = about or {}
         data: bytes = getattr(encode, self.encoder)(content, **style)
         return data
 
@@ -62,9 +74,10 @@ FORMATS = (
         "uint16",
         "png16",
         "16-bit grey PNG, 0 is the farthest point and 65535 the nearest",
+        labelled=True,
     ),
     Format("ply", Result.POINT_CLOUD, "ply", "model/ply", "float32", "ply", "coloured points"),
-    Format("jpeg", Result.BOKEH, "jpg", "image/jpeg", "uint8", "jpeg", "refocused photo"),
+    Format("jpeg", Result.BOKEH, "bokeh.jpg", "image/jpeg", "uint8", "jpeg", "refocused photo"),
 )
 
 
@@ -84,7 +97,11 @@ def format_named(name: str, formats: Iterable[Format] = FORMATS) -> Format:
 
 
 def format_of_file(name: str, formats: Iterable[Format]) -> Format | None:
-    """The format of a file whose name ends in the format's extension or name, or None."""
-    suffixes = {f".{suffix}": format for format in formats for suffix in (format.name, format.extension)}
+    """The format of a file whose name ends in the format's name, extension or end of it; the first one, or None."""
+    suffixes = {
+        f".{suffix}": format
+        for format in reversed(list(formats))
+        for suffix in (format.name, format.extension, format.ending)
+    }
     longest_first = sorted(suffixes, key=len, reverse=True)
     return next((suffixes[suffix] for suffix in longest_first if name.lower().endswith(suffix)), None)

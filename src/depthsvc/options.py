@@ -10,11 +10,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from depthsvc.errors import InvalidParameter, problem_name, problem_reason
 from depthsvc.formats import Format, Result, format_named, formats_of
-from depthsvc.imaging.spec import Colormap
+from depthsvc.imaging.spec import DETAIL_PIXELS, Colormap
 
 SIDE_BY_SIDE_MAX_SIDE = 4096
 """Enough for a picture to look at; without a limit it would be the largest array that a worker ever holds."""
 
+
+HEATMAP_MAX_PIXELS = 50_000_000
+"""Pixels of a heatmap of a larger photo."""
+_LARGE = f"{DETAIL_PIXELS / 1e6:g} megapixels"
 
 MIN_INPUT_SIZE = 32
 """Smallest `input_size`, in pixels."""
@@ -72,12 +76,18 @@ class MapOptions(_Options):
 
     size: OutputSize = Field(
         OutputSize.SOURCE,
-        description="`source`: the photo's upright width and height. `model`: the network's own, smaller grid.",
+        description="`source`: the photo's upright width and height; a heatmap has at most "
+        f"{HEATMAP_MAX_PIXELS / 1e6:g} megapixels. `model`: the network's own, smaller grid.",
     )
     refine: bool = Field(
         False,
-        description="Align depth edges with the full-resolution photo. Takes longer, and strong texture may show "
-        "through. Does nothing with `size=model`.",
+        description="Align depth edges with the photo's edges. Takes longer, and strong texture may show through. Does "
+        "nothing with `size=model`.",
+    )
+    full_size: bool = Field(
+        False,
+        description=f"With `refine`, use all pixels of a photo of more than {_LARGE} instead of a reduced copy. Takes "
+        "up to four times as long.",
     )
 
     @property
@@ -224,6 +234,12 @@ class BokehOptions(_Options):
         le=1,
         allow_inf_nan=False,
         description="Amount of blur: 0 leaves the photo unchanged, 1 is the maximum.",
+    )
+
+    full_size: bool = Field(
+        False,
+        description=f"Refocus a photo of more than {_LARGE} at its own size. By default the result has at most that "
+        "many pixels.",
     )
 
     @property

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import platformdirs
-from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from depthsvc.errors import ConfigurationError, problem_name, problem_reason
+from depthsvc.errors import ConfigurationError, RequestError, problem_name, problem_reason
+from depthsvc.machine.capacity import available_cpus
+from depthsvc.machine.folders import user_cache_folder
 from depthsvc.model.choice import EngineChoice, EngineName, Precision, WeightsLocations
 
 
@@ -51,16 +53,25 @@ def _split_keys(value: object) -> object:
     return keys
 
 
+_ROOT_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
+_LONGEST_ROOT_PATH = 200
+
+
+def checked_root_path(text: str) -> str:
+    """A path such as /depth, without a slash at its end. It may be written into headers and pages as it is.
+
+    Raises ValueError for everything else: another host, dots that lead upwards, characters that need escaping.
+    """
+    path = text.removesuffix("/")
+    if len(path) > _LONGEST_ROOT_PATH or not _ROOT_PATH.fullmatch(path):
+        raise ValueError("use a path such as /depth or /tools/depth, of letters, digits and - . _ ~")
+    return path
+
+
+RootPath = Annotated[str, AfterValidator(checked_root_path)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 ApiKeys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
-
-
-def available_cpus() -> int:
-    """Number of CPUs that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class WeightsSettings(BaseSettings):
@@ -80,7 +91,7 @@ class WeightsSettings(BaseSettings):
     )
     weights_dir: Path | None = Field(None, description="Folder to search for registered weights, before the cache.")
     cache_dir: Path = Field(
-        default_factory=lambda: platformdirs.user_cache_path("depthsvc"),
+        default_factory=user_cache_folder,
         description="Folder for downloaded weights and the files prepared from them.",
     )
     download: bool = Field(True, description="Whether to download weights that are not on this machine.")
@@ -103,7 +114,11 @@ class PhotoSettings(BaseSettings):
     """Limits on a photo."""
 
     max_megapixels: float = Field(
-        50.0, gt=0, le=178.0, description="Largest photo, in 10^6 pixels, checked before decoding."
+        120.0,
+        gt=0,
+        le=178.0,
+        description="Largest photo, in 10^6 pixels, checked before decoding. What formats other than JPEG cost to "
+        "decode allows less.",
     )
     max_input_size: int = Field(
         1024,
@@ -127,7 +142,12 @@ class WorkerSettings(BaseSettings):
         None, ge=1, le=256, description="Threads per worker; by default the CPUs divided by the workers."
     )
     queue_size: int = Field(64, ge=0, description="Photos that may wait for a worker; one more gets a 503.")
-    deadline_s: float = Field(30.0, gt=0, description="Time limit for a photo, waiting included; then it gets a 504.")
+    deadline_s: float = Field(
+        30.0,
+        gt=0,
+        description="Time limit for a photo, waiting included. A photo that could not keep it gets a 503 at once, one "
+        "that no worker has begun by then a 503, and one that is not finished a 504.",
+    )
     max_photos_per_worker: int | None = Field(
         None, ge=1, description="Photos after which a worker process is replaced by a fresh one."
     )
@@ -166,7 +186,17 @@ class HttpSettings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(7860, ge=0, le=65535, description="TCP port to listen on; 0 picks a free one.")
-    max_upload_mb: float = Field(10.0, gt=0, description="Largest request body, in 10^6 bytes.")
+    root_path: RootPath = Field(
+        "",
+        description="Path under which a proxy publishes the service, such as /depth, whether or not the proxy strips "
+        "it. X-Forwarded-Prefix from a trusted proxy comes first.",
+    )
+    max_upload_mb: float = Field(32.0, gt=0, description="Largest request body, in 10^6 bytes.")
+    photo_formats: Words = Field(
+        (),
+        description="Photo formats that are accepted, such as `jpeg,png,webp`, comma-separated; other files get a "
+        "415. A decoder that is left out is out of reach for hostile files.",
+    )
     client_timeout_s: float = Field(
         30.0,
         gt=0,
@@ -175,9 +205,29 @@ class HttpSettings(BaseSettings):
     max_buffered_mb: float = Field(
         128.0,
         gt=0,
-        description="Memory for incoming photos, and as much again for outgoing responses, in 10^6 bytes.",
+        description="Memory for incoming photos, and as much again for outgoing responses, in 10^6 bytes. It is "
+        "reserved by a photo's Content-Length and by the expected size of its result; a photo without room gets a 503. "
+        "So only 12 photos of 10 MB can wait, or 5 whose result is float16 depth of 12 megapixels, whatever "
+        "`queue_size` says, and fewer of one client, which may take half of what is free.",
     )
-    max_connections: int = Field(4096, ge=1, description="Maximum open connections; one more gets a 503.")
+    max_photo_cost: float = Field(
+        30.0,
+        gt=0,
+        description="Largest expected processor time of a photo, as a multiple of a normal photo's, a heatmap of "
+        "1280 x 960 by the same model; a photo that would take longer gets a 422.",
+    )
+    max_photo_memory_mb: float = Field(
+        800.0,
+        gt=0,
+        description="Largest expected memory of a worker for one photo, beside its model, in 10^6 bytes; a photo that "
+        "would need more gets a 422.",
+    )
+    max_connections: int = Field(
+        4096,
+        ge=1,
+        description="Maximum open connections, a quarter of them for one client; beyond that idle ones are closed, and "
+        "if there are none, only health is served.",
+    )
     drain_s: float = Field(30.0, ge=0, description="Time limit for finishing accepted photos after SIGTERM.")
     api_keys: ApiKeys = Field(
         (),
@@ -245,11 +295,14 @@ def read_settings(given: Mapping[str, object], name: Callable[[str], str] = str)
     try:
         return Settings(**given)  # type: ignore[arg-type]  # pydantic reports what is wrong with them
     except ValidationError as error:
-        raise ConfigurationError("\n".join(_sentence(problem, name) for problem in error.errors())) from error
+        raise ConfigurationError("\n".join(sentences(error, name))) from error
 
 
-def _sentence(problem: Mapping[str, Any], name: Callable[[str], str]) -> str:
-    return f"{name(problem_name(problem))}: {problem_reason(problem, 'setting', echo=True)}."
+def sentences(error: ValidationError, name: Callable[[str], str] = str) -> list[str]:
+    """A sentence for each invalid setting; `name` maps a setting to its name in it."""
+    return [
+        f"{name(problem_name(problem))}: {problem_reason(problem, 'setting', echo=True)}." for problem in error.errors()
+    ]
 
 
 def unknown_variables() -> dict[str, list[str]]:
@@ -269,13 +322,18 @@ def flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-_COMPUTED_DEFAULTS = {"workers": "one per CPU", "cache_dir": "the user's cache folder"}
+def advice(error: RequestError) -> str:
+    """What went wrong and what to do about it, for somebody who can give options: a limit's own is named."""
+    return f"{error.detail.removesuffix('.')}, or raise {flag(error.setting)}." if error.setting else error.detail
+
+
+_COMPUTED_DEFAULTS = {"workers": "one per CPU", "cache_dir": "the user's cache folder", "photo_formats": "all"}
 
 
 def default_text(name: str) -> str:
     """The default of a setting, in words."""
     default = Settings.model_fields[name].default
-    return _COMPUTED_DEFAULTS.get(name) or ("none" if default in (None, ()) else str(default).lower())
+    return _COMPUTED_DEFAULTS.get(name) or ("none" if default in (None, (), "") else str(default).lower())
 
 
 def markdown_table() -> str:

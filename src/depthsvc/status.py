@@ -30,6 +30,7 @@ class Health(BaseModel):
     """The state of the service."""
 
     status: Literal["ok", "unavailable", "draining"]
+    reason: str | None = Field(None, description="Why the last worker that started failed, until one is warm again.")
     version: str
     model: str
     degraded: bool = Field(description="Whether the embedded model is standing in for MiDaS_small.")

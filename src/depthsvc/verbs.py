@@ -61,15 +61,18 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT]):
         input_size: int | None = None,
         size: str = "source",
         refine: bool = False,
+        full_size: bool = False,
         normalize: bool = False,
     ) -> DepthT:
         """Relative inverse depth: larger is nearer.
 
         `size` is "source" for the photo's upright width and height, or "model" for the network's own grid. `refine`
-        aligns depth edges with the full-resolution photo, which takes longer. `normalize` scales the values to 0..1.
-        Raises RequestError and OSError.
+        aligns depth edges with the photo's, which takes longer. It looks at no more than 12.5 megapixels of the photo
+        unless `full_size` is set. `normalize` scales the values to 0..1. Raises RequestError and OSError.
         """
-        options = make_options(DepthOptions, input_size=input_size, size=size, refine=refine, normalize=normalize)
+        options = make_options(
+            DepthOptions, input_size=input_size, size=size, refine=refine, full_size=full_size, normalize=normalize
+        )
         return self._depth(photo, options)
 
     predict = depth
@@ -83,6 +86,7 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT]):
         input_size: int | None = None,
         size: str = "source",
         refine: bool = False,
+        full_size: bool = False,
         colormap: str = "inferno",
         invert: bool = False,
         palette: bool = True,
@@ -98,6 +102,7 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT]):
             input_size=input_size,
             size=size,
             refine=refine,
+            full_size=full_size,
             colormap=colormap,
             invert=invert,
             palette=palette,
@@ -134,13 +139,15 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT]):
         input_size: int | None = None,
         focus: str | tuple[float, float] = "auto",
         strength: float = 0.5,
+        full_size: bool = False,
     ) -> PictureT:
         """The photo refocused by its depth, as a JPEG.
 
         `focus` is the point that stays sharp, as fractions of width and height from the top left, or "auto" for the
-        nearest thing that stands out. `strength`, 0 to 1, scales the blur. Raises RequestError and OSError.
+        nearest thing that stands out. `strength`, 0 to 1, scales the blur. The result has at most 12.5 megapixels
+        unless `full_size` is set. Raises RequestError and OSError.
         """
-        options = make_options(BokehOptions, input_size=input_size, focus=focus, strength=strength)
+        options = make_options(BokehOptions, input_size=input_size, focus=focus, strength=strength, full_size=full_size)
         return self._bokeh(photo, options)
 
     @abstractmethod

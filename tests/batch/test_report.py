@@ -9,7 +9,9 @@ import pytest
 from depthsvc.batch.report import Report, ReportLine, Status
 from depthsvc.errors import ConfigurationError
 
-DONE = ReportLine("a.jpg", "out/a.jpg.png", Status.OK, model="m", seconds=0.25)
+DONE = ReportLine(
+    "a.jpg", "out/a.jpg.depth.png", Status.OK, model="m", kind="inverse_depth", min=0.5, max=9.0, seconds=0.25
+)
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -24,11 +26,14 @@ def test_a_line_for_each_photo_is_appended(tmp_path: Path) -> None:
     first, second = lines(path)
     assert first == {
         "path": "a.jpg",
-        "output": "out/a.jpg.png",
+        "output": "out/a.jpg.depth.png",
         "status": "ok",
         "code": None,
         "reason": None,
         "model": "m",
+        "kind": "inverse_depth",
+        "min": 0.5,
+        "max": 9.0,
         "seconds": 0.25,
     }
     assert second["path"] == "b\udce9.jpg"

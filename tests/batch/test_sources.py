@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from depthsvc.batch.sources import Source, find_photos, photos_in_list
+from depthsvc.batch.ignored import Ignored
+from depthsvc.batch.sources import Source, find_photos, photos_in_list, url_problem
 from depthsvc.errors import ConfigurationError
 
 
@@ -20,7 +20,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "photos/._a.png",
         "photos/.thumbnails/a.jpg",
         "photos/2024/deep/c.webp",
-        "photos/out/a.png.png",
+        "photos/out/a.png.depth.png",
         "photos/odd[1].jpeg",
     ):
         path = Path(name)
@@ -29,13 +29,14 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("photos")
 
 
-def names(*given: str, output: str = "photos/out") -> list[str]:
-    return [str(source.name) for source in find_photos(given, Path(output))]
+def names(*given: str, output: str = "photos/out", ignored: Ignored | None = None) -> list[str]:
+    ignored = Ignored() if ignored is None else ignored
+    return [str(source.name) for source in find_photos(given, Path(output), ignored)]
 
 
 def test_a_folder_gives_its_photos_with_their_folders_but_nothing_hidden_and_no_results(photos: Path) -> None:
     assert names("photos") == ["a.png", "b.JPG", "odd[1].jpeg", "2024/deep/c.webp"]
-    assert names("photos", output="photos/2024") == ["a.png", "b.JPG", "odd[1].jpeg", "out/a.png.png"]
+    assert names("photos", output="photos/2024") == ["a.png", "b.JPG", "odd[1].jpeg"]
 
 
 def test_a_glob_gives_names_below_its_fixed_part_and_each_photo_once(photos: Path) -> None:
@@ -55,22 +56,65 @@ def test_what_matches_nothing_is_an_error(photos: Path, given: str) -> None:
         names(given)
 
 
-def test_photos_and_results_cannot_share_a_folder(photos: Path) -> None:
-    with pytest.raises(ConfigurationError, match="cannot share one folder"):
-        names("photos", output="photos/2024/..")
+def test_a_folder_may_get_its_own_results_and_they_are_no_photos(photos: Path) -> None:
+    for name in ("a.png.depth.png", "2024/deep/c.webp.depth.bokeh.jpg", "report.jsonl", ".depthsvc-batch.lock"):
+        (photos / name).touch()
+    ignored = Ignored()
+    assert names("photos", output="photos/2024/..", ignored=ignored) == [
+        *("a.png", "b.JPG", "odd[1].jpeg", "2024/deep/c.webp")
+    ]
+    assert str(ignored) == "2 ignored: 1 TXT, 1 made by depthsvc"  # photos/out/a.png.depth.png is of another folder
+    assert names("photos/*.png", output="photos") == ["a.png"]
+    assert names("photos/*.png", output=".") == ["a.png"]
+    assert names("**/*.png", output=".") == ["photos/a.png"]
+
+
+def test_results_of_an_earlier_version_are_known_by_its_lock(photos: Path) -> None:
+    for name in ("out/deep/a.jpg.png", "out/a.jpg.16.png", "out/a.jpg.pair.png", "c.jpg.png"):
+        (photos / name).parent.mkdir(exist_ok=True)
+        (photos / name).touch()
+    (photos / "out/.depthsvc.lock").touch()
+    ignored = Ignored()
+    assert names("photos", output="elsewhere", ignored=ignored) == [
+        *("a.png", "b.JPG", "c.jpg.png", "odd[1].jpeg", "2024/deep/c.webp")
+    ]
+    assert str(ignored) == "5 ignored: 4 made by depthsvc, 1 TXT"
+    assert names("photos/out/deep/*", output="elsewhere") == []
+
+
+@pytest.mark.parametrize("folder", ["@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN"])
+def test_folders_of_thumbnails_and_deleted_files_are_skipped(photos: Path, folder: str) -> None:
+    (photos / "2024" / folder).mkdir()
+    (photos / "2024" / folder / "a.jpg").touch()
+    ignored = Ignored()
+    assert names("photos/2024", "photos/2024/*", "photos/2024/**/a.jpg", ignored=ignored) == ["deep/c.webp"] * 2
+    assert not ignored
+    assert names(f"photos/2024/{folder}") == ["a.jpg"]
+
+
+def test_other_files_are_counted_by_kind_each_once(tmp_path: Path) -> None:
+    for name in (
+        *("IMG_1.CR3", "IMG_1.AAE", "IMG_2.aae", "IMG_1.MOV", "sub/clip.mp4", "a.xmp", "Thumbs.db", ".DS_Store"),
+        *("._IMG_1.MOV", ".hidden", "README", "odd.e\x1b[2J", f"long.{'x' * 99}", "IMG_1.jpg.json"),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    ignored = Ignored()
+    assert names(str(tmp_path), f"{tmp_path}/**", ignored=ignored) == []
+    assert str(ignored) == ("12 ignored: 2 AAE, 1 DS_Store, 1 CR3, 1 MOV, 1 JSON, 1 Thumbs.db, 1 XMP, 1 MP4, 3 other")
+
+
+def test_the_summary_is_short_whatever_there_is() -> None:
+    ignored = Ignored()
+    for number in range(100):
+        ignored.add(Path(f"a.{number}"))
+    assert str(ignored) == f"100 ignored: {', '.join(f'1 {number}' for number in range(8))}, 92 other"
 
 
 def test_a_list_keeps_paths_from_here_and_from_the_root(photos: Path) -> None:
     here = Path.cwd()
-    lines = [
-        b"photos/a.png\n",
-        b"\n",
-        b"photos/../x.jpg\r\n",
-        str(here / "y.jpg").encode(),
-        b"/else/where.jpg",
-        b"../z",
-    ]
-    assert list(photos_in_list(lines)) == [
+    paths = ["photos/a.png", "photos/../x.jpg", str(here / "y.jpg"), "/else/where.jpg", "../z"]
+    assert list(photos_in_list(paths)) == [
         Source(Path("photos/a.png"), Path("photos/a.png")),
         Source(Path("photos/../x.jpg"), Path("x.jpg")),
         Source(here / "y.jpg", Path("y.jpg")),
@@ -79,6 +123,26 @@ def test_a_list_keeps_paths_from_here_and_from_the_root(photos: Path) -> None:
     ]
 
 
-def test_a_list_may_hold_names_that_are_no_text() -> None:
-    [source] = photos_in_list([b"caf\xe9.jpg\n"])
-    assert os.fsencode(source.path) == b"caf\xe9.jpg"
+def test_a_url_in_a_list_fails_by_name(photos: Path) -> None:
+    (photos / "http:").mkdir()
+    (photos / "http:/real.jpg").touch()
+    url, real = photos_in_list(["https://example.org/a.jpg", "photos/http://real.jpg"])
+    assert url.path == "https://example.org/a.jpg"
+    assert url.problem == "https://example.org/a.jpg is a URL. Download the photo and give the path of the file."
+    assert not real.problem
+
+
+@pytest.mark.parametrize(
+    ("word", "problem"),
+    [
+        ("photos/a.png", ""),
+        ("C:photo.jpg", ""),
+        ("HTTPS://example.org/a.jpg", "HTTPS://example.org/a.jpg is a URL. Download"),
+        ("s3://bucket/a.jpg", "s3://bucket/a.jpg is a URL. Download"),
+        ("file:///my%20photos/a.jpg", "file:///my%20photos/a.jpg is a URL. Give the path instead: /my photos/a.jpg"),
+        (f"data:image/png;base64,{'A' * 9999}", f"data:image/png;base64,{'A' * 58}... is a URL. Download"),
+    ],
+)
+def test_urls_are_told_from_paths(word: str, problem: str) -> None:
+    assert url_problem(word).startswith(problem)
+    assert bool(url_problem(word)) == bool(problem)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from depthsvc.batch.ignored import Ignored
 from depthsvc.batch.watch import WatchedFolder
 
 
@@ -12,7 +13,7 @@ class Watch:
 
     def __init__(self, folder: Path) -> None:
         self.now = 0.0
-        self.folder = WatchedFolder(folder, folder / "out", settle_s=2.0, clock=lambda: self.now)
+        self.folder = WatchedFolder(folder, folder / "out", Ignored(), settle_s=2.0, clock=lambda: self.now)
 
     def after(self, seconds: float) -> list[str]:
         self.now += seconds

@@ -64,9 +64,9 @@ class Visit:
     requests: list[Request] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
-    def open(self) -> Visit:
-        self.page.goto(f"{self.origin}/")
-        self.page.wait_for_selector("body[data-ready]")
+    def open(self, path: str = "/", ready: str = "body[data-ready]") -> Visit:
+        self.page.goto(f"{self.origin}{path}")
+        self.page.wait_for_selector(ready)
         return self
 
     def upload(self, path: Path) -> Visit:
@@ -137,7 +137,9 @@ def visits_of(browser: Browser, site: RunningService) -> Iterator[StartVisit]:
     contexts: list[BrowserContext] = []
     visits: list[Visit] = []
 
-    def start(origin: str = site.url, script: str = "", **options: Any) -> Visit:
+    def start(
+        origin: str = site.url, script: str = "", path: str = "/", ready: str = "body[data-ready]", **options: Any
+    ) -> Visit:
         defaults: dict[str, Any] = {
             "viewport": {"width": 900, "height": 700},
             "reduced_motion": "reduce",
@@ -152,7 +154,7 @@ def visits_of(browser: Browser, site: RunningService) -> Iterator[StartVisit]:
         visit.page.on("request", lambda request: visit.requests.append(request))
         visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
         visit.page.on("console", lambda message: visit.complaints.append(message.text))
-        return visit.open()
+        return visit.open(path, ready)
 
     yield start
     for visit in visits:

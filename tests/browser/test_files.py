@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import trimesh
 from PIL import Image
+from playwright.sync_api import Route
 
 from depthsvc.imaging.colormaps import color_table
 from depthsvc.imaging.resize import upsample
 from depthsvc.imaging.spec import Colormap, Enlargement
 from tests.browser.conftest import Visit
-from tests.conftest import RunningService, opened
+from tests.conftest import RunningService, encoded, opened
 
 VERTEX = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")])
 
@@ -65,6 +66,10 @@ def test_16_bit_png(visit: Visit, site: RunningService, scene: Path) -> None:
     assert own.shape == (360, 480)
     assert np.abs(own.astype(int) - served.astype(int)).max() <= 0.002 * 65535
     assert (np.asarray(opened(data)) == own).all()
+    said, told = opened(data).info, opened(asked(site, scene, "/depth?format=png16")).info
+    assert (said["kind"], said["model"]) == (told["kind"], told["model"])
+    assert float(said["min"]) == pytest.approx(float(told["min"]), rel=0.01)
+    assert float(said["max"]) == pytest.approx(float(told["max"]), rel=0.01)
 
 
 def test_npy(visit: Visit, site: RunningService, scene: Path) -> None:
@@ -88,6 +93,20 @@ def test_ply(visit: Visit, site: RunningService, scene: Path) -> None:
         assert own[column, row].tolist()[3:] == tuple(image[row, column])
 
 
+def test_what_is_transparent_has_no_points(visit: Visit, site: RunningService, tmp_path: Path) -> None:
+    """Nor does the colour that an editor has left there show."""
+    pixels = np.full((360, 480, 4), (250, 0, 0, 0), np.uint8)
+    pixels[100:300, 100:400] = 0, 200, 0, 255
+    path = tmp_path / "cutout.png"
+    path.write_bytes(encoded(pixels))
+    _, data = downloaded(visit.upload(path), "ply")
+    vertices = np.frombuffer(data.partition(b"end_header\n")[2], VERTEX)
+    served = np.frombuffer(asked(site, path, "/pointcloud").partition(b"end_header\n")[2], VERTEX)
+    assert 0 < len(vertices) <= 200 * 300
+    assert len(vertices) == pytest.approx(len(served), rel=0.02)
+    assert {tuple(vertex)[3:] for vertex in vertices} == {(0, 200, 0)}
+
+
 def pixels_and_points(ply: bytes) -> dict[tuple[int, int], np.void]:
     """The points of a 480 x 360 photo by the pixels in which a camera of 60 degrees sees them."""
     trimesh.load(io.BytesIO(ply), file_type="ply")
@@ -108,6 +127,21 @@ def test_refocused_jpeg(visit: Visit, scene: Path) -> None:
     assert (name, opened(data).size) == ("scene-refocused.jpg", (480, 360))
     sharp, photo = (np.asarray(Image.open(file).convert("L"), float) for file in (io.BytesIO(data), scene))
     assert np.diff(sharp).std() < 0.9 * np.diff(photo).std()
+
+
+def test_refocusing_waits_for_a_busy_service_and_says_what_it_refuses(visit: Visit, scene: Path) -> None:
+    refusals = iter([(503, '{"code": "queue_full", "detail": ""}'), (422, '{"code": "too_expensive", "detail": ""}')])
+
+    def refuse(route: Route) -> None:
+        status, body = next(refusals)
+        route.fulfill(status=status, headers={"Retry-After": "6"}, body=body)  # long enough to be seen
+
+    visit.upload(scene).view("refocus").page.route("**/bokeh*", refuse)
+    visit.page.click("[data-save=refocused]")
+    for words in ("The service is busy", "take the service too long"):
+        visit.page.wait_for_function(
+            "words => document.getElementById('saving').textContent.includes(words)", arg=words
+        )
 
 
 @pytest.mark.parametrize("enlargement", Enlargement)

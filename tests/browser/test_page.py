@@ -411,6 +411,77 @@ def test_a_photo_is_upright_as_its_camera_held_it(visit: Visit, site: RunningSer
         assert client.post("/depth", files={"image": path.read_bytes()}).headers["X-Depth-Shape"] == "200,120"
 
 
+XMP = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="%d"/></x:xmpmeta>'
+QUARTERS = np.array([[(200, 30, 30), (30, 180, 30)], [(30, 30, 200), (220, 220, 40)]], np.uint8)
+
+
+def stored(format: str, orientation: int, **options: object) -> bytes:
+    """Four colours that are to be turned by their metadata."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(QUARTERS.repeat(60, axis=0).repeat(100, axis=1), format, exif=exif, **options)
+
+
+def xmp_jpeg(orientation: int) -> bytes:
+    """A JPEG that is to be turned by its XMP alone, as browsers don't."""
+    segment = b"http://ns.adobe.com/xap/1.0/\0" + (XMP % orientation).encode()
+    data = encoded(QUARTERS.repeat(60, axis=0).repeat(100, axis=1), "JPEG", quality=95)
+    return data[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + data[2:]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "orientation"),
+    [
+        ("phone.jpg", stored("JPEG", 6, quality=95), 6),
+        ("head.jpg", stored("JPEG", 3, quality=95), 3),
+        ("mirror.jpg", stored("JPEG", 2, quality=95), 2),
+        ("editor.jpg", xmp_jpeg(6), 6),
+        ("editor-head.jpg", xmp_jpeg(3), 3),
+        ("web.webp", stored("WEBP", 6, quality=95), 6),
+        ("web-head.webp", stored("WEBP", 3, quality=95), 3),
+        ("screen.png", stored("PNG", 8), 8),
+        ("page.tiff", stored("TIFF", 6), 6),
+        ("iphone.heic", stored("HEIF", 6, quality=95), 6),
+    ],
+)
+def test_the_page_shows_a_photo_turned_as_the_service_sees_it(
+    visit: Visit, tmp_path: Path, name: str, data: bytes, orientation: int
+) -> None:
+    """Also where browsers go by other metadata, or can't decode it."""
+    (tmp_path / name).write_bytes(data)
+    visit.upload(tmp_path / name)
+    script = """async () => {
+        const image = document.querySelector("#photo"), copy = document.createElement("canvas");
+        await image.decode();
+        [copy.width, copy.height] = [image.naturalWidth, image.naturalHeight];
+        copy.getContext("2d").drawImage(image, 0, 0);
+        return copy.toDataURL();
+    }"""
+    _, _, shown = visit.page.evaluate(script).partition(",")
+    pixels = np.asarray(opened(base64.b64decode(shown)).convert("RGB")).astype(int)
+    upright = Image.fromarray(QUARTERS)
+    turn = {2: 0, 3: 3, 6: 4, 8: 2}[orientation]  # Pillow's numbers: mirrored, by 180, 270 and 90 degrees
+    expected = np.asarray(upright.transpose(Image.Transpose(turn))).astype(int)
+    height, width = pixels.shape[:2]
+    assert (height > width) == (orientation >= 5)
+    middles = pixels[[height // 4, 3 * height // 4]][:, [width // 4, 3 * width // 4]]
+    assert np.abs(middles - expected).max() < 30
+
+
+def test_a_photo_that_is_too_large_is_shrunk_by_the_browser(
+    start_visit: StartVisit, start_service: StartService, scene: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "large.jpg"
+    path.write_bytes(encoded(photo(900, 1600), "JPEG", quality=100))
+    for option, value, size in (("--max-upload-mb", "0.6", "1600 × 900"), ("--max-megapixels", "1", "1333 × 750")):
+        service = start_service("--model", "embedded", "--workers", "1", "--worker-threads", "1", option, value)
+        visit = start_visit(service.url).upload(path)
+        assert visit.page.locator("#shrunk-note").is_visible()
+        assert size in visit.page.inner_text("#facts")
+        visit.upload(scene)
+        assert visit.page.locator("#shrunk-note").is_hidden()
+
+
 def test_the_page_speaks_the_browsers_language_and_can_be_switched(start_visit: StartVisit, scene: Path) -> None:
     visit = start_visit(locale="zh-CN")
     page = visit.page

@@ -143,7 +143,7 @@ def test_a_batch_loses_nothing_when_an_actor_is_killed(cluster: Cluster, tmp_pat
     for number in range(40):
         (folder / "deeper" / f"{number:02}.jpg").write_bytes(data)
     (folder / "broken.jpg").write_bytes(data[:300])
-    arguments = (folder, out, *cluster.options, "--format", "npy", "--input-size", 512)
+    arguments = (folder, folder / ".." / "out", *cluster.options, "--format", "npy", "--input-size", 512)
 
     batch = start_batch(*arguments)
     until(lambda: len(cluster.processes("MapWorker")) == 2, longest_s=90)
@@ -163,7 +163,7 @@ def test_a_batch_loses_nothing_when_an_actor_is_killed(cluster: Cluster, tmp_pat
     assert [path for path in out.rglob("*") if path.name.endswith(".part")] == []
 
     (folder / "broken.jpg").unlink()
-    (out / "deeper/07.jpg.npy").unlink()
+    (out / "deeper/07.jpg.depth.npy").unlink()
     status, errors = finish(start_batch(*arguments))
     assert status == 0, errors
     assert "1 done" in errors
@@ -184,4 +184,4 @@ def test_a_batch_between_storages_by_a_ray_of_its_own(tmp_path: Path, embedded_s
         f"{folder.as_uri()}/no.jpg",
     }
     expected = answer(embedded_service.url, "/upload?palette=true", (folder / "deeper/a.png").read_bytes())
-    assert (out / "deeper/a.png.png").read_bytes() == expected["body"]
+    assert (out / "deeper/a.png.depth.png").read_bytes() == expected["body"]

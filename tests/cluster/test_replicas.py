@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
 import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -22,8 +20,9 @@ from ray.exceptions import ActorDiedError, OutOfMemoryError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from depthsvc.cluster import tries
-from depthsvc.cluster.lease import TOKEN_BYTES, Address, serve_lease
+from depthsvc.cluster.lease import Address, serve_lease
 from depthsvc.cluster.replicas import ReplicaPool
+from depthsvc.cluster.seal import CHALLENGE_BYTES, TAG_BYTES, TOKEN_BYTES, Direction, Seal, proof
 from depthsvc.cluster.tries import count_attempt
 from depthsvc.errors import (
     BrokenImage,
@@ -38,6 +37,7 @@ from depthsvc.imaging.spec import Enlargement
 from depthsvc.options import HeatmapOptions, Options
 from depthsvc.pipeline.answer import Answer
 from depthsvc.pool.base import TRIES, RestartCause
+from depthsvc.pool.channel import frame
 from tests.conftest import until
 
 SECONDS = {"decode": 0.1, "infer": 0.2, "render": 0.3}
@@ -191,16 +191,19 @@ def test_a_photo_that_waits_for_a_replica_is_not_passed_over() -> None:
 def test_a_large_answer_may_take_long_if_it_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("depthsvc.cluster.lease.PATIENCE_S", 0.5)
     body = bytes(24 << 20)
-    received = 0
+    token, challenge, received = b"t" * TOKEN_BYTES, b"c" * CHALLENGE_BYTES, 0
     with socket.create_server(("127.0.0.1", 0)) as server:
         replica = threading.Thread(
-            target=serve_lease, args=(server.getsockname(), bytes(TOKEN_BYTES), lambda *_: replace(ANSWER, body=body))
+            target=serve_lease, args=(server.getsockname(), token, lambda *_: replace(ANSWER, body=body))
         )
         replica.start()
         service, _ = server.accept()
         with service:
-            head = pickle.dumps((OPTIONS, 5.0))
-            service.sendall(struct.pack("!QQ", len(head), 5) + head + b"photo")
+            service.sendall(challenge)
+            assert service.recv(TAG_BYTES, socket.MSG_WAITALL) == proof(token, challenge)
+            head = frame((OPTIONS, 5.0), b"photo")
+            tag = Seal(token, challenge, Direction.TO_REPLICA).tag(head, b"photo")
+            service.sendall(tag + head + b"photo")
             while received < len(body):
                 received += len(service.recv(1 << 20, socket.MSG_WAITALL))
                 time.sleep(0.05)
@@ -252,7 +255,7 @@ def test_a_photo_that_no_replica_takes_is_told_so_at_its_deadline() -> None:
     with pool_of(replicas) as pool:
         until(lambda: replicas.at_work == 0)
         replicas.unhireable = ActorDiedError()
-        with pytest.raises(DeadlineExceeded, match="No replica was free"):
+        with pytest.raises(QueueFull, match="No replica was free"):
             pool.submit(b"photo", OPTIONS, deadline_s=0.1).result(10)
 
 
@@ -320,12 +323,14 @@ def test_strangers_do_not_get_a_photo() -> None:
 
     with ReplicaPool(hire, lambda: 2, host="127.0.0.1", workers=2, queue_size=8) as pool:
         with socket.create_connection(addresses[0], timeout=10) as stranger:
-            stranger.sendall(bytes(TOKEN_BYTES))
+            stranger.sendall(bytes(TAG_BYTES))
+            assert len(stranger.recv(CHALLENGE_BYTES, socket.MSG_WAITALL)) == CHALLENGE_BYTES
             assert stranger.recv(1) == b""
         with socket.create_connection(addresses[0], timeout=10) as silent:
             assert pool.submit(b"photo", OPTIONS, deadline_s=30).result(10).body == b"heatmap"
-            silent.sendall(b"half a token")
+            silent.sendall(b"half a proof")
             silent.shutdown(socket.SHUT_WR)
+            assert len(silent.recv(CHALLENGE_BYTES, socket.MSG_WAITALL)) == CHALLENGE_BYTES
             assert silent.recv(1) == b""
 
 

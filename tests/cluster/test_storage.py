@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from depthsvc.batch.ignored import Ignored
 from depthsvc.batch.sources import Source
 from depthsvc.cluster.storage import Storage, StoredResults, photos_in_storage
 from depthsvc.errors import BodyTooLarge, ConfigurationError, NotAnImage
@@ -57,23 +58,34 @@ def test_what_cannot_be_a_photo_is_refused(storage: Storage) -> None:
 
 
 def test_photos_are_chosen_as_in_a_folder(storage: Storage) -> None:
-    for name in ("b.JPG", "a/c.webp", "notes.txt", ".hidden.jpg", ".trash/d.jpg", "results/b.JPG.png"):
+    for name in ("b.JPG", "a/c.webp", "notes.txt", ".hidden.jpg", ".trash/d.jpg", "results/b.JPG.depth.png"):
         storage.write(name, b"x")
-    found = list(photos_in_storage(storage, storage.uri("results")))
+    for name in ("@eaDir/e.jpg", "other/a.jpg.depth.png", "a/clip.MOV", "report.jsonl"):
+        storage.write(name, b"x")
+    ignored = Ignored()
+    found = list(photos_in_storage(storage, storage.uri("results"), ignored))
     assert found == [Source(storage.uri("a/c.webp"), Path("a/c.webp")), Source(storage.uri("b.JPG"), Path("b.JPG"))]
+    assert str(ignored) == "3 ignored: 1 MOV, 1 TXT, 1 made by depthsvc"
+
+
+def test_results_do_not_go_among_the_photos_of_a_store(storage: Storage, tmp_path: Path) -> None:
+    for output in (storage.uri(""), tmp_path.as_uri()):
+        with pytest.raises(ConfigurationError, match="OUT must not be IN or contain it"):
+            list(photos_in_storage(storage, output, Ignored()))
 
 
 def test_a_result_is_there_unless_it_is_empty(storage: Storage) -> None:
-    storage.write("a/b.jpg.npy", b"result")
-    storage.write("c.jpg.npy", b"")
+    storage.write("a/b.jpg.depth.npy", b"result")
+    storage.write("c.jpg.depth.npy", b"")
+    storage.write("d.jpg.npy", b"of an earlier version")
     results = StoredResults(storage, "npy")
-    there = results.path(Source("s3://elsewhere/a/b.jpg", Path("a/b.jpg")))
-    assert there == storage.uri("a/b.jpg.npy")
-    assert results.exists(there)
-    assert not results.exists(results.path(Source("c.jpg", Path("c.jpg"))))
-    assert not results.exists(storage.uri("missing"))
-    results.write(there, b"new")
-    assert storage.sizes()["a/b.jpg.npy"] == 3
+    there = Source("s3://elsewhere/a/b.jpg", Path("a/b.jpg"))
+    assert results.path(there) == results.existing(there) == storage.uri("a/b.jpg.depth.npy")
+    assert results.existing(Source("c.jpg", Path("c.jpg"))) is None
+    assert results.existing(Source("missing.jpg", Path("missing.jpg"))) is None
+    assert results.existing(Source("d.jpg", Path("d.jpg"))) == storage.uri("d.jpg.npy")
+    results.write(results.path(there), b"new")
+    assert storage.sizes()["a/b.jpg.depth.npy"] == 3
 
 
 def test_what_is_no_store_is_refused() -> None:

@@ -28,16 +28,17 @@ def test_every_container_is_fenced_in() -> None:
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert service["mem_limit"], name
+        assert service["logging"]["options"]["max-size"], name
         assert name == "depthsvc" or "healthcheck" in service, name  # whose image has one
     assert DEPTHSVC["mem_limit"] == "2g"
     assert "/tmp" in DEPTHSVC["tmpfs"]
 
 
-def test_only_nginx_is_open_to_the_network() -> None:
+def test_nothing_is_open_to_the_network_unless_somebody_says_so() -> None:
     assert "ports" not in DEPTHSVC
-    ports = [port for name, service in SERVICES.items() if name != "nginx" for port in service.get("ports", [])]
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert ports
-    assert all(port.startswith("127.0.0.1:") for port in ports)
+    assert all(port.startswith(("127.0.0.1:", "${HTTP_ADDRESS:-127.0.0.1}:")) for port in ports)
 
 
 def test_the_settings_are_real_and_valid() -> None:
@@ -61,11 +62,25 @@ def test_what_is_mounted_exists() -> None:
     assert (DEPLOY / DEPTHSVC["build"]["context"]).resolve() == ROOT
 
 
+def test_build_arguments_are_those_of_the_image() -> None:
+    known = re.findall(r"^ARG (\w+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert set(DEPTHSVC["build"]["args"]) <= set(known)
+    assert all(name in FILE.read_text().partition("name: depthsvc")[0] for name in DEPTHSVC["build"]["args"])
+
+
 def test_prometheus_asks_every_instance() -> None:
     [job] = yaml.safe_load((DEPLOY / "prometheus/prometheus.yaml").read_text())["scrape_configs"]
     [discovery] = job["dns_sd_configs"]
     assert (discovery["names"], discovery["port"]) == (["depthsvc"], Settings.model_fields["port"].default)
     assert job.get("metrics_path", "/metrics") == "/metrics"
+
+
+def test_prometheus_sends_alerts_to_alertmanager() -> None:
+    [manager] = yaml.safe_load((DEPLOY / "prometheus/prometheus.yaml").read_text())["alerting"]["alertmanagers"]
+    assert manager["static_configs"] == [{"targets": ["alertmanager:9093"]}]
+    assert SERVICES["alertmanager"]["ports"] == ["127.0.0.1:9093:9093"]
+    [option] = [each for each in SERVICES["alertmanager"]["command"] if each.startswith("--config.file=")]
+    assert (DEPLOY / "prometheus" / Path(option).name).exists()
 
 
 def nginx_configuration(tmp_path: Path) -> str:
@@ -81,6 +96,26 @@ def test_nginx_sends_photos_to_every_instance(tmp_path: Path) -> None:
     assert re.findall(r"^\s*server\s+([\w.:]+)", text, re.MULTILINE) == ["depthsvc:7860"]
     assert "127.0.0.1:" not in text.partition("upstream")[2].partition("}")[0]
     assert re.search(r"listen\s+80\b", text)
+
+
+def in_bytes(size: str) -> int:
+    """A size of Compose or nginx."""
+    return int(size[:-1]) << {"k": 10, "m": 20, "g": 30}[size[-1]]
+
+
+def test_nginx_has_memory_for_all_its_connections_and_photos() -> None:
+    text = (ROOT / "nginx.conf").read_text()
+
+    def numbers(directive: str) -> list[str]:
+        [found] = re.findall(rf"^\s*{directive} (.*);", text, re.MULTILINE)
+        return str(found).split()
+
+    [processes], [connections] = numbers("worker_processes"), numbers("worker_connections")
+    [body], (count, answer) = numbers("client_body_buffer_size"), numbers("proxy_buffers")
+    buffers = int(processes) * int(connections) * (in_bytes(body) + int(count) * in_bytes(answer))
+    sizes = dict(mount.split(":size=") for mount in SERVICES["nginx"]["tmpfs"])
+    assert set(sizes) == {"/tmp", "/run", "/var/cache/nginx"}
+    assert buffers + sum(map(in_bytes, sizes.values())) < in_bytes(SERVICES["nginx"]["mem_limit"])
 
 
 def test_nginx_takes_the_configuration(tmp_path: Path) -> None:

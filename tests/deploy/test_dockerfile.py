@@ -1,5 +1,7 @@
-"""The image, without an engine to build it: its Dockerfile is read, its steps are run, and its command is started as an
-engine would start it."""
+"""The Dockerfile, which is read, whose steps are run, and whose command is started as an engine would start it.
+
+`make image` builds it (test_image.py).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -20,7 +23,7 @@ import psutil
 import pytest
 from dockerfile_parse import DockerfileParser
 
-from depthsvc.settings import Settings, variable
+from depthsvc.settings import LogFormat, Settings, variable
 from tests.conftest import opened, until
 from tests.deploy.conftest import ROOT, checked, needed
 
@@ -29,39 +32,86 @@ PARSED = DockerfileParser(fileobj=io.BytesIO(TEXT.encode()))
 CACHE = "/opt/depthsvc-cache"
 
 
-def steps(stage: int) -> list[tuple[str, str]]:
-    """Instructions of one stage and their arguments."""
-    stages: list[list[tuple[str, str]]] = []
+def stages() -> dict[str, list[tuple[str, str]]]:
+    """Instructions of each stage and their arguments; the last stage is `image`."""
+    found: dict[str, list[tuple[str, str]]] = {}
     for step in PARSED.structure:
         if step["instruction"] == "FROM":
-            stages.append([])
-        if stages and step["instruction"] != "COMMENT":
-            stages[-1].append((step["instruction"], step["value"]))
-    return stages[stage]
+            current = found.setdefault(step["value"].partition(" AS ")[2] or "image", [])
+        if found and step["instruction"] != "COMMENT":
+            current.append((step["instruction"], step["value"]))
+    return found
+
+
+STAGES = stages()
+
+
+def steps(stage: str, instruction: str) -> list[str]:
+    """The arguments of a stage's instructions of this kind."""
+    return [value for name, value in STAGES[stage] if name == instruction]
+
+
+def sources(stage: str) -> list[str]:
+    """What a stage copies from the project."""
+    copies = [value.split() for value in steps(stage, "COPY") if not value.startswith("--from")]
+    return [source for *given, _ in copies for source in given]
 
 
 def only(instruction: str) -> str:
     """The argument of the image's one instruction of this kind."""
-    [value] = [value for name, value in steps(-1) if name == instruction]
+    [value] = steps("image", instruction)
     return value
 
 
 def model_step() -> str:
-    [step] = [value for name, value in steps(0) if name == "RUN" and "DepthEstimator" in value]
-    return step
+    [step] = steps("model", "RUN")
+    return re.sub(r"--mount=\S+ ", "", step)
 
 
 def test_a_linter_has_nothing_to_say() -> None:
     assert checked(needed("hadolint"), ROOT / "Dockerfile") == ""
 
 
-def test_it_is_built_in_one_stage_and_runs_in_another() -> None:
-    assert [parent for parent in PARSED.parent_images if "-slim" in parent] == PARSED.parent_images
-    assert len(PARSED.parent_images) == 2
-    brought = {name: value for name, value in steps(-1) if name in {"COPY", "ADD"}}
-    assert brought
-    assert all(value.startswith("--from=build") for value in brought.values())
-    assert not any("pip" in value for name, value in steps(-1) if name == "RUN")
+def test_it_is_built_in_stages_and_runs_in_another() -> None:
+    assert {parent for parent in PARSED.parent_images if parent not in STAGES} == {PARSED.parent_images[-1]}
+    assert "-slim" in PARSED.parent_images[-1]
+    assert "image" in STAGES
+    assert all(value.startswith("--from=") for value in steps("image", "COPY"))
+    assert steps("image", "ADD") == []
+    assert not any("pip" in value for value in steps("image", "RUN"))
+
+
+def test_an_edit_of_the_sources_installs_and_fetches_nothing_again() -> None:
+    """What is large is made from files that are seldom edited, and lies under what is not."""
+    assert [value.split()[0] for value in steps("image", "COPY")] == [
+        "--from=packages",
+        "--from=model",
+        "--from=package",
+    ]
+    assert not {"src", "README.md"} & {source.split("/")[0] for source in sources("requirements") + sources("packages")}
+    assert not {"src", "README.md"} & set(sources("model")), "only the modules that prepare a model"
+    assert "--no-deps" in steps("package", "RUN")[-1]
+    assert "type=cache,target=/fetched" in steps("model", "RUN")[0]
+
+
+def test_the_requirements_are_those_of_the_project(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    [script] = steps("requirements", "RUN")
+    script = script.replace("python -c", f"{sys.executable} -c")
+    subprocess.run(["sh", "-euc", script], cwd=tmp_path, env={**os.environ, "EXTRAS": "otel, onnx"}, check=True)
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = document["project"]["optional-dependencies"]
+    expected = [*document["project"]["dependencies"], *extras["otel"], *extras["onnx"]]
+    assert (tmp_path / "run.txt").read_text().splitlines() == expected
+    assert (tmp_path / "build.txt").read_text().splitlines() == document["build-system"]["requires"]
+
+
+def test_everything_that_is_installed_is_constrained() -> None:
+    constrained = {line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines()}
+    assert {"setuptools", "hatchling", "hatch-fancy-pypi-readme", "torch"} <= constrained
+    installing = [line for line in re.split(r"&&|\n(?=\w)", TEXT) if re.search(r"pip\b.* install\b", line)]
+    assert installing
+    assert all("-c constraints.txt" in line or "--no-deps --no-index" in line for line in installing)
 
 
 def test_python_is_the_one_that_the_project_supports() -> None:
@@ -70,17 +120,16 @@ def test_python_is_the_one_that_the_project_supports() -> None:
     assert tuple(map(int, version.split("."))) >= tuple(map(int, floor.split(".")))
 
 
-def test_what_is_tested_is_what_is_installed_and_no_index_is_named() -> None:
-    assert "-c constraints.txt" in TEXT
-    assert "ARG PIP_EXTRA_INDEX_URL" in TEXT
-    assert not re.search(r"https?://(?!127\.0\.0\.1)", TEXT)
-
-
-def test_it_runs_as_a_number_that_is_not_root() -> None:
-    assert int(only("USER")) >= 1000
-    assert [name for name, _ in steps(-1)].index("USER") > max(
-        index for index, (name, _) in enumerate(steps(-1)) if name in {"RUN", "COPY"}
-    )
+def test_it_runs_as_numbers_that_are_not_root() -> None:
+    [number] = set(only("USER").split(":"))
+    assert int(number) >= 1000
+    [accounts] = [value for value in steps("image", "RUN") if "useradd" in value]
+    assert f"groupadd --gid {number}" in accounts
+    assert f"useradd --uid {number} --gid {number}" in accounts
+    assert "/nonexistent" in accounts
+    assert "nologin" in accounts
+    names = [name for name, _ in STAGES["image"]]
+    assert names.index("USER") > max(index for index, name in enumerate(names) if name in {"RUN", "COPY"})
 
 
 def test_its_command_is_one_of_the_service() -> None:
@@ -96,13 +145,34 @@ def test_its_variables_and_port_are_the_settings() -> None:
     assert ours
     assert ours <= {variable(name) for name in Settings.model_fields}
     assert int(only("EXPOSE")) == Settings.model_fields["port"].default
-    assert Settings(host=PARSED.envs["DEPTHSVC_HOST"], model=PARSED.envs["DEPTHSVC_MODEL"]).model == "midas_small"
+    settings = Settings(host=PARSED.envs["DEPTHSVC_HOST"], log_format=PARSED.envs["DEPTHSVC_LOG_FORMAT"])
+    assert settings.log_format is LogFormat.JSON
+
+
+def test_it_runs_the_model_that_it_was_built_with() -> None:
+    assert re.search(r"^ARG MODEL=midas_small\n(.*\n)*?FROM", TEXT, re.MULTILINE), "for all stages"
+    for stage in ("model", "image"):
+        assert "MODEL" in steps(stage, "ARG"), stage
+        assert any("DEPTHSVC_MODEL=$MODEL" in value for value in steps(stage, "ENV")), stage
 
 
 def test_it_says_what_it_is() -> None:
     labels = {name.removeprefix("org.opencontainers.image."): value for name, value in PARSED.labels.items()}
-    assert set(labels) >= {"title", "description", "licenses"}
+    assert set(labels) >= {"title", "description", "licenses", "source", "version", "revision", "base.name"}
+    assert {"VERSION", "REVISION", "BASE"} <= {value.partition("=")[0] for value in steps("image", "ARG")}
     assert labels["licenses"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["license"]
+
+
+def test_the_bake_file_gives_arguments_that_the_image_has() -> None:
+    text = (ROOT / "docker-bake.hcl").read_text()
+    given = re.findall(r"^    (\w+) += (\w+)$", text, re.MULTILINE)
+    assert given
+    assert all(name == value for name, value in given)
+    assert {name for name, _ in given} <= set(re.findall(r"^ARG (\w+)", TEXT, re.MULTILINE))
+    defaults = dict(re.findall(r'^variable "(\w+)" {\n  default = "(.*)"', text, re.MULTILINE))
+    for name in ("BASE", "MODEL"):
+        assert f"ARG {name}={defaults[name]}\n" in TEXT
+    assert 'platforms = ["linux/amd64", "linux/arm64"]' in text
 
 
 def test_nothing_but_the_package_is_sent_to_the_engine() -> None:
@@ -110,19 +180,27 @@ def test_nothing_but_the_package_is_sent_to_the_engine() -> None:
     first, *rules = [line for line in text.splitlines() if not line.startswith("#")]
     assert first == "*"
     let_in = [rule.removeprefix("!") for rule in rules if rule.startswith("!")]
-    copied = [source for name, value in steps(0) if name == "COPY" for source in value.split()[:-1]]
-    assert sorted(copied) == sorted(let_in)
-    assert all((ROOT / source).exists() for source in copied)
+    copied = {source for stage in STAGES for source in sources(stage)}
+    assert {source.split("/depthsvc")[0] for source in copied} == set(let_in)
+    assert all(list(ROOT.glob(source)) for source in copied)
     assert [rule for rule in rules if fnmatch.fnmatch("src/depthsvc/__pycache__", rule)] == ["**/__pycache__"]
-    assert not re.search(r"(?i)(token|secret|password|api_key)", "".join(value for _, value in steps(0) + steps(-1)))
+    assert not re.search(r"(?i)(token|secret|password|api_key)", TEXT)
 
 
-def run_model_step(cache: Path, **arguments: str) -> subprocess.CompletedProcess[str]:
-    """Prepare the model as the build does, with this Python and a folder of our own."""
-    script = model_step().replace("/opt/depthsvc/bin/python", sys.executable)
-    temporary = cache.parent / "tmp"  # empty, as it is in a build
-    temporary.mkdir()
-    environment = {**os.environ, "DEPTHSVC_CACHE_DIR": str(cache), "TMPDIR": str(temporary), "WEIGHTS_SHA256": ""}
+def run_model_step(folder: Path, **arguments: str) -> subprocess.CompletedProcess[str]:
+    """Prepare the model as the build does, with this Python, the modules that the stage has and folders of our own."""
+    (folder / "tmp").mkdir(parents=True)  # empty, as it is in a build
+    for copied in steps("model", "COPY"):
+        pattern, place = copied.split()
+        for source in ROOT.glob(pattern):
+            if source.is_dir():
+                shutil.copytree(source, folder / "src" / place)
+            else:
+                (folder / "src" / place).mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, folder / "src" / place)
+    script = model_step().replace("/opt/depthsvc/bin/python", sys.executable).replace("/fetched", f"{folder}/fetched")
+    environment = {**os.environ, "DEPTHSVC_MODEL": "midas_small", "DEPTHSVC_CACHE_DIR": f"{folder}/cache"}
+    environment |= {"PYTHONPATH": f"{folder}/src", "TMPDIR": f"{folder}/tmp", "WEIGHTS_SHA256": ""}
     environment |= {"OMP_WAIT_POLICY": "PASSIVE", **arguments}  # the tests share the processors
     return subprocess.run(["sh", "-euc", script], env=environment, capture_output=True, text=True, timeout=120)
 
@@ -130,10 +208,10 @@ def run_model_step(cache: Path, **arguments: str) -> subprocess.CompletedProcess
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The cache of an image without the weights of MiDaS_small."""
-    cache = tmp_path_factory.mktemp("image") / "cache"
-    result = run_model_step(cache, FETCH_WEIGHTS="false")
+    folder = tmp_path_factory.mktemp("image")
+    result = run_model_step(folder, DEPTHSVC_MODEL="embedded")
     assert result.returncode == 0, result.stderr
-    return cache
+    return folder / "cache"
 
 
 def test_the_network_is_traced_into_the_image_for_every_user(cache: Path) -> None:
@@ -146,13 +224,13 @@ def test_the_network_is_traced_into_the_image_for_every_user(cache: Path) -> Non
 def test_weights_that_are_not_the_published_ones_break_the_build(tmp_path: Path) -> None:
     weights = tmp_path / "midas_v21_small-70d6b9c8.pt"
     weights.write_bytes(b"something else")
-    result = run_model_step(tmp_path / "cache", FETCH_WEIGHTS="true", DEPTHSVC_WEIGHTS_DIR=str(tmp_path))
+    result = run_model_step(tmp_path / "build", DEPTHSVC_WEIGHTS_DIR=str(tmp_path))
     assert result.returncode != 0
     assert "is refused: its SHA-256 is" in result.stderr
 
 
 def test_a_pinned_hash_is_kept_to(tmp_path: Path) -> None:
-    result = run_model_step(tmp_path / "cache", FETCH_WEIGHTS="false", WEIGHTS_SHA256="0" * 64)
+    result = run_model_step(tmp_path / "build", DEPTHSVC_MODEL="embedded", WEIGHTS_SHA256="0" * 64)
     assert result.returncode != 0
     assert "is refused: its SHA-256 is" in result.stderr
 
@@ -186,7 +264,7 @@ def container(cache: Path, tmp_path: Path) -> Iterator[Container]:
     assert PARSED.envs["DEPTHSVC_CACHE_DIR"] == CACHE
     command = [*json.loads(only("ENTRYPOINT")), *json.loads(only("CMD"))]
     log = tmp_path / "log"
-    with log.open("w") as stderr:
+    with log.open("w") as output:
         outside = subprocess.Popen(
             [
                 "unshare",
@@ -197,23 +275,22 @@ def container(cache: Path, tmp_path: Path) -> Iterator[Container]:
                 str(ROOT / "tests/deploy/container.sh"),
                 str(root),
             ]
-            + [only("USER"), " ".join(folders), "env", "-i", f"PYTHONPATH={ROOT / 'src'}"]
+            + [only("USER").partition(":")[0], " ".join(folders), "env", "-i", f"PYTHONPATH={ROOT / 'src'}"]
             + [f"{name}={value}" for name, value in inside.items()]
             + command,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
+            stdout=output,
+            stderr=output,
             text=True,
         )
-    assert outside.stdout is not None
     try:
-        address = re.search(r"http://\S+", outside.stdout.readline())
+        until(lambda: outside.poll() is not None or "ready at http" in log.read_text())
+        address = re.search(r"ready at (http://\S+)", log.read_text())
         assert address, log.read_text()
         [first] = psutil.Process(outside.pid).children()
-        yield Container(outside, first, address.group(), log)
+        yield Container(outside, first, address[1], log)
     finally:
         outside.kill()
         outside.wait()
-        outside.stdout.close()
 
 
 def test_it_serves_a_stranger_from_a_tree_that_cannot_be_written_to(container: Container, photo_png: bytes) -> None:
@@ -242,3 +319,4 @@ def test_it_serves_a_stranger_from_a_tree_that_cannot_be_written_to(container: C
 
     container.first.terminate()
     assert container.outside.wait(timeout=30) == 0
+    assert all(json.loads(line)["event"] for line in container.log.read_text().splitlines())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,13 @@ def test_kustomize_builds_it(folder: str) -> None:
     kinds = {"Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy", "HorizontalPodAutoscaler"}
     assert {document["kind"] for document in built} == kinds
     [deployment] = [document for document in built if document["kind"] == "Deployment"]
-    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example/depthsvc:latest"
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example/depthsvc:0.2.0"
+
+
+def test_the_image_has_a_version() -> None:
+    [image] = manifest("base/kustomization.yaml")["images"]
+    assert image["name"] == CONTAINER["image"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", image["newTag"])
 
 
 def test_selectors_find_the_pods() -> None:

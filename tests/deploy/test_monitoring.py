@@ -68,11 +68,27 @@ def test_causes_and_codes_in_alerts_exist() -> None:
 def test_every_alert_leads_to_what_to_do() -> None:
     headings = {heading.strip().lower() for heading in re.findall(r"^#+ (.*)$", OPERATIONS, re.MULTILINE)}
     for rule in rules():
-        document, _, anchor = rule["annotations"]["runbook"].partition("#")
-        assert (ROOT / document).read_text() == OPERATIONS
+        document, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+        assert document == "https://github.com/depthsvc/depthsvc/blob/main/docs/operations.md"
         assert anchor == rule["alert"].lower()
         assert anchor in headings
         assert rule["labels"]["severity"] in {"page", "ticket"}
+
+
+def test_alerts_that_wake_somebody_are_those_of_the_whole_service() -> None:
+    pages = [rule for rule in rules() if rule["labels"]["severity"] == "page"]
+    assert pages
+    for rule in pages:
+        assert "by (job)" in rule["expr"] or rule["expr"].startswith("absent("), rule["alert"]
+        assert "$labels.instance" not in rule["annotations"]["summary"], rule["alert"]
+        if "rate(" in rule["expr"]:
+            assert rule["expr"].endswith('(rate(depthsvc_request_seconds_count{method="POST"}[5m])) > 0.1'), (
+                "few photos"
+            )
+
+
+def test_alertmanager_takes_its_file() -> None:
+    checked(needed("amtool"), "check-config", DEPLOY / "prometheus/alertmanager.yaml")
 
 
 @pytest.mark.parametrize(

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from benchmarks import nginx
+from benchmarks.load import request_bytes
 from benchmarks.nginx import Nginx, configured
-from tests.conftest import RunningService, services, until
+from tests.conftest import RunningService, encoded, services, until
 
 pytestmark = pytest.mark.skipif(nginx.PROGRAM is None, reason="there is no nginx")
 
-LIMIT = 10_000_000
+LIMIT = 32_000_000
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +48,9 @@ def client(edge: Nginx) -> Iterator[httpx.Client]:
 
 
 def form(photo: bytes, length: int) -> tuple[bytes, dict[str, str]]:
-    """A multipart body of this length, with a photo and a field that makes up the rest; and its headers."""
+    """A multipart body of this length, with a photo and a file that makes up the rest; and its headers."""
     head = b'--b\r\nContent-Disposition: form-data; name="image"; filename="x"\r\n\r\n' + photo
-    filler = b'\r\n--b\r\nContent-Disposition: form-data; name="filler"\r\n\r\n'
+    filler = b'\r\n--b\r\nContent-Disposition: form-data; name="filler"; filename="f"\r\n\r\n'
     end = b"\r\n--b--\r\n"
     body = head + filler + bytes(length - len(head) - len(filler) - len(end)) + end
     return body, {"Content-Type": "multipart/form-data; boundary=b"}
@@ -152,6 +156,22 @@ def test_both_logs_know_a_request_by_the_same_id_and_address(
     until(lambda: len(lines()) == 2)
     for line in lines():
         assert (line["path"], line["status"], line["client"]) == ("/upload", 200, "127.0.0.9")
+
+
+def test_an_answer_that_nobody_reads_is_dropped_by_both(instances: list[RunningService], tmp_path: Path) -> None:
+    service = instances[1]
+    photo = encoded(np.zeros((2000, 2500, 3), np.uint8))
+    changes = {"\n        send_timeout 30s": "\n        send_timeout 1s"}
+    edge = configured(tmp_path, [service.url.removeprefix("http://")], changes=changes)
+    with edge.running(), socket.create_connection(("127.0.0.1", edge.port)) as connection:
+        files_made = (edge.folder / "proxy").stat().st_mtime_ns
+        connection.sendall(request_bytes(photo, "/depth"))
+        until(lambda: "\n" in edge.access_log)
+        line = json.loads(edge.access_log)
+        assert (line["status"], line["path"]) == (200, "/depth")
+        assert line["bytes_sent"] < 1_000_000, "of ten"
+        assert (edge.folder / "proxy").stat().st_mtime_ns == files_made
+        until(lambda: line["request_id"] in service.log.read_text())  # which says so when an answer is over
 
 
 def test_a_killed_instance_costs_only_the_photos_it_was_computing(

@@ -96,4 +96,7 @@ def test_command_names_the_machine_and_prints_both_tables(monkeypatch: pytest.Mo
 def test_folder_without_photos_is_named(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["bench", "--model", "embedded", "--photos", str(tmp_path)])
     assert result.exit_code == 1
-    assert f"{tmp_path}: no JPEG, PNG or WebP file. Choose a folder with photos." in result.output
+    assert (
+        f"{tmp_path}: no JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF file. Choose a folder with photos."
+        in result.output
+    )

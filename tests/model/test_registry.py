@@ -48,7 +48,13 @@ def test_published_weights_have_https_addresses_and_a_hash(model: RegisteredMode
     assert model.weights.filenames
     assert model.weights.addresses
     assert all(address.startswith("https://") for address in model.weights.addresses)
-    assert re.fullmatch(r"[0-9a-f]{8,64}", model.weights.sha256)
+    assert re.fullmatch(r"[0-9a-f]{64}", model.weights.sha256)
+
+
+def test_the_publisher_of_midas_small_put_the_first_digits_of_its_hash_in_its_name() -> None:
+    published = MODELS["midas_small"].weights
+    assert published is not None
+    assert published.filenames[0] == f"midas_v21_small-{published.sha256[:8]}.pt"
 
 
 @pytest.mark.parametrize("module", ["registry", "weights", "custom", "resolve", "prepare", "loaded"])

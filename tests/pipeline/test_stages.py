@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+import struct
+import zlib
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 
-from depthsvc.errors import InvalidParameter, TooManyPixels
+from depthsvc.errors import BrokenImage, InvalidParameter
+from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.imaging.spec import InputSpec, ResizeRule
+from depthsvc.imaging.transparency import GROUND
 from depthsvc.model.choice import EngineChoice
 from depthsvc.model.loaded import Model
-from depthsvc.model.spec import ModelSpec, OutputKind, PreparedModel
+from depthsvc.model.spec import ModelSpec, OutputKind, PreparedModel, VerifiedFile
 from depthsvc.options import (
     BokehOptions,
     DepthFormat,
@@ -23,6 +29,8 @@ from depthsvc.options import (
     SideBySideOptions,
     UploadQuery,
 )
+from depthsvc.pipeline import stages
+from depthsvc.pipeline.memory import memory_bounded
 from depthsvc.pipeline.rendering import renderer_for
 from depthsvc.pipeline.stages import Pipeline
 from tests.conftest import encoded, opened
@@ -47,7 +55,9 @@ def pipeline_of(
     spec = InputSpec(64, rule, 32, (0, 0, 0), (1, 1, 1))
     model = ModelSpec("fixed", spec, OutputKind.INVERSE_DEPTH, follows_edges)
     return Pipeline(
-        Model(PreparedModel(model, Path("m"), EngineChoice()), engine), max_pixels=10_000_000, max_input_size=128
+        Model(PreparedModel(model, VerifiedFile(Path("m"), ""), EngineChoice()), engine),
+        max_pixels=10_000_000,
+        max_input_size=128,
     )
 
 
@@ -141,13 +151,6 @@ def test_a_point_cloud_has_the_photos_colours_on_the_grid_that_was_asked_for() -
     assert np.abs(colors - photo(30, 40).reshape(15, 2, 20, 2, 3).mean(axis=(1, 3))).max() <= 1
 
 
-def test_a_side_that_no_jpeg_can_have_is_not_refocused() -> None:
-    pipeline = pipeline_of(FixedEngine(np.ones((1, 32, 64), np.float32)))
-    data = encoded(np.zeros((1, 65_501, 3), np.uint8))
-    with pytest.raises(TooManyPixels, match="at most 65500 pixels a side"):
-        pipeline.answer(data, BokehOptions())
-
-
 def test_a_large_jpeg_keeps_the_pixels_that_its_result_needs() -> None:
     pipeline = pipeline_of(FixedEngine(np.linspace(0, 1, 64 * 64, dtype=np.float32).reshape(1, 64, 64)))
     data = encoded(photo(1200, 1600), "JPEG")
@@ -156,8 +159,8 @@ def test_a_large_jpeg_keeps_the_pixels_that_its_result_needs() -> None:
     assert np.abs(np.asarray(opened(refocused.body)).astype(int) - np.asarray(opened(data))).mean() < 3
     cloud = pipeline.answer(data, PointCloudOptions(max_points=200_000))
     assert cloud.shape == (300, 400)
-    enough = renderer_for(PointCloudOptions(max_points=200_000)).pixels_needed
-    assert pipeline.decode(data, enough=enough).pixels.shape[0] == 600
+    enough = renderer_for(PointCloudOptions(max_points=200_000)).enough
+    assert pipeline.decode(data, enough=enough).pixels.shape[0] == 300
 
 
 SLOPE = np.linspace(0, 9, 64 * 64, dtype=np.float32).reshape(1, 64, 64)
@@ -196,3 +199,121 @@ def test_side_by_side_of_a_large_photo_is_bounded_and_keeps_its_detail() -> None
         pair = np.asarray(opened(pipeline.answer(encoded(columns, format), SideBySideOptions()).body))
         assert pair.shape == (82, 8192, 3)
         assert pair[:, :10].max() > 150  # one bright column in 500 would be lost at a reduced size
+
+
+def with_display_p3(image: Image.Image) -> bytes:
+    """A PNG whose profile has the primaries of Display P3, as phones write it: red is more than sRGB's red."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    for name, primary in {b"rXYZ": (0.5151, 0.2412, -0.0011), b"gXYZ": (0.2919, 0.6922, 0.0419)}.items():
+        place = int.from_bytes(profile[profile.index(name) + 4 :][:4], "big")
+        profile[place + 8 : place + 20] = struct.pack(">3i", *(round(65_536 * value) for value in primary))
+    place = int.from_bytes(profile[profile.index(b"bXYZ") + 4 :][:4], "big")
+    profile[place + 8 : place + 20] = struct.pack(">3i", *(round(65_536 * value) for value in (0.1571, 0.0666, 0.7841)))
+    return encoded(image, icc_profile=bytes(profile.replace("sRGB".encode("utf-16-be"), "P3".encode("utf-16-be") * 2)))
+
+
+def described_as_p3(image: Image.Image, format: str) -> bytes:
+    """A file that says by numbers that its colours are Display P3's."""
+    if format == "HEIF":
+        return encoded(image, "HEIF", quality=100, color_primaries=12, save_nclx_profile=True, chroma=444)
+    data = encoded(image, format, **({"quality": 100, "subsampling": "4:4:4"} if format == "AVIF" else {}))
+    if format == "AVIF":
+        at = data.index(b"nclx") + 4
+        return data[:at] + struct.pack(">H", 12) + data[at + 2 :]
+    chunk = b"cICP" + bytes((12, 13, 0, 1))
+    return data[:33] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:]
+
+
+@pytest.mark.parametrize("format", ["PNG", "AVIF", "HEIF"])
+def test_colours_that_are_described_by_numbers_are_shown_as_srgb(format: str) -> None:
+    image = Image.new("RGB", (64, 64), (100, 180, 90))
+    data = described_as_p3(image, format)
+    pair = np.asarray(opened(pipeline_of(FixedEngine(SLOPE)).answer(data, SideBySideOptions()).body))
+    assert np.abs(pair[5, 5, :3].astype(int) - (67, 182, 81)).max() <= 8
+
+
+def test_colours_are_shown_as_srgb() -> None:
+    """And the network sees them as they are stored, as in MiDaS."""
+    engine = FixedEngine(SLOPE)
+    pipeline = pipeline_of(engine)
+    image = Image.new("RGB", (64, 64), (100, 180, 90))
+    outcomes = []
+    for data in (encoded(image), with_display_p3(image)):
+        pair = np.asarray(opened(pipeline.answer(data, SideBySideOptions()).body))[:, :64]
+        cloud = PointCloud.of_ply(pipeline.answer(data, PointCloudOptions()).body)
+        sharp = np.asarray(opened(pipeline.answer(data, BokehOptions(strength=0)).body))
+        assert engine.seen is not None
+        outcomes.append([pair[5, 5], cloud.colors[5], sharp[5, 5], 255 * engine.seen[0, :, 5, 5]])
+    plain, converted = np.array(outcomes, int)
+    assert np.abs(plain - (100, 180, 90)).max() <= 2
+    assert np.abs(converted[:3] - (67, 182, 81)).max() <= 4
+    assert np.abs(converted[3] - (100, 180, 90)).max() <= 1
+
+
+def test_a_grey_photos_colours_are_shown_as_srgb() -> None:
+    """By a profile of linear light."""
+    tags = {b"wtpt": b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061), b"kTRC": b"curv" + bytes(8)}
+    body, table, place = b"", struct.pack(">I", len(tags)), 132 + 12 * len(tags)
+    for name, content in tags.items():
+        table += name + struct.pack(">II", place + len(body), len(content))
+        body += content
+    size = place + len(body)
+    head = struct.pack(">I4sI4s4s4s12x4s", size, b"", 0x02100000, b"mntr", b"GRAY", b"XYZ ", b"acsp").ljust(128, b"\0")
+    head = head[:68] + struct.pack(">3i", 63190, 65536, 54061) + head[80:]
+    pipeline = pipeline_of(FixedEngine(SLOPE))
+    data = encoded(Image.new("L", (64, 64), 55), icc_profile=head + table + body)
+    pair = np.asarray(opened(pipeline.answer(data, SideBySideOptions()).body))
+    assert abs(int(pair[5, 5, 0]) - 128) <= 3  # 0.216 of the light
+
+
+def test_half_transparent_points_have_their_own_colour() -> None:
+    pixels = np.full((64, 64, 4), (200, 30, 30, 160), np.uint8)
+    cloud = PointCloud.of_ply(pipeline_of(FixedEngine(SLOPE)).answer(encoded(pixels), PointCloudOptions()).body)
+    assert np.abs(cloud.colors.astype(int) - (200, 30, 30)).max() <= 2
+
+
+def test_a_damaged_profile_counts_as_none() -> None:
+    pipeline = pipeline_of(FixedEngine(SLOPE))
+    image = Image.fromarray(photo(30, 40))
+    for profile in (b"no profile", bytes(16) + b"RGB " + bytes(500), bytes(16) + b"CMYK" + bytes(500)):
+        shown = pipeline.answer(encoded(image, icc_profile=profile), SideBySideOptions()).body
+        assert shown == pipeline.answer(encoded(image), SideBySideOptions()).body
+
+
+def test_what_is_transparent_has_no_points_and_no_colours() -> None:
+    pipeline = pipeline_of(FixedEngine(SLOPE))
+    pixels = np.full((60, 80, 4), (250, 0, 0, 0), np.uint8)  # what an editor has erased
+    pixels[20:40, 20:60] = 0, 200, 0, 255
+    data = encoded(pixels)
+    cloud = PointCloud.of_ply(pipeline.answer(data, PointCloudOptions()).body)
+    assert 0 < len(cloud.points) <= 20 * 40
+    assert (cloud.colors == (0, 200, 0)).all()
+    refocused = np.asarray(opened(pipeline.answer(data, BokehOptions()).body)).astype(int)
+    assert (refocused[..., 0] - refocused[..., 2]).max() < 20, "red is seen nowhere"
+    pair = np.asarray(opened(pipeline.answer(data, SideBySideOptions()).body))
+    assert pair.shape == (60, 160, 4)
+    assert (pair[:, 80:, 3] == 255).all()
+    assert (pair[:, :80, 3] == pixels[..., 3]).all()
+    assert (pair[:20, :80, :3] == GROUND).all()
+    assert (pair[20:40, 20:60, :3] == (0, 200, 0)).all()
+
+
+def test_a_file_that_takes_more_memory_than_its_price_is_damaged() -> None:
+    """A decoder is made to build tables that are far larger than the picture."""
+    limits: list[float] = []
+    original = memory_bounded
+
+    def nearly_nothing(extra_bytes: float) -> AbstractContextManager[None]:
+        limits.append(extra_bytes)
+        gc.collect()  # what earlier tests left and is freed while the photo is decoded would be room for it
+        return original(1_000_000)
+
+    pipeline = pipeline_of(FixedEngine(SLOPE))
+    pipeline.limits = replace(pipeline.limits, max_pixels=10**8)
+    data = encoded(Image.new("L", (5000, 5000)), "BMP")  # 75 MB as RGB: no memory that was freed is so large
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "memory_bounded", nearly_nothing)
+        with pytest.raises(BrokenImage):
+            pipeline.answer(data, BokehOptions(full_size=True))
+    assert pipeline.answer(data, DepthOptions(size=OutputSize.MODEL))
+    assert 5000 * 5000 * 3 < limits[0] < 1e9

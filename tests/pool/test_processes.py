@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+from multiprocessing import forkserver
 
 import pytest
 
@@ -57,3 +59,37 @@ def test_a_child_survives_the_signals_of_its_group_and_talks_over_its_channel() 
         assert channel.receive() == ("still here", b"")
     process.join(10)
     assert process.exitcode == 0
+
+
+def test_a_signal_waits_for_the_start_of_a_child_even_if_another_thread_gets_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the threads of a BLAS library do, which block nothing."""
+    events: list[str] = []
+    done = threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
+    connect = forkserver.connect_to_new_process
+
+    def slowly(fds: list[int]) -> tuple[int, int]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        pipes = connect(fds)
+        events.append("connected")
+        return pipes
+
+    def end(*_: object) -> None:
+        events.append("ended")
+        raise InterruptedError
+
+    monkeypatch.setattr(forkserver, "connect_to_new_process", slowly)
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        with pytest.raises(InterruptedError):
+            start_child(echo)
+        assert events == ["connected", "ended"]
+        assert signal.getsignal(signal.SIGTERM) is end
+        assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        done.set()
+        other.join()

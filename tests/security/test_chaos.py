@@ -54,6 +54,45 @@ def test_a_worker_is_killed_again_and_again(
         until(lambda: client.get("/health").status_code == 200)
 
 
+@pytest.mark.parametrize("seconds", [6, pytest.param(60, marks=pytest.mark.long)])
+def test_workers_and_the_process_that_forks_them_are_killed_at_random(
+    start_service: StartService, upload: bytes, seconds: int
+) -> None:
+    """Nobody waits for a 504: a photo without a worker at its deadline gets a 503."""
+    service = start_service(*OPTIONS)
+
+    def photos_in(seconds: float, kill: Callable[[], object]) -> Tally:
+        tally = Tally()
+        over = asyncio.Event()
+
+        async def killing() -> None:
+            for _ in range(round(seconds)):
+                await asyncio.sleep(1)
+                kill()
+            over.set()
+
+        async def both() -> None:
+            ask = partial(send, service.url, upload)
+            await asyncio.gather(keep_asking(ask, tally, until=over.is_set), killing())
+
+        asyncio.run(both())
+        return tally
+
+    def kill_one() -> None:
+        children = psutil.Process(service.process.pid).children(recursive=True)
+        forking = [child for child in children if "forkserver" in " ".join(child.cmdline())]
+        random.choice(forking).kill()
+
+    calm, chaotic = photos_in(max(6, seconds / 6), lambda: None), photos_in(seconds, kill_one)
+    print(dict(chaotic.statuses))
+    assert set(chaotic.statuses) <= {200, 503}
+    if seconds >= 60:
+        rate = len(calm.of(200)) / max(6, seconds / 6)
+        assert len(chaotic.of(200)) / seconds >= 0.5 * rate
+    with service.client() as client:
+        until(lambda: client.get("/health").status_code == 200)
+
+
 def test_nothing_outlives_a_killed_service(start_service: StartService, upload: bytes) -> None:
     service = start_service(*OPTIONS)
     family = service.family()

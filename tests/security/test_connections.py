@@ -85,7 +85,8 @@ PHOTO = encoded(np.full((20, 30, 3), 99, np.uint8))
     [
         (form((FILE, PHOTO)), 200, ""),
         (form(("content-disposition: FORM-DATA; name=image; filename=x", PHOTO)), 200, ""),
-        (form(*[('Content-Disposition: form-data; name="note"', b"x")] * 20, (FILE, PHOTO)), 200, ""),
+        (form(('Content-Disposition: form-data; name="size"', b"model"), (FILE, PHOTO)), 200, ""),
+        (form(*[('Content-Disposition: form-data; name="note"', b"x")] * 20, (FILE, PHOTO)), 422, "invalid_parameter"),
         (form(*[('Content-Disposition: form-data; name="note"', b"x")] * 1000), 400, "malformed_body"),
         (form((FILE, PHOTO), (FILE, PHOTO)), 400, "malformed_body"),
         (form((FILE, PHOTO), end=b""), 400, "malformed_body"),
@@ -94,6 +95,8 @@ PHOTO = encoded(np.full((20, 30, 3), 99, np.uint8))
         (form((FILE + "\r\nX-Y: z" * 1000, PHOTO)), 400, "malformed_body"),
         (b"no multipart at all", 400, "malformed_body"),
         (b"", 400, "malformed_body"),
+        (form((FILE, b"\r\n--b-x" * 2000)), 400, "not_an_image"),
+        (form((FILE, PHOTO))[:-6] + b" " * 9_000_000, 400, "malformed_body"),
         (form(("X: y", PHOTO)), 400, "missing_image"),
         (form(('Content-Disposition: form-data; name="image"', b"photo.jpg")), 400, "missing_image"),
         (form((FILE, b"")), 400, "missing_image"),
@@ -125,6 +128,11 @@ def test_a_form_without_a_usable_boundary(target: RunningService, boundary: str)
         (post("Content-Length: 5\r\nTransfer-Encoding: chunked", b"0\r\n\r\n"), (400, "malformed_request")),
         (post("\r\n".join(f"X-{n}: {'y' * 100}" for n in range(1000))), (431, "headers_too_large")),
         (post(f"X: {'y' * 5_000_000}"), (431, "headers_too_large")),
+        (post("\r\n".join(f"X{n}: y" for n in range(110))), (431, "headers_too_large")),
+        (
+            b"GET /health?" + b"&".join(b"p%d" % n for n in range(110)) + b" HTTP/1.1\r\n\r\n",
+            (422, "invalid_parameter"),
+        ),
         (b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n", (431, "headers_too_large")),
     ],
 )
@@ -165,16 +173,6 @@ def test_headers_that_trickle_in_do_not_hold_a_connection(impatient: RunningServ
         until(lambda: cut_off(connected, b"X-Y: z\r\n"), longest_s=15)
 
 
-def test_connections_are_bounded_and_come_back(impatient: RunningService) -> None:
-    with contextlib.ExitStack() as stack:
-        for _ in range(50):
-            stack.enter_context(connection(impatient))
-        with connection(impatient) as one_more:
-            assert problem(everything(one_more)) == (503, "unavailable")
-    with impatient.client() as client:
-        until(lambda: client.get("/health").status_code == 200)
-
-
 def test_who_hangs_up_costs_no_inference(impatient: RunningService, jpeg: bytes) -> None:
     slow = request_bytes(jpeg, "/upload?input_size=1024")
     worker = psutil.Process(impatient.workers()[0])
@@ -197,7 +195,7 @@ def test_who_hangs_up_costs_no_inference(impatient: RunningService, jpeg: bytes)
             return float(worker.cpu_times().user - before)
 
         cost(1, hang_up=False)
-        assert cost(20, hang_up=True) < 4 * cost(1, hang_up=False)
+        assert cost(4, hang_up=True) < 2.5 * cost(1, hang_up=False)
         assert 'depthsvc_rejected_total{reason="client_disconnected"}' in client.get("/metrics").text
 
 
@@ -278,17 +276,18 @@ def test_a_slow_reader_that_keeps_reading_gets_all_of_it(impatient: RunningServi
     assert len(received.split(b"\r\n\r\n", 1)[1]) == 4_000_000
 
 
-def test_an_upload_gives_way_when_too_much_is_being_sent(impatient: RunningService) -> None:
-    """Three uploads of 9 MB are under way at once; 20 MB may be."""
-    sent = post("Content-Type: image/jpeg\r\nContent-Length: 9500000", bytes(9_000_000))
+def test_an_upload_finds_no_room_when_too_much_is_being_sent(impatient: RunningService) -> None:
+    """Two uploads of 9 MB are under way, and nobody has said how large they will be; 20 MB may be held."""
+    chunk = b"%x\r\n%b\r\n" % (9_000_000, bytes(9_000_000))
+    sent = post("Content-Type: image/jpeg\r\nTransfer-Encoding: chunked", chunk)
     with contextlib.ExitStack() as stack:
-        connections = [stack.enter_context(connection(impatient)) for _ in range(3)]
-        for connected in connections:
+        first = [stack.enter_context(connection(impatient)) for _ in range(2)]
+        for connected in first:
             connected.sendall(sent)
-        first = problem(everything(connections[0]))
-        rest = {problem(everything(connected)) for connected in connections[1:]}
-    assert first == (503, "unavailable")
-    assert rest == {(408, "request_timeout")}
+        third = stack.enter_context(connection(impatient))
+        third.sendall(sent[:1000])
+        assert problem(everything(third)) == (503, "queue_full")
+        assert {problem(everything(connected)) for connected in first} == {(408, "request_timeout")}
 
 
 def answers_of(received: bytes) -> list[int]:
@@ -311,28 +310,25 @@ def test_a_request_sent_before_the_answer_to_the_last_one_ends_the_connection(
 
 
 def test_a_pipelining_client_that_takes_nothing_keeps_nothing(impatient: RunningService) -> None:
-    photo = request_bytes(encoded(np.zeros((2000, 4000), np.uint8)), "/depth", "image/png")
+    photo = request_bytes(encoded(np.zeros((1100, 2200), np.uint8)), "/depth", "image/png")
     photo = photo.replace(b"Connection: close\r\n", b"") + b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
     with contextlib.ExitStack() as stack, impatient.client() as client:
-        for _ in range(4):
+        for _ in range(2):
             stack.enter_context(connection(impatient, receive_buffer=4096)).sendall(photo)
-        until(lambda: "depthsvc_requests_in_progress 5.0" in client.get("/metrics").text)
+        until(lambda: "depthsvc_requests_in_progress 3.0" in client.get("/metrics").text)
         until(lambda: "depthsvc_requests_in_progress 1.0" in client.get("/metrics").text)
         assert 'depthsvc_rejected_total{reason="answer_not_taken"}' in client.get("/metrics").text
 
 
-def test_a_body_is_not_taken_for_a_request_of_another_protocol(target: RunningService) -> None:
-    smuggled = b"GET /models HTTP/1.1\r\nHost: x\r\n\r\n"
-    head = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nContent-Type: image/png\r\n"
-    with connection(target) as connected:
-        connected.sendall(post(f"{head}Content-Length: {len(smuggled)}"))
-        connected.recv(1, socket.MSG_PEEK)  # it is answered before the body comes
-        with contextlib.suppress(ConnectionError):
-            connected.sendall(smuggled)
-        assert problem(everything(connected)) == (400, "malformed_request")
-    with connection(target) as connected:
-        connected.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
-        assert answers_of(everything(connected)) == [200]
+def test_a_photo_with_an_offer_of_another_protocol_is_served(target: RunningService, jpeg: bytes) -> None:
+    """Java's HttpClient and `curl --http2` offer h2c with every request."""
+    head = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nContent-Type: image/jpeg\r\n"
+    chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(jpeg), jpeg)
+    for framing, body in ((f"Content-Length: {len(jpeg)}", jpeg), ("Transfer-Encoding: chunked", chunks)):
+        with connection(target) as connected:
+            too_early = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+            connected.sendall(post(head + framing, body) + too_early)
+            assert answers_of(everything(connected)) == [200]
 
 
 def test_a_trickle_is_no_upload(impatient: RunningService) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from depthsvc.errors import RequestError
 from depthsvc.imaging.photo.decode import decode
+from depthsvc.imaging.photo.pixels import Bounds, at_least
 from tests.conftest import RunningService
 from tests.security.files import BOMBS, WHOLE
 
@@ -20,7 +21,7 @@ from tests.security.files import BOMBS, WHOLE
 def tried(data: bytes) -> str:
     """What `decode` makes of a file: "photo" or an error's code. Any other exception fails the test."""
     try:
-        photo = decode(data, max_pixels=1_000_000, enough=64)
+        photo = decode(data, Bounds(1_000_000, at_least(64)))
     except RequestError as error:
         return error.code
     assert photo.pixels.ndim == 3

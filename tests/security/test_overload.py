@@ -35,5 +35,5 @@ def test_what_is_refused_says_when_to_come_back(start_service: StartService, upl
     enough = lambda: len(tally.of(200)) >= 20 and len(tally.of(503)) >= 20  # noqa: E731
     asyncio.run(keep_asking(partial(send, small.url, upload), tally, until=enough))
     assert set(tally.statuses) == {200, 503}
-    assert {reply.headers["retry-after"] for reply in tally.of(503)} == {"1"}
+    assert all(1 <= int(reply.headers["retry-after"]) <= 9 for reply in tally.of(503))
     assert {b'"queue_full"' in reply.body for reply in tally.of(503)} == {True}

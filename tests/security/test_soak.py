@@ -26,7 +26,7 @@ def requests() -> Iterator[bytes]:
     chance = random.Random(0)
     sizes = [(90, 120), (120, 90), (480, 640), (600, 600), (1200, 1600), (300, 2000), (2000, 1000)]
     photos = [encoded(photo(*size), format) for size in sizes for format in ("JPEG", "PNG", "WEBP")]
-    photos += [*WHOLE.values(), BOMBS["a PNG of a million pixels in one row"][0](), b"no photo"]
+    photos += [*WHOLE.values(), *[BOMBS["a PNG of a million pixels in one row"][0](), b"no photo"] * 3]
     paths = ["/upload", "/upload?palette=true", "/depth", "/depth?size=model", "/depth?format=npy&normalize=true"]
     paths += [f"/depth?format=png16&input_size={size}" for size in (128, 192, 320)]
     while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -38,3 +39,15 @@ def test_a_signal_ends_a_start_and_leaves_nothing_behind(number: signal.Signals,
     assert service.returncode == 0, output
     assert "Traceback" not in output
     assert not list(temporary.iterdir())
+
+
+def test_json_logs_are_all_that_is_printed(tmp_path: Path) -> None:
+    """Whoever collects the output of a container gets JSON lines only; the address is in one of them."""
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "depthsvc", "serve", "--model", "embedded", "--workers", "1", "--port", "0"]
+    with log.open("w") as output:
+        service = subprocess.Popen([*command, "--log-format", "json"], stdout=output, stderr=output)
+    until(lambda: service.poll() is not None or "ready at http://" in log.read_text(), longest_s=60)
+    service.terminate()
+    assert service.wait(timeout=60) == 0, log.read_text()
+    assert all(json.loads(line)["event"] for line in log.read_text().splitlines())

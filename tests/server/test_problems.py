@@ -41,13 +41,17 @@ def test_the_deadline_holds_even_without_any_worker(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(photos, "_DEADLINE_MARGIN_S", 0.01)
     pool = FailingPool()
     response = ask(pool, deadline_s=0.01)
-    assert (response.status_code, response.json()["code"]) == (504, "deadline_exceeded")
+    assert (response.status_code, response.json()["code"]) == (503, "queue_full")
     assert pool.future.cancelled()
 
 
-def test_health_is_503_unless_every_worker_is_warm() -> None:
-    response = ask(FailingPool(), "GET", "/health")
+@pytest.mark.parametrize("path", ["/health", "/health/ready"])
+def test_health_is_503_unless_every_worker_is_warm(path: str) -> None:
+    pool = FailingPool()
+    pool.start_failure = "The model file has changed since the service started."
+    response = ask(pool, "GET", path)
     assert response.status_code == 503
     assert response.json()["status"] == "unavailable"
+    assert response.json()["reason"] == pool.start_failure
     assert response.json()["workers"] == {"configured": 2, "warm": 1, "restarts": 5}
     assert ask(FailingPool(), "GET", "/health/live").status_code == 200

@@ -34,13 +34,24 @@ class Remote:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What is known of one photo's result. A service may leave out the numbers."""
+
+    model: str
+    min: float | None
+    """Inverse depth of the farthest point, in the result's units if it holds depth."""
+    max: float | None
+    """Inverse depth of the nearest point."""
+    seconds: float | None
+    """Time that the worker spent on it."""
+
+
+@dataclass(frozen=True)
 class Result:
     """The result of one photo."""
 
     body: bytes
-    model: str
-    seconds: float | None
-    """Time that the worker spent on it; None if unknown."""
+    facts: Facts
 
 
 class Estimator(Protocol):
@@ -60,7 +71,7 @@ class _LocalEstimator:
     def estimate(self, photo: bytes) -> Result:
         answer = self._pool.submit(photo, self._options, deadline_s=self._deadline_s).result()
         worked_s = sum(seconds for stage, seconds in answer.seconds.items() if stage != "queue")
-        return Result(answer.body, answer.model, worked_s)
+        return Result(answer.body, Facts(answer.model, answer.min, answer.max, worked_s))
 
 
 @contextmanager
@@ -91,10 +102,12 @@ class _RemoteEstimator:
 
     def estimate(self, photo: bytes) -> Result:
         response = self._portal.call(self._client.answer, photo, self._options)
-        model = response.headers.get("X-Depth-Model")
+        headers = response.headers
+        model = headers.get("X-Depth-Model")
         if model is None:
             raise ServiceUnreachable(f"{response.url} returned no X-Depth-Model header. Is it depthsvc?")
-        return Result(response.content, model, _worked_s(response.headers.get("Server-Timing", "")))
+        farthest, nearest = _number(headers.get("X-Depth-Min", "")), _number(headers.get("X-Depth-Max", ""))
+        return Result(response.content, Facts(model, farthest, nearest, _worked_s(headers.get("Server-Timing", ""))))
 
 
 @contextmanager
@@ -123,15 +136,17 @@ async def _greet(remote: Remote) -> None:
         ) from error
 
 
+def _number(text: str) -> float | None:
+    """The finite number in a header, or None."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
 def _worked_s(timing: str) -> float | None:
-    """The sum of a Server-Timing header without the queue, in seconds, or None if it cannot be read."""
-    milliseconds = []
-    for metric in timing.split(","):
-        stage, _, duration = metric.strip().partition(";dur=")
-        if stage != "queue":
-            try:
-                milliseconds.append(float(duration))
-            except ValueError:
-                return None
-    seconds = sum(milliseconds) / 1000
-    return seconds if math.isfinite(seconds) else None
+    """The stages of a Server-Timing header in sum, without the queue, in seconds; None if they cannot be read."""
+    durations = dict(metric.strip().partition(";dur=")[::2] for metric in timing.split(","))
+    stages = [_number(durations.get(stage, "")) for stage in ("decode", "infer", "render")]
+    return None if None in stages else sum(filter(None, stages)) / 1000

@@ -1,21 +1,29 @@
-"""The output folder: names of results, and atomic writes."""
+"""The output folder: the results in it, and atomic writes that never leave it.
+
+Whoever else may write to the folder could make a link in it that leads elsewhere. So folders are opened one in another,
+each without following a link. The output folder itself may be a link.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import stat
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fnmatch import fnmatch
 from pathlib import Path
 from types import TracebackType
 
 from filelock import FileLock, Timeout
 
+from depthsvc.batch.names import EARLIER_LOCK, LOCK, earlier_result_name, result_name
 from depthsvc.batch.sources import Location, Source
 from depthsvc.errors import ConfigurationError
 
 _TEMPORARY = ".depthsvc-{}.part"
-_LOCK = ".depthsvc.lock"
 
 
 class Outputs:
@@ -32,8 +40,10 @@ class Outputs:
         """Create and lock the folder. Raises ConfigurationError if that fails, or if another batch is using it."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(self.folder / _LOCK, timeout=0)
+            self._lock = FileLock(self.folder / LOCK, timeout=0)
             self._lock.acquire()
+            self._ignores_case = (self.folder / LOCK.upper()).exists()
+            self._is_earlier = (self.folder / EARLIER_LOCK).exists()
         except Timeout as error:
             raise ConfigurationError(
                 f"{self.folder}: another batch is writing to this folder. Wait for it, or choose another OUT."
@@ -49,49 +59,89 @@ class Outputs:
 
     def path(self, source: Source) -> Path:
         """Where a photo's result goes."""
-        return self.folder / result_name(source, self._extension)
+        return self.folder / result_name(source.name, self._extension)
 
-    def exists(self, path: Location) -> bool:
-        """Whether a result exists. An empty file does not count: a power failure may leave one."""
-        return (path := Path(path)).is_file() and path.stat().st_size > 0
+    def entry(self, path: Location) -> str:
+        """The same for all spellings of one file's path."""
+        return str(path).casefold() if self._ignores_case else str(path)
+
+    def existing(self, source: Source) -> Path | None:
+        """A photo's result, if there is one, perhaps of an earlier version. Raises OSError."""
+        if _has_content(path := self.path(source)):
+            return path
+        earlier = self.folder / earlier_result_name(source.name, self._extension)
+        return earlier if self._is_earlier and _has_content(earlier) else None
 
     def write(self, path: Location, data: bytes) -> None:
         """Write a result atomically. Raises OSError."""
         self.prepare(Path(path).parent)
-        write_whole(Path(path), data)
+        write_inside(self.folder, Path(path), data)
 
     def prepare(self, folder: Path) -> None:
         """Create a folder, and remove half-written files of a killed batch from it. Raises OSError."""
         with self._preparing:
             if folder not in self._prepared:
-                folder.mkdir(parents=True, exist_ok=True)
-                _remove_leftovers(folder)
+                with _opened(self.folder, folder) as descriptor:
+                    _remove_leftovers(descriptor)
                 self._prepared.add(folder)
 
     def tidy(self) -> None:
         """Remove half-written files of killed processes."""
         for folder in self._prepared:
-            _remove_leftovers(folder)
+            with suppress(OSError), _opened(self.folder, folder) as descriptor:
+                _remove_leftovers(descriptor)
 
 
-def result_name(source: Source, extension: str) -> Path:
-    """The name of a result. It keeps the photo's own extension, so that a.jpg and a.png do not collide."""
-    return source.name.with_name(f"{source.name.name}.{extension}")
+def _has_content(path: Path) -> bool:
+    """Whether it is a file that is not empty: a power failure may leave an empty one. Raises OSError."""
+    return path.is_file() and path.stat().st_size > 0
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file atomically. Raises OSError."""
-    temporary = path.with_name(_TEMPORARY.format(secrets.token_hex(8)))
+def write_inside(output: Path, path: Path, data: bytes) -> None:
+    """Write a file below the output folder, atomically, and the folders between. Raises OSError."""
+    temporary = _TEMPORARY.format(secrets.token_hex(8))
+    with _opened(output, path.parent) as folder:
+        try:
+            with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, 0o666, dir_fd=folder)) as file:
+                file.write(data)
+            os.replace(temporary, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary, dir_fd=folder)
+            raise
+
+
+@contextmanager
+def _opened(output: Path, folder: Path) -> Iterator[int]:
+    """A descriptor of a folder below the output folder, created if necessary. Raises OSError."""
+    parts = folder.relative_to(output).parts
+    if ".." in parts:
+        raise OSError(errno.EINVAL, "It would be outside the output folder. Name the photo without `..`.")
+    descriptor = os.open(output, os.O_DIRECTORY)
     try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)  # noqa: PTH105  # Path.replace adds nothing
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
+        for part in parts:
+            outer, descriptor = descriptor, _open_in(descriptor, part)
+            os.close(outer)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _open_in(folder: int, name: str) -> int:
+    """A descriptor of a folder in another one, created if necessary. Raises OSError, for a link too."""
+    with suppress(FileExistsError):
+        os.mkdir(name, dir_fd=folder)
+    try:
+        return os.open(name, os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+    except OSError:
+        if stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            reason = f"{name} is a link, which may lead out of the output folder. Replace it with a folder."
+            raise OSError(errno.ELOOP, reason) from None
         raise
 
 
-def _remove_leftovers(folder: Path) -> None:
-    for leftover in folder.glob(_TEMPORARY.format("*")):
-        with suppress(OSError):
-            leftover.unlink()
+def _remove_leftovers(folder: int) -> None:
+    for name in os.listdir(folder):
+        if fnmatch(name, _TEMPORARY.format("*")):
+            with suppress(OSError):
+                os.unlink(name, dir_fd=folder)

@@ -34,4 +34,4 @@ def check_size(size: int, max_pixels: int) -> None:
     if size > _BYTES_PER_PIXEL * max_pixels + _OVERHEAD:
         raise BodyTooLarge(
             f"The file is larger than any photo of {max_pixels / 1e6:g} megapixels. Check that it is a photo."
-        )
+        ).limited_by("max_megapixels")

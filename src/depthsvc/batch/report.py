@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import dataclass
@@ -35,6 +36,12 @@ class ReportLine:
     reason: str | None = None
     """Why it failed, for people."""
     model: str | None = None
+    kind: str | None = None
+    """What its depth values are: inverse_depth."""
+    min: float | None = None
+    """Inverse depth of the farthest point, in the result's units if it holds depth."""
+    max: float | None = None
+    """Inverse depth of the nearest point."""
     seconds: float | None = None
     """Time that the worker spent on it, without waiting."""
 
@@ -42,10 +49,16 @@ class ReportLine:
 class Report:
     """A report that is open for appending. Thread-safe: lines are written whole."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises ConfigurationError for a file that is not a report, and OSError."""
+    def __init__(self, path: Path, *, may_be_link: bool = True) -> None:
+        """Raises ConfigurationError for a file that is not a report or must not be a link, and OSError."""
         self.path = path
-        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        try:
+            self._file = os.open(path, flags if may_be_link else flags | os.O_NOFOLLOW, 0o666)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise ConfigurationError(f"{path} is a link. Remove it, or name its target with --report.") from error
+            raise
         try:
             self._cut_torn_line()
         except BaseException:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from depthsvc.batch.estimators import Estimator, local_estimator, remote_estimator
+from depthsvc.batch.ignored import Ignored
 from depthsvc.batch.ledger import UNREADABLE, Ledger, Task
 from depthsvc.batch.outputs import Outputs
 from depthsvc.batch.progress import Display
@@ -32,8 +33,8 @@ from depthsvc.errors import RequestError, ServiceUnreachable
 _POLL_S = 0.5
 
 
-def run_batch(plan: Plan, sources: Iterable[Source]) -> int:
-    """Process all photos that have no result yet; returns the exit status.
+def run_batch(plan: Plan, sources: Iterable[Source], ignored: Ignored) -> int:
+    """Process all photos that have no result yet; returns the exit status. `ignored`: files for the summary to name.
 
     0: every photo has its result. 1: some do not. 130 and 143: stopped by SIGINT or SIGTERM. Raises DepthServiceError
     or OSError if it cannot start.
@@ -41,7 +42,7 @@ def run_batch(plan: Plan, sources: Iterable[Source]) -> int:
     with (
         ended_by_signals(),
         Outputs(plan.output, plan.extension) as outputs,
-        open_ledger(plan, outputs) as (ledger, shown),
+        open_ledger(plan, outputs, ignored) as (ledger, shown),
     ):
         tasks = ledger.open_tasks(sources)
         if not tasks:
@@ -49,7 +50,7 @@ def run_batch(plan: Plan, sources: Iterable[Source]) -> int:
         return _compute(plan, ledger, shown, lambda consumers: consumers.all(tasks), most=len(tasks))
 
 
-def watch_folder(plan: Plan, folder: Path, settle_s: float) -> int:
+def watch_folder(plan: Plan, folder: Path, ignored: Ignored, settle_s: float) -> int:
     """Process the photos in a folder, present and future, until a signal stops it; returns the exit status.
 
     A photo is processed once its size and modification time have not changed for `settle_s` seconds. After the first
@@ -58,9 +59,9 @@ def watch_folder(plan: Plan, folder: Path, settle_s: float) -> int:
     with (
         ended_by_signals(),
         Outputs(plan.output, plan.extension) as outputs,
-        open_ledger(plan, outputs) as (ledger, shown),
+        open_ledger(plan, outputs, ignored) as (ledger, shown),
     ):
-        watched = WatchedFolder(folder, plan.output, settle_s)
+        watched = WatchedFolder(folder, plan.output, ignored, settle_s)
         most = plan.settings.workers
         return _compute(plan, ledger, shown, _Consumers.until_stopped, most=most, watched=watched)
 
@@ -191,7 +192,7 @@ class _Consumers:
         try:
             photo = read(Path(task.photo), self._plan.settings.max_pixels)
         except RequestError as error:
-            self._ledger.fail(task, error.code, error.detail)
+            self._ledger.refuse(task, error)
             return
         except OSError as error:
             self._ledger.fail(task, UNREADABLE, error.strerror or str(error))
@@ -210,7 +211,7 @@ class _Consumers:
     def _fail(self, task: Task, error: Exception) -> None:
         match error:
             case RequestError():
-                self._ledger.fail(task, error.code, error.detail)
+                self._ledger.refuse(task, error)
             case ServiceUnreachable():
                 self._ledger.fail(task, "unreachable", str(error))
                 self._note_unreachable()

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from depthsvc.batch.estimators import Remote
+from depthsvc.batch.ignored import Ignored
 from depthsvc.batch.ledger import Ledger, Places
+from depthsvc.batch.names import REPORT
 from depthsvc.batch.progress import Display, display, printable
 from depthsvc.batch.report import Report, Status
 from depthsvc.options import Options
@@ -42,11 +44,12 @@ class Interrupted(SystemExit):
 
 
 @contextmanager
-def open_ledger(plan: Plan, outputs: Places) -> Iterator[tuple[Ledger, Display]]:
+def open_ledger(plan: Plan, outputs: Places, ignored: Ignored) -> Iterator[tuple[Ledger, Display]]:
     """The ledger of a batch and its progress display."""
-    with closing(Report(plan.report or plan.output / "report.jsonl")) as report:
+    path = plan.report or plan.output / REPORT
+    with closing(Report(path, may_be_link=plan.report is not None)) as report:
         shown = display()
-        yield Ledger(outputs, report, shown, overwrite=plan.overwrite), shown
+        yield Ledger(outputs, report, shown, ignored, overwrite=plan.overwrite), shown
 
 
 @contextmanager
@@ -76,7 +79,8 @@ def finish(ledger: Ledger, shown: Display, status_if_interrupted: int | None, se
     """Print a summary of the outcomes; returns the exit status."""
     done, failed, skipped = (ledger.counts[status] for status in (Status.OK, Status.FAILED, Status.SKIPPED))
     rate = f" in {seconds:.1f} s ({done / seconds:.1f} photos/s)" if done else ""
-    shown.note(f"{done} done{rate}, {skipped} skipped, {failed} failed{_reasons(ledger) if failed else ''}")
+    summary = f"{done} done{rate}, {skipped} skipped, {failed} failed{_reasons(ledger) if failed else ''}"
+    shown.note(f"{summary}, {ledger.ignored}" if ledger.ignored else summary)
     if status_if_interrupted:
         shown.note("Interrupted. Run the same command again to resume.")
         return status_if_interrupted

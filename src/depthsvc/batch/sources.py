@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
+from depthsvc.batch.ignored import RESULT, Ignored
+from depthsvc.batch.names import REPORT, is_beside_its_photo, is_result
 from depthsvc.errors import ConfigurationError
 from depthsvc.imaging.photo.formats import SUFFIXES
 
 Location = Path | str
 """The path of a file on this machine, or the URI of one elsewhere."""
+
+_SKIPPED = frozenset(
+    {"@eadir", "__macosx", "#recycle", "@recycle", "$recycle.bin", "#snapshot", "system volume information"}
+)
+"""Folders, in lower case, in which storage and systems keep thumbnails, attributes, deleted files and copies."""
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
+_SHOWN = 80
+"""Most characters of a URL in a message: a data URI holds a whole photo."""
+
+
+class NothingFound(ConfigurationError):
+    """There is no photo to process."""
 
 
 @dataclass(frozen=True)
@@ -21,56 +37,73 @@ class Source:
 
     path: Location
     name: Path
-    """Relative path of its result in the output folder, without the extension that is appended."""
+    """Relative path in the output folder, from which its result's name is made."""
     problem: str = ""
     """Why it cannot be read at all, or empty."""
 
 
-def find_photos(given: Iterable[str], output: Path) -> Iterator[Source]:
-    """The photos in folders, globs and single files. Folders and globs leave out the output folder.
+def find_photos(given: Iterable[str], output: Path, ignored: Ignored) -> Iterator[Source]:
+    """The photos in folders, globs and single files. Other files in folders and globs are added to `ignored`.
 
     A folder's photos keep their path below it, a glob's below its part without wildcards, a single one its name.
-    Hidden files and folders, whose names begin with a dot, are skipped, and links to folders are not followed.
-    Raises ConfigurationError if nothing matches.
+    Folders and globs leave out the output folder, unless it is IN itself, and results; hidden files and folders, whose
+    names begin with a dot; folders of thumbnails and deleted files; and links to folders.
+    Raises NothingFound if nothing matches a glob, and ConfigurationError if there is no such file.
     """
     for word in given:
-        if Path(word).is_dir():
-            if os.path.realpath(word) == os.path.realpath(output):
-                raise ConfigurationError(f"{word}: photos and results cannot share one folder. Choose another OUT.")
-            yield from in_folder(Path(word), Path(word), output)
+        if os.path.isdir(word):  # noqa: PTH112  # Path.is_dir() raises for a long name
+            yield from in_folder(Path(word), Path(word), output, ignored)
         elif os.path.lexists(word):
             yield Source(Path(word), Path(Path(word).name))
         else:
-            yield from _in_glob(word, output)
+            yield from _in_glob(word, output, ignored)
 
 
-def photos_in_list(lines: Iterable[bytes]) -> Iterator[Source]:
-    """The photos in a list, one path per line, with any extension.
+def photos_in_list(paths: Iterable[str]) -> Iterator[Source]:
+    """The photos in a list of paths, with any extension.
 
     Their results keep the path from the current folder, or from the root for a photo outside it.
     """
-    for line in lines:
-        if word := os.fsdecode(line.rstrip(b"\r\n")):
-            path = Path(os.path.abspath(word))  # noqa: PTH100  # resolve() would follow links
-            base = Path.cwd() if path.is_relative_to(Path.cwd()) else path.anchor
-            yield Source(Path(word), path.relative_to(base))
+    for word in paths:
+        if problem := url_problem(word):
+            yield Source(word, Path(word), problem)
+            continue
+        path = Path(os.path.abspath(word))  # noqa: PTH100  # resolve() would follow links
+        base = Path.cwd() if path.is_relative_to(Path.cwd()) else path.anchor
+        yield Source(Path(word), path.relative_to(base))
 
 
-def in_folder(folder: Path, base: Path, output: Path) -> Iterator[Source]:
+def url_problem(word: str) -> str:
+    """Why a URL is not accepted as a photo's path; empty for a path."""
+    if not _URL.match(word) or os.path.lexists(word):
+        return ""
+    shown = word if len(word) <= _SHOWN else f"{word[:_SHOWN]}..."
+    if word.lower().startswith("file:///"):
+        return f"{shown} is a URL. Give the path instead: {unquote(word[len('file://') :])}"
+    return f"{shown} is a URL. Download the photo and give the path of the file."
+
+
+def in_folder(folder: Path, base: Path, output: Path, ignored: Ignored) -> Iterator[Source]:
     """The photos in a folder, recursively, in order of their paths; a name is the path below `base`."""
     unlistable: list[OSError] = []
-    own = os.path.realpath(output)
+    own = _output_within(base, output)
     for parent, folders, files in os.walk(folder, onerror=unlistable.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if os.path.realpath(parent) == own:
+        folders[:] = sorted(filter(is_searched, folders))
+        if own and os.path.realpath(parent) == own:
             folders.clear()
             continue
-        for name in sorted(filter(is_photo_name, files)):
+        for name in sorted(files):
             path = Path(parent, name)
-            yield Source(path, path.relative_to(base))
+            if _is_taken(path, ignored):
+                yield Source(path, path.relative_to(base))
     for error in unlistable:
         path = Path(error.filename)
         yield Source(path, path.relative_to(base), f"The folder cannot be read: {error.strerror}.")
+
+
+def is_searched(folder: str) -> bool:
+    """Whether a folder in a folder may hold photos, by its name."""
+    return not folder.startswith(".") and folder.lower() not in _SKIPPED
 
 
 def is_photo_name(name: str) -> bool:
@@ -78,25 +111,47 @@ def is_photo_name(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
 
 
-def _in_glob(pattern: str, output: Path) -> Iterator[Source]:
+def _is_taken(path: Path, ignored: Ignored) -> bool:
+    """Whether a file that was found is a photo. Counts it if not, unless it is what this batch writes."""
+    if is_result(path):
+        if not is_beside_its_photo(path):
+            ignored.add(path, RESULT)
+    elif is_photo_name(path.name):
+        return True
+    elif path.name != REPORT:
+        ignored.add(path)
+    return False
+
+
+def _output_within(base: Path, output: Path) -> str | None:
+    """The output folder if it is below `base`; None if it is elsewhere, or `base` itself."""
+    own = os.path.realpath(output)
+    return own if os.path.realpath(base) != own and _inside(output, base) else None
+
+
+def _in_glob(pattern: str, output: Path, ignored: Ignored) -> Iterator[Source]:
     matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  # Path.glob rejects absolute patterns
     if not matches:
-        raise ConfigurationError(
-            f"{pattern}: no such photo or folder, and no photo matches. Check the path or pattern."
-        )
+        failure = NothingFound if glob.has_magic(pattern) else ConfigurationError
+        raise failure(f"{pattern}: no such photo or folder, and no photo matches. Check the path or pattern.")
     base = _fixed_part(pattern)
+    own = _output_within(base, output)
     done: set[Location] = set()
     for match in map(Path, matches):
-        if match.is_dir():
-            found = in_folder(match, base, output)
-        elif is_photo_name(match.name) and not _inside(match, output):
-            found = iter([Source(match, match.relative_to(base))])
-        else:
+        if (own and _inside(match, own)) or any(part.lower() in _SKIPPED for part in match.relative_to(base).parts):
             continue
-        for source in found:  # `**` matches a folder and also its contents
+        for source in _at(match, base, output, ignored):  # `**` matches a folder and also its contents
             if source.path not in done:
                 done.add(source.path)
                 yield source
+
+
+def _at(match: Path, base: Path, output: Path, ignored: Ignored) -> Iterator[Source]:
+    """The photos in a folder, or the photo itself, if it is one."""
+    if match.is_dir():
+        yield from in_folder(match, base, output, ignored)
+    elif _is_taken(match, ignored):
+        yield Source(match, match.relative_to(base))
 
 
 def _fixed_part(pattern: str) -> Path:
@@ -106,5 +161,5 @@ def _fixed_part(pattern: str) -> Path:
     return Path(*parts[:first])
 
 
-def _inside(path: Path, folder: Path) -> bool:
+def _inside(path: Path, folder: Path | str) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))

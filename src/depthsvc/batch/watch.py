@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from depthsvc.batch.ignored import Ignored
 from depthsvc.batch.sources import Source, in_folder
 
 
@@ -38,11 +39,18 @@ class WatchedFolder:
     """Yields every photo of a folder once it has stopped changing, and again if it changes later."""
 
     def __init__(
-        self, folder: Path, output: Path, settle_s: float, clock: Callable[[], float] = time.monotonic
+        self,
+        folder: Path,
+        output: Path,
+        ignored: Ignored,
+        settle_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`settle_s`: seconds for which size and modification time must be unchanged; an empty file is never ready."""
+        """`ignored`: counts files that are not photos. `settle_s`: seconds for which size and modification time must be
+        unchanged; an empty file is never ready."""
         self._folder = folder
         self._output = output
+        self._ignored = ignored
         self._settle_s = settle_s
         self._clock = clock
         self._seen: dict[Path, _Seen] = {}
@@ -54,7 +62,7 @@ class WatchedFolder:
         return [source for source in present.values() if self._take(Path(source.path))]
 
     def _present(self) -> Iterator[tuple[Path, Source]]:
-        for source in in_folder(self._folder, self._folder, self._output):
+        for source in in_folder(self._folder, self._folder, self._output, self._ignored):
             if not source.problem:
                 yield Path(source.path), source
 

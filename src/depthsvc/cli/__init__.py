@@ -10,11 +10,14 @@ import click
 
 from depthsvc.cli.batch import batch
 from depthsvc.cli.bench import bench
+from depthsvc.cli.cache import cache
+from depthsvc.cli.doctor.command import doctor
 from depthsvc.cli.export import export
 from depthsvc.cli.predict import predict
 from depthsvc.cli.setting_options import CommandWithSettings
+from depthsvc.cli.streams import use_safe_streams
 from depthsvc.cli.weights import weights
-from depthsvc.errors import DepthServiceError
+from depthsvc.errors import DepthServiceError, RequestError
 from depthsvc.version import __version__
 
 if TYPE_CHECKING:
@@ -29,6 +32,10 @@ class _Group(click.Group):
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
+        except RequestError as error:
+            from depthsvc.settings import advice
+
+            raise click.ClickException(advice(error)) from error
         except DepthServiceError as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
@@ -67,5 +74,11 @@ def show_settings() -> None:
     click.echo(markdown_table())
 
 
-for command in (predict, batch, export, bench, weights):
+for command in (predict, batch, export, bench, weights, cache, doctor):
     main.add_command(command)
+
+
+def run() -> None:
+    """The program `depthsvc`."""
+    use_safe_streams()
+    main()

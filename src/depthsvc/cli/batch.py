@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from depthsvc.cli.photo_options import FILE_FORMATS, FORMAT_CHOICE, FORMAT_HELP, PhotoCommand, options_for
+from depthsvc.cli.photo_options import FORMAT_CHOICE, FORMAT_HELP, PhotoCommand, formats_for, options_for
 from depthsvc.cli.setting_options import MODEL, log_to_stderr, setting_names
 from depthsvc.errors import DepthServiceError
-from depthsvc.formats import format_named
+from depthsvc.formats import Result
 
 if TYPE_CHECKING:
+    from depthsvc.batch.ignored import Ignored
     from depthsvc.batch.session import Plan
     from depthsvc.batch.sources import Source
     from depthsvc.options import Options
@@ -29,6 +31,8 @@ _COMPUTING = (
     "ClusterSettings",
 )
 """Settings of the local workers; with --url the service decides them."""
+_NO_STORES = ("http:", "https:", "ftp:", "data:")
+"""Schemes of URLs that Ray cannot read either."""
 
 
 class _CannotBegin(click.ClickException):
@@ -37,12 +41,11 @@ class _CannotBegin(click.ClickException):
 
 @click.command(
     cls=PhotoCommand,
-    photo_options=("colormap", "side_by_side", "input_size", "size", "refine", "fov"),
     settings=(*_COMPUTING, "max_megapixels", "log_level"),
 )
 @click.argument("paths", nargs=-1, metavar="IN... OUT")
 @click.option("--list", "list_file", metavar="FILE", help="File that lists photos, one path per line, instead of IN.")
-@click.option("--format", type=FORMAT_CHOICE, default=FILE_FORMATS[0].name, help=f"{FORMAT_HELP}  [png]")
+@click.option("--format", type=FORMAT_CHOICE, help=f"{FORMAT_HELP}  [png]")
 @click.option("--overwrite", is_flag=True, help="Recompute results that already exist.")
 @click.option(
     "--report",
@@ -72,7 +75,7 @@ def batch(
     wanted: dict[str, Any],
     paths: tuple[str, ...],
     list_file: str | None,
-    format: str,
+    format: str | None,
     overwrite: bool,
     report: Path | None,
     watch: bool,
@@ -84,13 +87,13 @@ def batch(
     """Estimate the depth of many photos into the folder OUT. Each IN is a folder, searched recursively, a glob, a
     photo, or - for a list of photos on standard input.
 
-    The result of IN/a/b.jpg is OUT/a/b.jpg.png, or b.jpg.pair.png with --side-by-side, b.jpg.npy, b.jpg.f16,
-    b.jpg.16.png or b.jpg.ply. Photos that already have a result are skipped, so rerunning the same command resumes
-    after an interruption.
+    The result of IN/a/b.jpg is OUT/a/b.jpg.depth.png; with --format, --side-by-side and --bokeh it ends in .depth.npy,
+    .depth.f16, .depth.16.png, .depth.ply, .depth.pair.png or .depth.bokeh.jpg. Photos that already have a result are
+    skipped, so rerunning the same command resumes after an interruption.
 
     With --ray, IN and OUT may be URIs of folders, such as s3://bucket/photos; a URI for OUT needs --report.
 
-    Exit status: 0 if all photos have a result, 1 if some do not, 2 if nothing was started.
+    Exit status: 0 if all photos have a result, 1 if some do not or there is no photo, 2 if nothing was started.
     """
     log_to_stderr(settings)
     *given, output = _check_paths(paths, list_file, watch=watch)
@@ -99,12 +102,14 @@ def batch(
     if with_ray and watch:
         raise click.UsageError("--watch cannot be combined with --ray.")
     _check_uris(given, output, report, with_ray=with_ray)
+    from depthsvc.batch.estimators import Remote
+    from depthsvc.batch.ignored import Ignored
+    from depthsvc.batch.run import run_batch, watch_folder
+    from depthsvc.batch.session import Plan
+    from depthsvc.batch.sources import NothingFound
+
     try:
         options = _options(format, wanted)
-        from depthsvc.batch.estimators import Remote
-        from depthsvc.batch.run import run_batch, watch_folder
-        from depthsvc.batch.session import Plan
-
         remote = Remote(url, api_key, concurrency) if url else None
         plan = Plan(
             Path(output),
@@ -115,12 +120,15 @@ def batch(
             overwrite,
             remote,
         )
+        ignored = Ignored()
         if with_ray:
-            status = _run_with_ray(plan, given, list_file, output)
+            status = _run_with_ray(plan, given, list_file, output, ignored)
         elif watch:
-            status = watch_folder(plan, Path(given[0]), settle_s)
+            status = watch_folder(plan, Path(given[0]), ignored, settle_s)
         else:
-            status = run_batch(plan, _sources(given, list_file, Path(output)))
+            status = run_batch(plan, _sources(given, list_file, Path(output), ignored), ignored)
+    except NothingFound as error:
+        raise click.ClickException(str(error)) from error
     except DepthServiceError as error:
         raise _CannotBegin(str(error)) from error
     except OSError as error:
@@ -128,12 +136,11 @@ def batch(
     sys.exit(status)
 
 
-def _options(format: str, wanted: dict[str, Any]) -> Options:
-    if format == "png" and wanted.pop("side_by_side", False):
-        format = "pair"
-    elif format == "png":
+def _options(name: str | None, wanted: dict[str, Any]) -> Options:
+    format = formats_for(name, wanted)[0]
+    if format.result is Result.HEATMAP:
         wanted["palette"] = True  # for many files, smaller and faster matter most
-    return options_for(format_named(format), wanted)
+    return options_for(format, wanted)
 
 
 def _check_paths(paths: tuple[str, ...], list_file: str | None, *, watch: bool) -> tuple[str, ...]:
@@ -165,6 +172,12 @@ def _is_uri(word: str) -> bool:
 
 
 def _check_uris(given: list[str], output: str, report: Path | None, *, with_ray: bool) -> None:
+    from depthsvc.batch.sources import url_problem
+
+    elsewhere = _NO_STORES if with_ray else (*_NO_STORES, "file:")
+    for word in given:
+        if word.lower().startswith(elsewhere) and (problem := url_problem(word)):
+            raise click.UsageError(problem)
     uris = [word for word in (*given, output) if _is_uri(word)]
     if uris and not with_ray:
         raise click.UsageError(f"{uris[0]}: URIs need --ray.")
@@ -174,22 +187,35 @@ def _check_uris(given: list[str], output: str, report: Path | None, *, with_ray:
         raise click.UsageError(f"{output} is not on this machine: choose a file for the report with --report.")
 
 
-def _run_with_ray(plan: Plan, given: list[str], list_file: str | None, output: str) -> int:
+def _run_with_ray(plan: Plan, given: list[str], list_file: str | None, output: str, ignored: Ignored) -> int:
     from depthsvc.cluster.batch import run_batch_on_ray
     from depthsvc.cluster.storage import Storage, photos_in_storage
 
     results = Storage(output) if _is_uri(output) else None
     if given and _is_uri(given[0]):
         photos = Storage(given[0])
-        return run_batch_on_ray(plan, photos_in_storage(photos, output), photos=photos, results=results)
-    return run_batch_on_ray(plan, _sources(given, list_file, Path(output)), results=results)
+        sources = _some(photos_in_storage(photos, output, ignored), ignored)
+        return run_batch_on_ray(plan, sources, ignored, photos=photos, results=results)
+    return run_batch_on_ray(plan, _sources(given, list_file, Path(output), ignored), ignored, results=results)
 
 
-def _sources(given: list[str], list_file: str | None, output: Path) -> list[Source]:
+def _sources(given: list[str], list_file: str | None, output: Path, ignored: Ignored) -> list[Source]:
+    """Raises NothingFound, ConfigurationError or OSError."""
+    from depthsvc.batch.lists import paths_in
     from depthsvc.batch.sources import find_photos, photos_in_list
 
     if list_file and list_file != "-":
-        return list(photos_in_list(Path(list_file).read_bytes().split(b"\n")))
+        return _some(photos_in_list(paths_in(Path(list_file).read_bytes(), list_file)), ignored)
     if list_file or given == ["-"]:
-        return list(photos_in_list(sys.stdin.buffer))
-    return list(find_photos(given, output))
+        return _some(photos_in_list(paths_in(sys.stdin.buffer.read(), "The list")), ignored)
+    return _some(find_photos(given, output, ignored), ignored)
+
+
+def _some(sources: Iterable[Source], ignored: Ignored) -> list[Source]:
+    """All of them. Raises NothingFound if there is none."""
+    from depthsvc.batch.sources import NothingFound
+    from depthsvc.imaging.photo.formats import ACCEPTED_NAMES
+
+    if found := list(sources):
+        return found
+    raise NothingFound(f"No {ACCEPTED_NAMES} photo found{f'; {ignored}' if ignored else ''}.")

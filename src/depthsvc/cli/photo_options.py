@@ -10,7 +10,7 @@ import click
 
 from depthsvc.cli.setting_options import CommandWithSettings
 from depthsvc.errors import ConfigurationError, problem_name, problem_reason
-from depthsvc.formats import Format, Result, formats_of
+from depthsvc.formats import Format, Result, format_named, formats_of
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -23,16 +23,18 @@ FORMAT_CHOICE = click.Choice([format.name for format in FILE_FORMATS])
 FORMAT_HELP = "; ".join(f"{format.name}: {format.description}" for format in FILE_FORMATS) + "."
 
 
-class PhotoCommand(CommandWithSettings):
-    """A command with settings and photo options; it receives the photo options that were given as `wanted`."""
+_CHOOSING = {"side_by_side": Result.SIDE_BY_SIDE, "bokeh": Result.BOKEH}
+"""Options that choose a result with a single format."""
+_DECIDED = {"format", "palette"}
+"""Options of photos that are none of a command: --format decides the one, the command itself the other."""
 
-    def __init__(self, *arguments: Any, photo_options: tuple[str, ...], **keywords: Any) -> None:
-        super().__init__(*arguments, **keywords)
-        self._names = photo_options
+
+class PhotoCommand(CommandWithSettings):
+    """A command with settings and all photo options; it receives the photo options that were given as `wanted`."""
 
     @cached_property
     def _photo_options(self) -> dict[str, click.Option]:
-        return {name: _option(name) for name in self._names}
+        return {**{name: _option(name, field) for name, field in _fields().items()}, "bokeh": _bokeh()}
 
     def _more_options(self) -> list[click.Option]:
         return list(self._photo_options.values())
@@ -41,6 +43,22 @@ class PhotoCommand(CommandWithSettings):
         given = {name: context.params.pop(name) for name in self._photo_options}
         context.params["wanted"] = {name: value for name, value in given.items() if value is not None}
         return super().invoke(context)
+
+
+def formats_for(name: str | None, wanted: dict[str, Any]) -> tuple[Format, ...]:
+    """The formats that --format and other options leave to choose from, the default first.
+
+    Removes the options that choose a result from `wanted`. Raises ConfigurationError for those that exclude each other.
+    """
+    chosen = [option for option in _CHOOSING if wanted.pop(option, False)]
+    if not chosen:
+        return (format_named(name),) if name else FILE_FORMATS
+    if len(chosen) > 1:
+        raise ConfigurationError(f"{' and '.join(map(_flag, chosen))} cannot be combined. Choose one.")
+    formats = formats_of(_CHOOSING[chosen[0]])
+    if name and name != formats[0].ending:
+        raise ConfigurationError(f"{_flag(chosen[0])} cannot be used with this format.")
+    return formats
 
 
 def options_for(format: Format, wanted: dict[str, Any]) -> Options:
@@ -62,8 +80,14 @@ def _problem(problem: Any) -> str:
     return f"{flag}: {problem_reason(problem, echo=True)}."
 
 
-def _option(name: str) -> click.Option:
-    field = _field(name)
+def _bokeh() -> click.Option:
+    """HTTP has a route instead of this option."""
+    return click.Option(
+        ["--bokeh"], is_flag=True, default=None, help="The photo as a JPEG, refocused by --focus and --strength."
+    )
+
+
+def _option(name: str, field: FieldInfo) -> click.Option:
     is_flag = field.annotation is bool
     default = "" if is_flag or field.default is None else f"  [{field.default}]"
     return click.Option(
@@ -77,11 +101,15 @@ def _option(name: str) -> click.Option:
     )
 
 
-def _field(name: str) -> FieldInfo:
-    from depthsvc.options import DepthOptions, PointCloudOptions, UploadQuery
+def _fields() -> dict[str, FieldInfo]:
+    """The options of photos by name; what two results share is explained as the first explains it."""
+    from depthsvc.options import BokehOptions, DepthOptions, PointCloudOptions, UploadQuery
 
-    kinds = (UploadQuery, DepthOptions, PointCloudOptions)
-    return next(kind.model_fields[name] for kind in kinds if name in kind.model_fields)
+    fields: dict[str, FieldInfo] = {}
+    for kind in (UploadQuery, DepthOptions, PointCloudOptions, BokehOptions):
+        for name, field in kind.model_fields.items():
+            fields.setdefault(name, field)
+    return {name: field for name, field in fields.items() if name not in _DECIDED}
 
 
 def _type(name: str, field: FieldInfo) -> click.Choice[str] | type[int] | type[float] | type[str]:

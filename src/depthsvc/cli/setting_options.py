@@ -49,9 +49,19 @@ class CommandWithSettings(click.Command):
         return []
 
     def invoke(self, context: click.Context) -> Any:
-        given = {name: context.params.pop(name) for name in self._setting_options}
-        context.params["settings"] = _settings(given)
+        options = {name: context.params.pop(name) for name in self._setting_options}
+        given = {name: value for name, value in options.items() if value is not None}
+        context.params["settings"] = self.read(given)
         return super().invoke(context)
+
+    def read(self, given: dict[str, Any]) -> Any:
+        """What the command receives as `settings`: settings given on the command line, and those of the environment.
+
+        Raises ConfigurationError if one is not valid.
+        """
+        from depthsvc.settings import flag, read_settings, variable
+
+        return read_settings(given, lambda name: f"{flag(name)} (or {variable(name)})")
 
 
 def _option(name: str) -> click.Option:
@@ -65,13 +75,6 @@ def _option(name: str) -> click.Option:
         help=f"{field.description}  [{default_text(name)}; {variable(name)}]",
         metavar=None if is_flag else "VALUE",
     )
-
-
-def _settings(given: dict[str, Any]) -> Settings:
-    from depthsvc.settings import flag, read_settings, variable
-
-    said = {name: value for name, value in given.items() if value is not None}
-    return read_settings(said, lambda name: f"{flag(name)} (or {variable(name)})")
 
 
 def log_to_stderr(settings: Settings) -> None:

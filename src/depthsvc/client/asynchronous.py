@@ -18,6 +18,7 @@ from depthsvc.imaging.photo.source import PhotoSource, as_file
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.options import BokehOptions, DepthOptions, HeatmapOptions, Options, PointCloudOptions, SideBySideOptions
+from depthsvc.outbound.transport import AsyncTransport
 from depthsvc.status import Health, Models
 from depthsvc.verbs import Verbs, unknown_keywords_raise, with_coroutine_verbs
 
@@ -46,7 +47,7 @@ class AsyncDepthClient(
     ) -> None:
         """As `DepthClient`."""
         super().__init__(url, api_key, timeout_s, retries, max_wait_s)
-        self._http = httpx.AsyncClient(transport=transport, **self._connection)
+        self._http = httpx.AsyncClient(transport=transport or AsyncTransport(), **self._connection)
 
     async def _depth(self, photo: PhotoSource, options: DepthOptions) -> DepthMap:
         return calls.depth_map(await self._ask(calls.call(await _file_apart(photo), options)))
@@ -99,18 +100,13 @@ class AsyncDepthClient(
                 return end.value  # type: ignore[no-any-return]
 
     async def _send(self, request: httpx.Request) -> httpx.Response | httpx.TransportError:
-        """The whole response, or the error if there is none. Raises ServiceUnreachable if it breaks off."""
+        """The whole response, or the error if there is none."""
         try:
-            response = await self._http.send(request, stream=True)
+            return await self._http.send(request)
         except httpx.TransportError as error:
             return error
-        try:
-            await response.aread()
         except httpx.RequestError as error:
             raise unreachable(error) from error
-        finally:
-            await response.aclose()
-        return response
 
 
 async def _file_apart(photo: PhotoSource) -> bytes:

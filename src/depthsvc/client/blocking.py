@@ -15,6 +15,7 @@ from depthsvc.imaging.photo.source import PhotoSource, as_file
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.options import BokehOptions, DepthOptions, HeatmapOptions, PointCloudOptions, SideBySideOptions
+from depthsvc.outbound.transport import Transport
 from depthsvc.status import Health, Models
 from depthsvc.verbs import Verbs, unknown_keywords_raise
 
@@ -45,12 +46,11 @@ class DepthClient(BaseClient, Verbs[DepthMap, Picture, PointCloud]):
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         """`timeout_s`: how long the service may be silent within one try, in seconds. A 503, a proxy's 429, and a
-        connection that fails before any response arrives are retried up to `retries` times, after the time in
-        `Retry-After`, with pauses of at most `max_wait_s` seconds in total. `transport` is httpx's. Raises
-        ConfigurationError for an invalid `url`.
+        connection that fails are retried up to `retries` times, after the time in `Retry-After`, with pauses of at most
+        `max_wait_s` seconds in total. `transport` is httpx's. Raises ConfigurationError for an invalid `url`.
         """
         super().__init__(url, api_key, timeout_s, retries, max_wait_s)
-        self._http = httpx.Client(transport=transport, **self._connection)
+        self._http = httpx.Client(transport=transport or Transport(), **self._connection)
 
     def _depth(self, photo: PhotoSource, options: DepthOptions) -> DepthMap:
         return calls.depth_map(self._ask(calls.call(as_file(photo), options)))
@@ -99,15 +99,10 @@ class DepthClient(BaseClient, Verbs[DepthMap, Picture, PointCloud]):
                 return end.value  # type: ignore[no-any-return]
 
     def _send(self, request: httpx.Request) -> httpx.Response | httpx.TransportError:
-        """The whole response, or the error if there is none. Raises ServiceUnreachable if it breaks off."""
+        """The whole response, or the error if there is none."""
         try:
-            response = self._http.send(request, stream=True)
+            return self._http.send(request)
         except httpx.TransportError as error:
             return error
-        try:
-            response.read()
         except httpx.RequestError as error:
             raise unreachable(error) from error
-        finally:
-            response.close()
-        return response

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from depthsvc.errors import RequestError, ServiceUnreachable
+from depthsvc.outbound.failures import reason, untrusted_certificate
 
 _BACKOFF_S = (0.5, 10.0)
 """First and longest pause when the service does not say how long to wait; each is twice the one before."""
@@ -26,7 +27,7 @@ _JITTER = 0.25
 _BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 """Responses that say when to come back."""
 _RETRIED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
-"""Transient failures before any response byte; safe to retry, because requests are idempotent."""
+"""Transient failures; safe to retry, because requests are idempotent."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _pause_s(outcome: httpx.Response | httpx.TransportError, attempt: int) -> fl
         if outcome.status_code not in _BUSY:
             return None
         pause = max(_retry_after_s(outcome.headers.get("Retry-After", "")), pause if attempt else 0.0)
-    elif not isinstance(outcome, _RETRIED):
+    elif not isinstance(outcome, _RETRIED) or untrusted_certificate(outcome):
         return None
     return pause * (1 + _JITTER * random.random())  # noqa: S311  # not a secret
 
@@ -129,7 +130,7 @@ def _failure(outcome: httpx.Response | httpx.TransportError) -> RequestError | S
 
 
 def unreachable(error: httpx.RequestError) -> ServiceUnreachable:
-    failure = ServiceUnreachable(f"{error.request.url}: {str(error).rstrip('.') or type(error).__name__}.")
+    failure = ServiceUnreachable(f"{error.request.url}: {reason(error)}.")
     failure.__cause__ = error
     return failure
 

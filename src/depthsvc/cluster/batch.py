@@ -17,8 +17,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from depthsvc.batch.ledger import UNREADABLE, UNWRITABLE, Ledger, Task
-from depthsvc.batch.outputs import Outputs, write_whole
+from depthsvc.batch.estimators import Facts
+from depthsvc.batch.ignored import Ignored
+from depthsvc.batch.ledger import UNREADABLE, UNWRITABLE, Ledger, Task, why_unwritable
+from depthsvc.batch.outputs import Outputs, write_inside
 from depthsvc.batch.progress import Display, harmless
 from depthsvc.batch.reading import read
 from depthsvc.batch.session import Interrupted, Plan, ended_by_signals, finish, open_ledger
@@ -33,6 +35,7 @@ from depthsvc.pipeline.answer import Answer
 from depthsvc.pool.launch import prepared_model
 from depthsvc.pool.processes import kill_children, start_fork_server
 from depthsvc.pool.worker import reply
+from depthsvc.settings import advice
 
 try:
     import pyarrow
@@ -62,6 +65,8 @@ class _Done:
     """Empty on success."""
     reason: str = ""
     model: str = ""
+    min: float = 0.0
+    max: float = 0.0
     seconds: float = 0.0
 
 
@@ -74,6 +79,8 @@ class _Assignment:
     deadline_s: float
     photos: Storage | None
     results: Storage | None
+    folder: Path
+    """The output folder, if there is no storage for results."""
     prefix: str
     """Prefix of the photos' names in the cluster."""
 
@@ -87,7 +94,7 @@ class _Assignment:
         if self.results:
             self.results.write(output, data)
         else:
-            write_whole(Path(output), data)
+            write_inside(self.folder, self.folder / output, data)
 
 
 class Actor:
@@ -135,7 +142,8 @@ class Actor:
         except OSError as error:
             return _Done(number, UNREADABLE, error.strerror or str(error))
         if isinstance(answer, Exception):
-            return _Done(number, getattr(answer, "code", RequestError.code), str(answer))
+            reason = advice(answer) if isinstance(answer, RequestError) else str(answer)
+            return _Done(number, getattr(answer, "code", RequestError.code), reason)
         return answer
 
     def _written(self, number: int, output: str, answer: Answer | _Done) -> _Done:
@@ -144,26 +152,32 @@ class Actor:
         try:
             self._work.write(output, answer.body)
         except OSError as error:
-            return _Done(number, UNWRITABLE, error.strerror or str(error))
-        return _Done(number, model=answer.model, seconds=sum(answer.seconds.values()))
+            return _Done(number, UNWRITABLE, why_unwritable(error))
+        seconds = sum(answer.seconds.values())
+        return _Done(number, model=answer.model, min=answer.min, max=answer.max, seconds=seconds)
 
 
 def run_batch_on_ray(
-    plan: Plan, sources: Iterable[Source], *, photos: Storage | None = None, results: Storage | None = None
+    plan: Plan,
+    sources: Iterable[Source],
+    ignored: Ignored,
+    *,
+    photos: Storage | None = None,
+    results: Storage | None = None,
 ) -> int:
     """Process all photos that have no result yet; returns the exit status, as `depthsvc.batch.run.run_batch` does.
 
-    `photos`: where the sources are, if not on the file system. `results`: where results go instead of the plan's
-    output folder. Raises DepthServiceError or OSError if it cannot start.
+    `ignored`: files for the summary to name. `photos`: where the sources are, if not on the file system. `results`:
+    where results go instead of the plan's output folder. Raises DepthServiceError or OSError if it cannot start.
     """
     if plan.settings.max_photos_per_worker:
         raise ConfigurationError("--max-photos-per-worker cannot be combined with --ray.")
     with ended_by_signals():
         if results:
-            with open_ledger(plan, StoredResults(results, plan.extension)) as (ledger, shown):
+            with open_ledger(plan, StoredResults(results, plan.extension), ignored) as (ledger, shown):
                 tasks = ledger.open_tasks(sources)
                 return _Batch(plan, ledger, shown, photos, results).run(tasks)
-        with Outputs(plan.output, plan.extension) as outputs, open_ledger(plan, outputs) as (ledger, shown):
+        with Outputs(plan.output, plan.extension) as outputs, open_ledger(plan, outputs, ignored) as (ledger, shown):
             tasks = _with_folders(outputs, ledger, ledger.open_tasks(sources))
             try:
                 return _Batch(plan, ledger, shown, photos, None).run(tasks)
@@ -178,7 +192,7 @@ def _with_folders(outputs: Outputs, ledger: Ledger, tasks: list[Task]) -> list[T
         try:
             outputs.prepare(Path(task.output).parent)
         except OSError as error:
-            ledger.fail_to_write(task, error.strerror or str(error))
+            ledger.fail_to_write(task, why_unwritable(error))
         else:
             possible.append(task)
     return possible
@@ -220,7 +234,15 @@ class _Batch:
         start_fork_server()
         recipe = Recipe.of(settings, prepared_model(settings))
         prefix = new_prefix()
-        work = _Assignment(recipe, self._plan.options, settings.deadline_s, self._photos, self._results, prefix)
+        work = _Assignment(
+            recipe,
+            self._plan.options,
+            settings.deadline_s,
+            self._photos,
+            self._results,
+            Path(os.path.abspath(self._plan.output)),  # noqa: PTH100
+            prefix,
+        )
         least = min(settings.workers, len(tasks))
         most = max(least, min(settings.ray_max_workers or 0, len(tasks)))
         self._display.begin(len(tasks))
@@ -253,12 +275,14 @@ class _Batch:
 
     def _row(self, number: int, task: Task) -> dict[str, Any]:
         photo = self._photos.name(str(task.photo)) if self._photos else os.path.abspath(task.photo)  # noqa: PTH100
-        output = self._results.name(str(task.output)) if self._results else os.path.abspath(task.output)  # noqa: PTH100
+        output = (
+            self._results.name(str(task.output)) if self._results else Path(task.output).relative_to(self._plan.output)
+        )
         return {"number": number, "photo": os.fsencode(photo), "output": os.fsencode(output)}
 
     def _record(self, task: Task, outcome: _Done) -> None:
         if not outcome.code:
-            self._ledger.done(task, outcome.model, outcome.seconds)
+            self._ledger.done(task, Facts(outcome.model, outcome.min, outcome.max, outcome.seconds))
         elif outcome.code == UNWRITABLE:
             self._ledger.fail_to_write(task, outcome.reason)
         else:

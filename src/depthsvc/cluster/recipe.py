@@ -26,6 +26,7 @@ class Recipe:
     model: str
     """A registered name, never `auto`, or the path of a custom model, which every machine must have."""
     locations: WeightsLocations
+    """For a custom model with its hash: every machine must have the same file."""
     choice: EngineChoice
     max_pixels: int
     max_input_size: int
@@ -40,7 +41,7 @@ class Recipe:
                 locations,
                 explicit=locations.explicit and locations.explicit.absolute(),
                 weights_dir=locations.weights_dir and locations.weights_dir.absolute(),
-                sha256=None if model.degraded else locations.sha256,
+                sha256=model.file.sha256 if own else None if model.degraded else locations.sha256,
             ),
             model.choice,
             settings.max_pixels,

@@ -7,7 +7,6 @@ import logging
 import secrets
 import threading
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +14,8 @@ from typing import Any
 from ray.exceptions import ActorDiedError, OutOfMemoryError, RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, RayServeException
 
-from depthsvc.cluster.lease import TOKEN_BYTES, Address, Connection, Listener
+from depthsvc.cluster.lease import Address, Connection, Listener
+from depthsvc.cluster.seal import TOKEN_BYTES
 from depthsvc.errors import ConfigurationError, DeadlineExceeded, QueueFull, Unavailable
 from depthsvc.pipeline.answer import Answer
 from depthsvc.pool.base import TRIES, PhotoPool, RestartCause, gave_up_error, shutting_down_error
@@ -73,10 +73,9 @@ class ReplicaPool(PhotoPool):
         """
         super().__init__(workers=workers, queue_size=queue_size)
         self._hire = hire
-        self._running = running
+        self._count = running
         self._host = host
         self._least = self._warm = workers
-        self._jobs: deque[Job] = deque()
         self._listener = Listener()
         self._idle: list[_Lease] = []
         self._busy = self._hiring = 0
@@ -117,8 +116,8 @@ class ReplicaPool(PhotoPool):
         self._thread.join(_END_S)
         self._loop.close()
 
-    def _add(self, job: Job) -> None:
-        self._loop.call_soon_threadsafe(self._enqueue, job)
+    def _wake(self) -> None:
+        self._loop.call_soon_threadsafe(self._send_some)
 
     # The methods below run in the loop's thread.
 
@@ -135,12 +134,7 @@ class ReplicaPool(PhotoPool):
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        for job in self._jobs:
-            job.fail(shutting_down_error())
-
-    def _enqueue(self, job: Job) -> None:
-        self._jobs.append(job)
-        self._send_some()
+        self.fail_all()
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(coroutine)
@@ -158,19 +152,20 @@ class ReplicaPool(PhotoPool):
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             try:
-                self._warm = await asyncio.to_thread(self._running)
+                self._warm = await asyncio.to_thread(self._count)
             except Exception as error:  # Serve's controller may be down for a while; photos may still get through
                 logger.warning("cannot count the replicas: %s", error)
-            self.workers = max(self._least, self._warm)
+            self._schedule.workers = max(self._least, self._warm)
             self._send_some()
 
     def _send_some(self) -> None:
         """Send as many photos as there are free replicas; one even if none is known, since Serve may know better."""
-        while self._jobs and self._busy < max(1, self._warm) and not self.closed.is_set():
-            job = self._jobs.popleft()
-            if job.begin():
+        while self._busy < max(1, self._warm) and not self.closed.is_set() and (job := self.take_now()):
+            if self.begin(job):
                 self._busy += 1
                 self._start(self._see_to(job))
+            else:
+                self.end(job)
 
     async def _see_to(self, job: Job) -> None:
         try:
@@ -181,6 +176,7 @@ class ReplicaPool(PhotoPool):
         except Exception as error:
             job.fail(error)
         finally:
+            self.end(job)
             self._busy -= 1
             self._send_some()
 
@@ -196,7 +192,7 @@ class ReplicaPool(PhotoPool):
                 raise _too_late() from error
             if job.tries >= TRIES:
                 raise gave_up_error() from error
-            self._jobs.appendleft(job)
+            self.put_back(job)
             return
         except BaseException:
             lease.connection.close()
@@ -219,7 +215,7 @@ class ReplicaPool(PhotoPool):
         except RayServeException as error:
             raise Unavailable(f"Ray Serve has no replica ({error}). Try again later.") from error
         except TimeoutError as error:
-            raise DeadlineExceeded("No replica was free before the photo's deadline. Try again later.") from error
+            raise QueueFull("No replica was free before the photo's deadline. Try again later.") from error
         finally:
             self._hiring -= 1
 
@@ -286,7 +282,7 @@ class ReplicaPool(PhotoPool):
             job.fail(answer)
             return
         worked_s = sum(answer.seconds.values())
-        self.note_service(worked_s)
+        self.note_service(worked_s, job.cost)
         queue_s = time.monotonic() - job.submitted - worked_s
         job.future.set_result(replace(answer, seconds={"queue": queue_s, **answer.seconds}))
 

@@ -9,9 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote, urlsplit
 
-from depthsvc.batch.outputs import result_name
+from depthsvc.batch.ignored import RESULT, Ignored
+from depthsvc.batch.names import REPORT, earlier_result_name, is_result_name, result_name
 from depthsvc.batch.reading import check_size
-from depthsvc.batch.sources import Location, Source, is_photo_name
+from depthsvc.batch.sources import Location, Source, is_photo_name, is_searched
 from depthsvc.errors import ConfigurationError
 from depthsvc.imaging.photo.formats import format_of
 
@@ -113,22 +114,39 @@ class StoredResults:
         self._there = {storage.uri(name) for name, size in storage.sizes().items() if size > 0}
 
     def path(self, source: Source) -> Location:
-        return self._storage.uri(result_name(source, self._extension).as_posix())
+        return self._uri(result_name(source.name, self._extension))
 
-    def exists(self, path: Location) -> bool:
-        return path in self._there
+    def entry(self, path: Location) -> str:
+        return str(path)
+
+    def existing(self, source: Source) -> Location | None:
+        names = (name(source.name, self._extension) for name in (result_name, earlier_result_name))
+        return next((uri for uri in map(self._uri, names) if uri in self._there), None)
+
+    def _uri(self, name: Path) -> str:
+        return self._storage.uri(name.as_posix())
 
     def write(self, path: Location, data: bytes) -> None:
         self._storage.write(self._storage.name(str(path)), data)
 
 
-def photos_in_storage(storage: Storage, output: str) -> Iterator[Source]:
-    """The photos in a storage, chosen as in a folder, without those below the URI `output`."""
+def photos_in_storage(storage: Storage, output: str, ignored: Ignored) -> Iterator[Source]:
+    """The photos in a storage, chosen as in a folder, without those below the URI `output`.
+
+    Raises ConfigurationError if `output` contains the storage.
+    """
+    if _below(storage.uri(""), output):
+        raise ConfigurationError(f"{output}: with URIs, OUT must not be IN or contain it. Choose another OUT.")
     for name in storage.sizes():
-        uri = storage.uri(name)
-        *folders, last = PurePosixPath(name).parts
-        if is_photo_name(last) and not any(part.startswith(".") for part in folders) and not _below(uri, output):
+        uri, path = storage.uri(name), PurePosixPath(name)
+        if _below(uri, output) or not all(map(is_searched, path.parts[:-1])):
+            continue
+        if is_result_name(path.name):
+            ignored.add(path, RESULT)
+        elif is_photo_name(path.name):
             yield Source(uri, Path(name))
+        elif path.name != REPORT:
+            ignored.add(path)
 
 
 def _below(uri: str, folder: str) -> bool:

@@ -24,8 +24,10 @@ from depthsvc.evaluation.table import Table
 from depthsvc.imaging import encode
 from depthsvc.imaging.photo.decode import decode
 from depthsvc.imaging.photo.formats import ACCEPTED_NAMES, SUFFIXES
+from depthsvc.imaging.photo.pixels import Bounds, at_least
 from depthsvc.imaging.resize import network_size, to_network_input, upsample
 from depthsvc.imaging.spec import InputSpec
+from depthsvc.machine.capacity import available_cpus
 from depthsvc.model.choice import EngineName, Precision
 from depthsvc.model.engines.base import Engine
 from depthsvc.model.engines.cache import artefact
@@ -33,7 +35,6 @@ from depthsvc.model.engines.devices import has_bf16, processor_name
 from depthsvc.model.engines.kinds import KINDS, TORCHSCRIPT, EngineKind
 from depthsvc.model.spec import ResolvedModel
 from depthsvc.pool.heap import bound_heap
-from depthsvc.settings import available_cpus
 
 PHOTO_SIZES = ((640, 480), (1920, 1080), (3840, 2160))
 _LIBRARIES = ("torch", "openvino", "onnxruntime", "opencv-python-headless", "pillow", "isal")
@@ -129,8 +130,8 @@ def _open_engines(
     for name, precision, count in product(engines, precisions, threads or sorted({1, available_cpus()})):
         kind = KINDS[name]
         if precision is Precision.FP32 or (precision in kind.precisions and (kind is TORCHSCRIPT or has_bf16())):
-            path = artefact(model, kind, precision, cache_dir)
-            opened[kind, precision, count] = kind.open(path, count, precision)
+            file = artefact(model, kind, precision, cache_dir)
+            opened[kind, precision, count] = kind.open(file.path, count, precision)
     if not opened:
         raise ConfigurationError(
             "None of these engines supports any of these precisions on this machine. Choose others."
@@ -153,7 +154,7 @@ def _errors(engine: Engine, exact: Engine, photos: Sequence[bytes], size: int, s
     """Mean error, and 99th percentile of the worst photo, in 255ths of the photo's range."""
     differences = []
     for data in photos:
-        pixels = decode(data, max_pixels=200_000_000, enough=2 * size).pixels
+        pixels = decode(data, Bounds(200_000_000, at_least(2 * size))).pixels
         planes = to_network_input(pixels, *network_size(pixels.shape[1], pixels.shape[0], spec, size), spec)
         expected = exact.infer(planes)
         differences.append(255 * np.abs(engine.infer(planes) - expected) / max(float(np.ptp(expected)), 1e-9))
@@ -184,7 +185,7 @@ def _pixel_stages(width: int, height: int, spec: InputSpec) -> dict[str, Callabl
     small = _photo_pixels(spec.size, spec.size)[..., 0].astype(np.float32)
     depth = DepthMap.of(upsample(small, width, height), "measured")
     return {
-        "decode JPEG": lambda: decode(data, max_pixels=width * height, enough=2 * spec.size),
+        "decode JPEG": lambda: decode(data, Bounds(width * height, at_least(2 * spec.size))),
         "scale up": lambda: upsample(small, width, height),
         "heatmap": lambda: encode.heatmap_png(depth.values),
         "palette": lambda: encode.heatmap_png(depth.values, palette=True),

@@ -8,8 +8,10 @@ on a small grid and upsampled.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,12 +31,17 @@ _SHARP = 0.1
 """Points this close to the focus, as a fraction of the range of inverse depth, stay sharp: a face has depth too."""
 _LAYERS = 8
 """Layers on either side of the focus."""
-_SIDE = 1024
+_SIDE = 768
 """Longer side of the grid on which blurred layers are computed."""
 _KERNEL_RADIUS = 6
 """A layer with a larger blur is shrunk until its blur has this radius in pixels."""
 _SALIENT = 0.9
 """The automatic focus is nearer than this fraction of what stands out."""
+
+
+def layer_pixels(width: int, height: int) -> int:
+    """Pixels of the grid on which the blurred layers of such a photo are computed."""
+    return math.prod(fitting(width, height, _SIDE))
 
 
 def refocus(
@@ -93,6 +100,7 @@ def _salient_nearness(pixels: NDArray[np.uint8], nearness: Floats) -> float:
     x = (np.arange(width, dtype=np.float32) + 0.5) / width - 0.5
     y = (np.arange(height, dtype=np.float32) + 0.5) / height - 0.5
     weight = (detail + 1) * np.exp(-((x / 0.25) ** 2) - (y[:, None] / 0.25) ** 2)
+    nearness, weight = nearness[::2, ::2], weight[::2, ::2]  # a quarter of the points, for speed
     order = np.argsort(nearness, axis=None)
     share = np.cumsum(weight.ravel()[order], dtype=np.float64)
     return float(nearness.ravel()[order[np.searchsorted(share, _SALIENT * share[-1])]].clip(0, 1))
@@ -104,12 +112,12 @@ _LIGHT = ((np.arange(256) / 255) ** 2).astype(np.float32)
 
 def _layers(light: Floats, blur: Floats, radius: float, side: int) -> Iterator[Floats]:
     """The layers on one side of the focus, from far to near: light and coverage (h, w, 4), blurred."""
+    covering = np.dstack([light, np.ones_like(blur)])
     numbers = range(_LAYERS, 0, -1) if side < 0 else range(1, _LAYERS + 1)
     for number in numbers:
         coverage = np.maximum(1 - np.abs(blur - side * number), 0)
         if coverage.any():
-            layer = np.concatenate([light * coverage[..., None], coverage[..., None]], axis=-1)
-            yield _blur_layer(layer, radius * number / _LAYERS)
+            yield _blur_layer(covering * coverage[..., None], radius * number / _LAYERS)
 
 
 def _blur_layer(layer: Floats, radius: float) -> Floats:
@@ -138,7 +146,8 @@ def _behind(light: Floats, blur: Floats, radius: float) -> Floats:
     """Light (h, w, 3) of everything behind the focus, extended behind what is sharp."""
     over = np.zeros((*blur.shape, 4), np.float32)
     for layer in _layers(light, blur, radius, -1):
-        over = layer + over * (1 - layer[..., 3:].clip(0, 1))
+        over *= 1 - layer[..., 3:].clip(0, 1)
+        over += layer
     return np.asarray(over[..., :3] / np.maximum(over[..., 3:], _NOTHING), np.float32)
 
 
@@ -161,10 +170,26 @@ def _compose(
     for top, bottom in row_ranges(height, width):
         block = pixels[top:bottom]
         blur = lens.blur(evaluate_guided(functions.rows(top, bottom), block))
-        sharp = np.maximum(1 - np.abs(blur), 0)[..., None]
         light = back.rows(top, bottom)
-        light += sharp * (_LIGHT[block] - light)
-        cover = front.rows(top, bottom)
-        light = cover[..., :3] + (1 - cover[..., 3:]) * light
-        result[top:bottom] = np.rint(255 * np.sqrt(light.clip(0, 1)))
+        photo = np.asarray(cv2.LUT(block, _LIGHT), np.float32)
+        photo -= light
+        photo *= _tripled(np.maximum(1 - np.abs(blur), 0))
+        light += photo
+        *over, cover = cv2.split(front.rows(top, bottom))
+        light *= _tripled(1 - cover)
+        light += cv2.merge(over)
+        result[top:bottom] = _pixels(light)
     return result
+
+
+def _tripled(plane: NDArray[Any]) -> Floats:
+    """(h, w) -> (h, w, 3); NumPy takes twice as long to multiply by a broadcast plane."""
+    return np.asarray(cv2.merge([plane, plane, plane]), np.float32)
+
+
+def _pixels(light: Floats) -> Floats:
+    """Pixel values of linear light, which is overwritten: the inverse of _LIGHT."""
+    np.clip(light, 0, 1, out=light)
+    np.sqrt(light, out=light)
+    light *= 255
+    return np.rint(light, out=light)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
@@ -56,11 +57,15 @@ def photo_file(pixels: NDArray[np.uint8]) -> bytes:
     return rgb_png(pixels)
 
 
-def png16(values: NDArray[np.float32]) -> bytes:
-    """Inverse depth (h, w) as a 16-bit grey PNG: 0 at the map's minimum, 65535 at its maximum."""
+def png16(values: NDArray[np.float32], *, about: Mapping[str, str] | None = None) -> bytes:
+    """Inverse depth (h, w) as a 16-bit grey PNG: 0 at the map's minimum, 65535 at its maximum.
+
+    Text chunks hold both, as `min` and `max`, and what else is said `about` the map.
+    """
     height, width = values.shape
     rows = (block.astype(">u2").view(np.uint8) for block in quantized_blocks(values, np.uint16))
-    return png(rows, width, height, PixelFormat.GREY16, row_filter=Filter.SUB)
+    texts = {"min": f"{values.min():.9g}", "max": f"{values.max():.9g}", **(about or {})}
+    return png(rows, width, height, PixelFormat.GREY16, row_filter=Filter.SUB, texts=texts)
 
 
 def f16(values: NDArray[np.float32]) -> bytes:
@@ -105,7 +110,8 @@ def jpeg(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def rgb_png(pixels: NDArray[np.uint8]) -> bytes:
-    """RGB (h, w, 3) as a truecolour PNG."""
-    height, width, _ = pixels.shape
+    """RGB (h, w, 3) or RGBA (h, w, 4) as a truecolour PNG."""
+    height, width, channels = pixels.shape
     rows = (block.reshape(len(block), -1) for block in row_blocks(pixels))
-    return png(rows, width, height, PixelFormat.RGB, row_filter=Filter.SUB)
+    kind = PixelFormat.RGB if channels == PixelFormat.RGB.value[2] else PixelFormat.RGBA
+    return png(rows, width, height, kind, row_filter=Filter.SUB)

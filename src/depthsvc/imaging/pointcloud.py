@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -18,6 +19,7 @@ FARTHEST = 6.0
 is the median of the scenes that the project renders, without their sky."""
 SKY = 0.02
 """Points in this fraction of the range of inverse depth, at its far end, are left out: usually sky."""
+_HALF = 127
 _VERTEX = np.dtype(
     [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")], align=False
 )
@@ -79,10 +81,12 @@ def _without_comments(header: bytes) -> list[bytes]:
 
 def grid_size(width: int, height: int, *, stride: int, max_points: int) -> tuple[int, int]:
     """Columns and rows of a photo's grid of points: every `stride`-th pixel each way, fewer to fit `max_points`."""
-    stride = max(stride, math.isqrt(width * height // max_points))
-    while math.ceil(width / stride) * math.ceil(height / stride) > max_points:
-        stride += 1
-    return math.ceil(width / stride), math.ceil(height / stride)
+
+    def size(stride: int) -> tuple[int, int]:
+        return -(-width // stride), -(-height // stride)
+
+    strides = range(stride, max(stride, width, height) + 1)
+    return size(strides[bisect_left(strides, True, key=lambda stride: math.prod(size(stride)) <= max_points)])
 
 
 def relative_depth(inverse_depth: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -96,8 +100,16 @@ def relative_depth(inverse_depth: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.reciprocal(nearness + (1 - nearness) / np.float32(FARTHEST))
 
 
-def point_cloud(pixels: NDArray[np.uint8], inverse_depth: NDArray[np.float32], *, fov: float) -> PointCloud:
+def point_cloud(
+    pixels: NDArray[np.uint8],
+    inverse_depth: NDArray[np.float32],
+    *,
+    fov: float,
+    opacity: NDArray[np.uint8] | None = None,
+) -> PointCloud:
     """The points of a photo, RGB (h, w, 3), with its relative inverse depth, (h, w).
+
+    Where `opacity`, (h, w), is less than half, there is no point.
 
     `fov` is the angle in degrees that the longer side spans. A pixel (u, v) at depth z is at
     ((u + 0.5 - w/2) z/f, -(v + 0.5 - h/2) z/f, -z), where f = max(w, h) / (2 tan(fov/2)).
@@ -108,6 +120,8 @@ def point_cloud(pixels: NDArray[np.uint8], inverse_depth: NDArray[np.float32], *
     x = (np.arange(width, dtype=np.float32) + np.float32(0.5 - width / 2)) / np.float32(focal)
     y = (np.float32(height / 2 - 0.5) - np.arange(height, dtype=np.float32)) / np.float32(focal)
     seen = _seen(inverse_depth)
+    if opacity is not None:
+        seen &= opacity > _HALF
     z = depth[seen]
     rows, columns = np.nonzero(seen)
     return PointCloud(np.stack([x[columns] * z, y[rows] * z, -z], axis=1), pixels[seen])

@@ -76,13 +76,21 @@ def fitting(width: int, height: int, side: int) -> tuple[int, int]:
     return max(1, round(scale * width)), max(1, round(scale * height))
 
 
+def within(width: int, height: int, pixels: int) -> tuple[int, int]:
+    """Width and height of a photo, shrunk if necessary until it has at most this many pixels."""
+    scale = min(1.0, math.sqrt(pixels / (width * height)))
+    return max(1, int(scale * width)), max(1, int(scale * height))
+
+
 def resized(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """RGB (h, w, 3) -> (height, width, 3), for viewing: area averages to shrink, bilinear to enlarge."""
+    """RGB (h, w, 3) -> (height, width, 3), for viewing, or a plane: area averages to shrink, bilinear to enlarge."""
     if pixels.shape[:2] == (height, width):
         return pixels
     interpolation = cv2.INTER_AREA if height < len(pixels) else cv2.INTER_LINEAR
-    if pixels.flags.c_contiguous:
-        return np.asarray(cv2.resize(pixels, (width, height), interpolation=interpolation), np.uint8)
+    if pixels.flags.c_contiguous or pixels.ndim == 2:
+        return np.asarray(
+            cv2.resize(np.ascontiguousarray(pixels), (width, height), interpolation=interpolation), np.uint8
+        )
     result = np.empty((height, width, 3), np.uint8)
     for channel in range(3):  # OpenCV copies non-contiguous input; one channel at a time needs a third of the memory
         result[..., channel] = cv2.resize(pixels[..., channel], (width, height), interpolation=interpolation)

@@ -7,6 +7,10 @@ from enum import StrEnum
 
 from depthsvc.errors import InvalidParameter
 
+DETAIL_PIXELS = 12_500_000
+"""Results that show a photo's own detail are made with at most this many of its pixels unless all are asked for: a
+phone's photo fits, and a scan of 50 megapixels fits at half its size."""
+
 
 class Colormap(StrEnum):
     """Names of colormaps. In the first five and in gray, brighter is nearer."""

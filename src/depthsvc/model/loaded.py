@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from depthsvc.errors import ModelError
 from depthsvc.imaging.resize import network_size
+from depthsvc.model.custom import ONNX_SUFFIXES
 from depthsvc.model.engines.base import Engine
 from depthsvc.model.engines.kinds import KINDS
-from depthsvc.model.spec import OutputKind, PreparedModel
+from depthsvc.model.onnx_file import refuse_external_data
+from depthsvc.model.spec import OutputKind, PreparedModel, VerifiedFile
+from depthsvc.model.weights.files import check_unchanged, read_unchanged
 
 _COMMON_ASPECTS = ((4, 3), (3, 4), (1, 1))
 
@@ -24,7 +27,7 @@ class Model:
 
     def __init__(self, prepared: PreparedModel, engine: Engine) -> None:
         self.spec = prepared.spec
-        self._path = prepared.path
+        self._path = prepared.file.path
         self._engine = engine
 
     def inverse_depth(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -77,6 +80,25 @@ def _invert(depth: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def open_model(prepared: PreparedModel) -> Model:
-    """Load a prepared model into this process. Raises ModelError, and ConfigurationError if a package is missing."""
-    choice = prepared.choice
-    return Model(prepared, KINDS[choice.engine].open(prepared.path, choice.threads, choice.precision))
+    """Load a prepared model into this process, unless its file has changed in the meantime.
+
+    A custom model is loaded from the bytes that were verified, so nobody can exchange the file in between. An artefact
+    is verified and then loaded by its path: from bytes it would need its size in memory once or twice more, and who can
+    write to the cache decides what is loaded anyway.
+
+    Raises WeightsChanged or another ModelError, and ConfigurationError if a package is missing.
+    """
+    choice, file = prepared.choice, prepared.file
+    content: bytes | None = None
+    if prepared.custom:
+        content = _read_custom(file)
+    else:
+        check_unchanged(file)
+    return Model(prepared, KINDS[choice.engine].open(file.path, choice.threads, choice.precision, content))
+
+
+def _read_custom(file: VerifiedFile) -> bytes:
+    content = read_unchanged(file)
+    if file.path.suffix.lower() in ONNX_SUFFIXES:
+        refuse_external_data(file.path, content)
+    return content

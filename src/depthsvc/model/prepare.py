@@ -8,14 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from depthsvc.errors import DepthServiceError, WeightsError
+from depthsvc.errors import DepthServiceError
 from depthsvc.model.choice import EngineChoice, EngineName
-from depthsvc.model.engines.cache import artefact
+from depthsvc.model.engines.cache import artefact, is_made
 from depthsvc.model.engines.kinds import EngineKind
 from depthsvc.model.engines.selection import engines_for, precision_for
 from depthsvc.model.loaded import Model, open_model
 from depthsvc.model.spec import PreparedModel, ResolvedModel
-from depthsvc.model.weights.files import sha256_of
 
 logger = logging.getLogger(__name__)
 
@@ -32,20 +31,29 @@ def prepare(model: ResolvedModel, cache_dir: Path, choice: EngineChoice = DEFAUL
     cache and another engine is chosen. Raises WeightsError or ModelError, naming the file and the reason, and
     ConfigurationError if the engine is not installed or does not support this precision.
     """
-    if model.architecture is None and sha256_of(model.file.path) != model.file.sha256:
-        raise WeightsError(f"{model.file.path} is refused: it has changed since its SHA-256 was checked.")
     kinds = engines_for(model, choice)
     if len(kinds) == 1:
         return _prepare_with(model, kinds[0], cache_dir, choice)
     return _fastest(_all_opened(model, kinds, cache_dir, choice))
 
 
+def is_prepared(model: ResolvedModel, cache_dir: Path, choice: EngineChoice) -> bool:
+    """Whether `prepare` would find every file in the cache, and so be quick. Raises ConfigurationError as it does."""
+    return model.architecture is None or all(
+        is_made(model, kind, precision_for(model, kind, choice.precision), cache_dir)
+        for kind in engines_for(model, choice)
+    )
+
+
 def _prepare_with(model: ResolvedModel, kind: EngineKind, cache_dir: Path, wanted: EngineChoice) -> PreparedModel:
     precision = precision_for(model, kind, wanted.precision)
-    is_network = model.architecture is None
-    path = model.file.path.resolve() if is_network else artefact(model, kind, precision, cache_dir)
-    prepared = PreparedModel(model.spec, path, EngineChoice(kind.name, precision, wanted.threads), model.degraded)
-    if is_network:
+    custom = model.architecture is None
+    file = (
+        replace(model.file, path=model.file.path.resolve()) if custom else artefact(model, kind, precision, cache_dir)
+    )
+    choice = EngineChoice(kind.name, precision, wanted.threads)
+    prepared = PreparedModel(model.spec, file, choice, custom, model.degraded)
+    if custom:
         open_model(prepared).warm()
     return prepared
 

@@ -21,7 +21,7 @@ _MIDAS = RegisteredModel(
     architecture=MIDAS_SMALL,
     weights=RegisteredWeights(
         filenames=("midas_v21_small-70d6b9c8.pt", "midas_v21_small_256.pt"),
-        sha256="70d6b9c8",
+        sha256="70d6b9c891758c67f974a6097fb0c608c7ee67fb81ac3e5588847d5596d56fca",
         addresses=(
             "https://github.com/isl-org/MiDaS/releases/download/v2_1/midas_v21_small_256.pt",
             "https://github.com/AlexeyAB/MiDaS/releases/download/midas_dpt/midas_v21_small-70d6b9c8.pt",

@@ -40,9 +40,9 @@ def _resolve_auto(locations: WeightsLocations) -> ResolvedModel:
     midas, embedded = registered("midas_small"), registered("embedded")
     try:
         return _resolve_registered(midas, obtain(midas, locations, first_byte_s=AUTO_FIRST_BYTE_S))
-    except (WeightsError, OSError) as error:
+    except (WeightsError, ConfigurationError, OSError) as error:
         logger.warning(
-            "MiDaS_small is not available: %s\nFALLING BACK to the embedded model, which is smaller, less accurate "
+            "MiDaS_small is not available: %s FALLING BACK to the embedded model, which is smaller, less accurate "
             "and not MiDaS. Use --model midas_small to fail instead, or --model embedded to choose it.",
             error,
         )

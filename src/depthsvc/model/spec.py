@@ -40,6 +40,8 @@ class VerifiedFile:
     path: Path
     sha256: str
     """SHA-256 of the whole file, in hexadecimal. It is checked again when the file is opened."""
+    beside: tuple[VerifiedFile, ...] = ()
+    """Further files that are opened with it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class RegisteredWeights:
     filenames: tuple[str, ...]
     """Names under which the file is published; the cache uses the first."""
     sha256: str
-    """The full SHA-256 in hexadecimal, or the leading digits that the publisher put in the file's name."""
+    """SHA-256 of the whole file, in hexadecimal."""
     addresses: tuple[str, ...] = ()
     """Download URLs, tried in order."""
 
@@ -105,9 +107,12 @@ class PreparedModel:
     """A model that an engine can load at once. Small and picklable, to be sent to workers."""
 
     spec: ModelSpec
-    path: Path
+    file: VerifiedFile
+    """The file that the engine loads, in this process and in others: its hash is checked each time."""
     choice: EngineChoice
     """The chosen engine, precision and threads, never `auto`."""
+    custom: bool = False
+    """Whether the file is a custom model. Otherwise it is an artefact of the cache."""
     degraded: bool = False
     """Whether it is standing in for a better model that is not available."""
     measured: dict[EngineName, float] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from depthsvc.imaging.spec import Enlargement
 
@@ -26,6 +26,10 @@ class Answer:
     """How the model's grid is upsampled to the photo's."""
     seconds: dict[str, float]
     """Seconds spent in each stage: queue, if there is one, decode, infer, render."""
+    orientation: int = 1
+    """EXIF orientation by which the photo was turned upright."""
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
+    """Processor time of the worker, of all its threads, in each stage: decode, infer, render."""
 
     def without_body(self) -> Answer:
         """A copy without its body, for a message that carries the body separately."""

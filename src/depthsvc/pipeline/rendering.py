@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from depthsvc.depth import DepthMap
 from depthsvc.errors import TooManyPixels
 from depthsvc.imaging import encode
-from depthsvc.imaging.bokeh import refocus
+from depthsvc.imaging.bokeh import layer_pixels, refocus
 from depthsvc.imaging.photo.pixels import Photo
 from depthsvc.imaging.pointcloud import grid_size, point_cloud
-from depthsvc.imaging.resize import fitting, resized
+from depthsvc.imaging.profiles import in_srgb
+from depthsvc.imaging.resize import fitting, resized, within
+from depthsvc.imaging.spec import DETAIL_PIXELS, Enlargement
+from depthsvc.imaging.transparency import OPAQUE, with_opacity
 from depthsvc.options import (
+    HEATMAP_MAX_PIXELS,
     SIDE_BY_SIDE_MAX_SIDE,
     BokehOptions,
     DepthOptions,
@@ -46,20 +51,38 @@ class Drawing:
     """Inverse depth of the nearest point."""
 
 
+@dataclass(frozen=True)
+class Outline:
+    """How large a result will be. Known before the photo is decoded."""
+
+    kind: str
+    """Name of the result's row in the price list."""
+    pixels: int
+    """Pixels of the result, or points of a cloud."""
+    detail: int = 0
+    """Pixels of the grid on which the photo's own detail is worked into it."""
+
+
 class Renderer(ABC, Generic[O]):
     """Renders one kind of result."""
 
     def __init__(self, options: O) -> None:
         self.options = options
 
-    @property
+    def check(self, width: int, height: int) -> None:
+        """Raises RequestError if a photo of this width and height cannot have such a result."""
+
     @abstractmethod
-    def pixels_needed(self) -> float:
-        """Pixels that the photo's shorter side must keep: 0 if the photo is not needed, inf for full resolution."""
+    def enough(self, width: int, height: int) -> float:
+        """How many pixels the shorter side of such a photo must keep: 0 if the photo itself is not needed."""
+
+    @abstractmethod
+    def outline(self, width: int, height: int, network: int) -> Outline:
+        """The sizes of such a photo's result, for a network's grid of `network` pixels."""
 
     def without_unneeded_pixels(self, photo: Photo) -> Photo:
         """The photo as `draw` needs it; the result may be as large as pixels that it does not need."""
-        return photo if self.pixels_needed else photo.without_pixels()
+        return photo if self.enough(photo.width, photo.height) else photo.without_pixels()
 
     @abstractmethod
     def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
@@ -69,28 +92,49 @@ class Renderer(ABC, Generic[O]):
 class MapRenderer(Renderer[Map]):
     """The map itself, as values or colours."""
 
-    @property
-    def pixels_needed(self) -> float:
-        return math.inf if self.options.refines else 0
+    def enough(self, width: int, height: int) -> float:
+        return _detail(width, height, full_size=self.options.full_size) if self.options.refines else 0
+
+    def outline(self, width: int, height: int, network: int) -> Outline:
+        kind = self.options.file_format.name + ("_palette" if self.options.style.get("palette") else "")
+        width, height = self._grid(width, height)
+        pixels = width * height if self.options.size is OutputSize.SOURCE else network
+        detail = _detail_pixels(pixels, full_size=self.options.full_size) if self.options.refines else 0
+        return Outline(f"{kind}_refined" if detail else kind, pixels, detail)
+
+    def _grid(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of a whole result: a photo's, or less for a picture that would be too large to look at."""
+        return (
+            within(width, height, HEATMAP_MAX_PIXELS) if isinstance(self.options, HeatmapOptions) else (width, height)
+        )
 
     def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
-        depth = fit_to_grid(depth, photo, self.options)
+        width, height = self._grid(photo.width, photo.height)
+        depth = fit_to_grid(depth, replace(photo, width=width, height=height), self.options)
         return Drawing(depth.values, (depth.height, depth.width), depth.min, depth.max)
 
 
 class SideBySideRenderer(Renderer[SideBySideOptions]):
     """The photo beside its heatmap. Both are shrunk first, so that SIDE_BY_SIDE_MAX_SIDE also limits memory."""
 
-    @property
-    def pixels_needed(self) -> float:
-        return SIDE_BY_SIDE_MAX_SIDE
+    def enough(self, width: int, height: int) -> float:
+        return _detail(*fitting(width, height, SIDE_BY_SIDE_MAX_SIDE))
+
+    def outline(self, width: int, height: int, network: int) -> Outline:
+        width, height = within(*fitting(width, height, SIDE_BY_SIDE_MAX_SIDE), DETAIL_PIXELS)
+        half = width * height if self.options.size is OutputSize.SOURCE else network
+        kind = self.options.file_format.name
+        return Outline(f"{kind}_refined" if self.options.refines else kind, 2 * half, half)
 
     def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
-        width, height = fitting(photo.width, photo.height, SIDE_BY_SIDE_MAX_SIDE)
-        photo = Photo(resized(photo.pixels, width, height), width, height)
-        depth = fit_to_grid(depth, photo, self.options)
-        pixels = resized(photo.pixels, depth.width, depth.height)
+        width, height = within(*fitting(photo.width, photo.height, SIDE_BY_SIDE_MAX_SIDE), DETAIL_PIXELS)
+        shrunk = Photo(resized(photo.pixels, width, height), width, height)
+        depth = fit_to_grid(depth, shrunk, self.options)
+        pixels = in_srgb(resized(shrunk.pixels, depth.width, depth.height), photo.profile)
         heatmap = encode.heatmap(depth.values, self.options.colormap, invert=self.options.invert)
+        if photo.opacity is not None:
+            pixels = with_opacity(pixels, resized(photo.opacity, depth.width, depth.height))
+            heatmap = np.dstack([heatmap, np.full_like(heatmap[..., 0], OPAQUE)])
         pair = np.hstack([pixels, heatmap])
         return Drawing(pair, (depth.height, 2 * depth.width), depth.min, depth.max)
 
@@ -98,34 +142,51 @@ class SideBySideRenderer(Renderer[SideBySideOptions]):
 class PointCloudRenderer(Renderer[PointCloudOptions]):
     """The photo's points."""
 
-    @property
-    def pixels_needed(self) -> float:
-        return math.isqrt(self.options.max_points) + 1  # the longest shorter side of any grid with max_points points
+    def enough(self, width: int, height: int) -> float:
+        return min(self._grid(width, height))
+
+    def outline(self, width: int, height: int, network: int) -> Outline:
+        return Outline(self.options.file_format.name, math.prod(self._grid(width, height)))
+
+    def _grid(self, width: int, height: int) -> tuple[int, int]:
+        return grid_size(width, height, stride=self.options.stride, max_points=self.options.max_points)
 
     def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
-        options = self.options
-        columns, rows = grid_size(photo.width, photo.height, stride=options.stride, max_points=options.max_points)
-        colors = resized(photo.pixels, columns, rows)
-        cloud = point_cloud(colors, depth.enlarged(columns, rows).values, fov=options.fov)
+        columns, rows = self._grid(photo.width, photo.height)
+        colors = in_srgb(resized(photo.pixels, columns, rows), photo.profile)
+        opacity = None if photo.opacity is None else resized(photo.opacity, columns, rows)
+        if opacity is not None:
+            colors = with_opacity(colors, opacity)[..., :3]
+        values = depth.enlarged(columns, rows).values
+        cloud = point_cloud(colors, values, fov=self.options.fov, opacity=opacity)
         return Drawing(cloud, (rows, columns), depth.min, depth.max)
 
 
 class BokehRenderer(Renderer[BokehOptions]):
     """The photo, RGB (h, w, 3), blurred by its depth."""
 
-    @property
-    def pixels_needed(self) -> float:
-        return math.inf
+    def check(self, width: int, height: int) -> None:
+        if not self.options.full_size:
+            width, height = within(width, height, DETAIL_PIXELS)
+        if max(width, height) > encode.JPEG_MAX_SIDE:
+            raise TooManyPixels(
+                f"The image is {width} x {height}; a refocused photo may have at most {encode.JPEG_MAX_SIDE} pixels a "
+                "side. Resize it, or leave out full_size."
+            )
+
+    def enough(self, width: int, height: int) -> float:
+        return _detail(width, height, full_size=self.options.full_size)
+
+    def outline(self, width: int, height: int, network: int) -> Outline:
+        pixels = _detail_pixels(width * height, full_size=self.options.full_size)
+        kind = self.options.file_format.name
+        return Outline(kind if self.options.strength else f"{kind}_sharp", pixels, layer_pixels(width, height))
 
     def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
-        if max(photo.width, photo.height) > encode.JPEG_MAX_SIDE:
-            raise TooManyPixels(
-                f"The image is {photo.width} x {photo.height}; a refocused photo may have at most "
-                f"{encode.JPEG_MAX_SIDE} pixels a side. Resize it."
-            )
         options = self.options
-        pixels = refocus(photo.pixels, depth.values, focus=options.focus_point, strength=options.strength)
-        return Drawing(pixels, (photo.height, photo.width), depth.min, depth.max)
+        pixels = in_srgb(_shrunk(photo.pixels, full_size=options.full_size), photo.profile)
+        pixels = refocus(pixels, depth.values, focus=options.focus_point, strength=options.strength)
+        return Drawing(pixels, (len(pixels), len(pixels[0])), depth.min, depth.max)
 
 
 RENDERERS: dict[type[Options], type[Renderer[Any]]] = {
@@ -142,10 +203,31 @@ def renderer_for(options: Options) -> Renderer[Any]:
     return RENDERERS[type(options)](options)
 
 
+_FEWEST = 0.7
+"""Sides that a photo decoded at reduced size must keep, as a fraction of what DETAIL_PIXELS allow."""
+
+
+def _detail(width: int, height: int, *, full_size: bool = False) -> float:
+    """How many pixels the shorter side of a photo must keep to show its detail."""
+    return math.inf if full_size else _FEWEST * min(within(width, height, DETAIL_PIXELS))
+
+
+def _detail_pixels(pixels: int, *, full_size: bool) -> int:
+    """With how many pixels the detail of a photo of `pixels` is shown."""
+    return pixels if full_size else min(pixels, DETAIL_PIXELS)
+
+
+def _shrunk(pixels: NDArray[np.uint8], *, full_size: bool) -> NDArray[np.uint8]:
+    """Pixels, RGB (h, w, 3), with as much detail as the result may show."""
+    height, width = pixels.shape[:2]
+    return pixels if full_size else resized(pixels, *within(width, height, DETAIL_PIXELS))
+
+
 def fit_to_grid(depth: DepthMap, photo: Photo, options: MapOptions) -> DepthMap:
     """Bring a map from the network's grid to the requested grid, with the photo's edges if requested."""
     if options.refines:
-        depth = depth.refined(photo.pixels)
+        refined = depth.refined(_shrunk(photo.pixels, full_size=options.full_size))
+        depth = replace(refined, enlargement=Enlargement.BILINEAR).enlarged(photo.width, photo.height)
     elif options.size is OutputSize.SOURCE:
         depth = depth.enlarged(photo.width, photo.height)
     return depth.normalized() if options.normalizes else depth

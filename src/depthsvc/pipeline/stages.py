@@ -4,22 +4,40 @@ from __future__ import annotations
 
 import time
 
-from depthsvc.depth import DepthMap
-from depthsvc.errors import InvalidParameter
+from depthsvc.depth import KIND, DepthMap
 from depthsvc.imaging.edges import follow_edges
 from depthsvc.imaging.photo.decode import decode
-from depthsvc.imaging.photo.pixels import Photo
-from depthsvc.imaging.resize import colours_of, network_size, to_network_input
-from depthsvc.imaging.spec import Enlargement, ResizeRule
+from depthsvc.imaging.photo.formats import header_of
+from depthsvc.imaging.photo.pixels import NONE, Enough, Photo
+from depthsvc.imaging.resize import colours_of, to_network_input
+from depthsvc.imaging.spec import Enlargement
 from depthsvc.model.loaded import Model, open_model
 from depthsvc.model.spec import PreparedModel
 from depthsvc.options import Options
 from depthsvc.pipeline.answer import Answer
+from depthsvc.pipeline.cost import works_of
+from depthsvc.pipeline.limits import Limits
+from depthsvc.pipeline.memory import memory_bounded
+from depthsvc.pipeline.prices import Prices
 from depthsvc.pipeline.rendering import renderer_for
 
-_DECODE_MARGIN = 2
-"""A JPEG is decoded to at least this many times the network's input size. On six photos of 8 to 22 megapixels the
-embedded model's depth then differed from that of a full decode by 0.2 to 1 % of its range, mean over the photo."""
+_ROOM, _ROOM_BYTES = 1.5, 150e6
+"""A decoder gets so many times its photo's price in memory, and so many bytes: a file can be made to take more."""
+
+
+class _Clock:
+    """Measures stages: time passed, and processor time of all threads of this process."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.cpu_seconds: dict[str, float] = {}
+        self._last = time.perf_counter(), time.process_time()
+
+    def lap(self, stage: str) -> None:
+        """A stage has ended, and the next one begins."""
+        now = time.perf_counter(), time.process_time()
+        self.seconds[stage], self.cpu_seconds[stage] = now[0] - self._last[0], now[1] - self._last[1]
+        self._last = now
 
 
 class Pipeline:
@@ -27,8 +45,8 @@ class Pipeline:
 
     def __init__(self, model: Model, *, max_pixels: int, max_input_size: int) -> None:
         self.model = model
-        self.max_pixels = max_pixels
-        self.max_input_size = max_input_size
+        self.limits = Limits(model.spec, max_pixels, max_input_size)
+        self._prices = Prices()
 
     @classmethod
     def open(cls, prepared: PreparedModel, *, max_pixels: int, max_input_size: int) -> Pipeline:
@@ -38,16 +56,21 @@ class Pipeline:
     def answer(self, data: bytes, options: Options) -> Answer:
         """Decode a photo, estimate its depth, and render and encode the result. Raises RequestError."""
         renderer, file_format = renderer_for(options), options.file_format
-        started = time.perf_counter()
-        photo = self.decode(data, options.input_size, enough=renderer.pixels_needed)
-        decoded = time.perf_counter()
+        clock = _Clock()
+        header = header_of(data)
+        renderer.check(header.width, header.height)
+        decoding = works_of(header, options, self.limits)["decode"]
+        with memory_bounded(_ROOM_BYTES + _ROOM * self._prices.decoding_bytes(decoding)):
+            photo = self.decode(data, options.input_size, enough=renderer.enough)
+        clock.lap("decode")
+        orientation = photo.orientation
         depth = self.infer(photo, options.input_size)
-        inferred = time.perf_counter()
+        clock.lap("infer")
         photo = renderer.without_unneeded_pixels(photo)
         drawing = renderer.draw(photo, depth)
         del photo  # the result may be as large
-        body = file_format.encode(drawing.content, **options.style)
-        rendered = time.perf_counter()
+        body = file_format.encode(drawing.content, about={"kind": KIND, "model": depth.model}, **options.style)
+        clock.lap("render")
         return Answer(
             body,
             file_format.media_type,
@@ -57,47 +80,21 @@ class Pipeline:
             drawing.max,
             depth.model,
             depth.enlargement,
-            {"decode": decoded - started, "infer": inferred - decoded, "render": rendered - inferred},
+            clock.seconds,
+            orientation,
+            clock.cpu_seconds,
         )
 
-    def decode(self, data: bytes, input_size: int | None = None, *, enough: float = 0) -> Photo:
-        """Decode a photo with no more detail than needed. Raises RequestError.
-
-        `enough`: keep at least this many pixels of the shorter side.
-        """
-        size = self._checked_input_size(input_size)
-        return decode(data, max_pixels=self.max_pixels, enough=max(enough, _DECODE_MARGIN * size))
+    def decode(self, data: bytes, input_size: int | None = None, *, enough: Enough = NONE) -> Photo:
+        """Decode a photo with no more detail than the network and `enough` need. Raises RequestError."""
+        return decode(data, self.limits.bounds(input_size, enough))
 
     def infer(self, photo: Photo, input_size: int | None = None) -> DepthMap:
         """Depth of a decoded photo on the network's own grid. Raises InvalidParameter."""
-        width, height = self._network_size(photo, self._checked_input_size(input_size))
+        width, height = self.limits.network_size(photo.width, photo.height, input_size)
         planes = to_network_input(photo.pixels, width, height, self.model.spec.input)
         depth = DepthMap.of(self.model.inverse_depth(planes), self.model.spec.name)
         if not self.model.spec.follows_edges:
             return depth
         values = follow_edges(colours_of(planes, self.model.spec.input), depth.values)
         return DepthMap.of(values, self.model.spec.name, Enlargement.BILINEAR)
-
-    def _network_size(self, photo: Photo, size: int) -> tuple[int, int]:
-        """Width and height of the network input, no larger in area than `max_input_size` squared, to limit memory."""
-        spec = self.model.spec.input
-        width, height = network_size(photo.width, photo.height, spec, size)
-        while width * height > self.max_input_size**2 and size > spec.size:
-            size -= spec.multiple
-            width, height = network_size(photo.width, photo.height, spec, size)
-        return width, height
-
-    def _checked_input_size(self, input_size: int | None) -> int:
-        spec = self.model.spec.input
-        if input_size is None or input_size == spec.size:
-            return spec.size
-        if spec.rule is ResizeRule.STRETCH:
-            raise InvalidParameter(
-                f"input_size: the model {self.model.spec.name} only accepts {spec.size}. Leave it out."
-            )
-        if input_size % spec.multiple or not spec.multiple <= input_size <= self.max_input_size:
-            raise InvalidParameter(
-                f"input_size: {input_size} is not valid. Use a multiple of {spec.multiple}, "
-                f"at least {spec.multiple} and at most {self.max_input_size}."
-            )
-        return input_size

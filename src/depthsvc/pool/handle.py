@@ -39,7 +39,8 @@ class WorkerHandle:
         first = self._receive_first()
         if isinstance(first, Exception):
             self.kill()
-            raise ModelError(f"A worker could not load the model: {first}") from first
+            kind = type(first) if isinstance(first, ModelError) else ModelError
+            raise kind(f"A worker could not load the model: {first}") from first
 
     def _receive_first(self) -> object:
         try:
@@ -56,13 +57,13 @@ class WorkerHandle:
     def alive(self) -> bool:
         return not self._ended.poll(0)  # runs before every photo; takes a seventh of the time of process.is_alive()
 
-    def reply(self, job: Job) -> Answer | Exception:
+    def reply(self, job: Job, limit_s: float) -> Answer | Exception:
         """The process's reply to one job: a result or an exception.
 
-        Raises DeadlineExceeded or WorkerDied. After any exception the channel cannot be used again.
+        Raises DeadlineExceeded after `limit_s`, or WorkerDied. After any exception the channel cannot be used again.
         """
         try:
-            self._channel.wait_at_most(job.remaining)
+            self._channel.wait_at_most(limit_s)
             self._channel.send(job.options, job.photo.data)
             reply, body = self._channel.receive()
         except BlockingIOError as error:

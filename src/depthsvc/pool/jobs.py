@@ -1,15 +1,13 @@
-"""Photos waiting for a worker."""
+"""Photos waiting for a worker, and whose turn it is."""
 
 from __future__ import annotations
 
-import itertools
-import queue
 import time
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from depthsvc.errors import DeadlineExceeded
+from depthsvc.errors import QueueFull
 from depthsvc.options import Options
 from depthsvc.pipeline.answer import Answer
 
@@ -29,7 +27,7 @@ class HeldPhoto:
         self.data = b""
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
     """One photo, its options, and the future for its result."""
 
@@ -37,9 +35,20 @@ class Job:
     options: Options
     deadline: float
     """On time.monotonic()'s clock."""
+    price: float | None = None
+    """Expected processor time in seconds. Without one nothing is promised of when it will be finished."""
+    client: str = ""
+    """Whose photo it is; "" if that does not matter."""
     tries: int = 0
     submitted: float = field(default_factory=time.monotonic)
+    begun: float = 0.0
+    """When the latest try began, on time.monotonic()'s clock."""
     future: Future[Answer] = field(default_factory=Future)
+
+    @property
+    def cost(self) -> float:
+        """The price; 1 for photos that have none, which then count alike."""
+        return 1.0 if self.price is None else self.price
 
     @property
     def remaining(self) -> float:
@@ -50,38 +59,12 @@ class Job:
         if self.tries == 0 and not self.future.set_running_or_notify_cancel():
             return False
         if self.remaining <= 0:
-            self.fail(DeadlineExceeded("The photo waited until its deadline. Try again later."))
+            self.fail(QueueFull("No worker was free before the photo's deadline. Try again later."))
             return False
+        self.begun = time.monotonic()
         self.tries += 1
         return True
 
     def fail(self, error: Exception) -> None:
         with suppress(InvalidStateError):
             self.future.set_exception(error)
-
-
-class JobQueue:
-    """The queue: first come, first served, but jobs of dead workers go first."""
-
-    def __init__(self) -> None:
-        self._entries: queue.PriorityQueue[tuple[int, int, Job | None]] = queue.PriorityQueue()
-        self._numbers = itertools.count()
-
-    def add(self, job: Job) -> None:
-        self._entries.put((1, next(self._numbers), job))
-
-    def add_first(self, job: Job) -> None:
-        self._entries.put((0, next(self._numbers), job))
-
-    def end_one_feeder(self) -> None:
-        self._entries.put((-1, next(self._numbers), None))
-
-    def take(self, timeout: float) -> Job | None:
-        """The next job, or None to end a feeder. Raises queue.Empty."""
-        return self._entries.get(timeout=timeout)[2]
-
-    def fail_all(self, error: Exception) -> None:
-        with suppress(queue.Empty):
-            while True:
-                if (job := self._entries.get_nowait()[2]) is not None:
-                    job.fail(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from depthsvc.errors import ModelError
-from depthsvc.model.prepare import prepare
+from depthsvc.model.prepare import is_prepared, prepare
 from depthsvc.model.resolve import resolve
 from depthsvc.model.spec import PreparedModel, ResolvedModel
 from depthsvc.pool.config import WorkerConfig
@@ -24,7 +24,8 @@ def worker_config(settings: Settings) -> WorkerConfig:
 def prepared_model(settings: Settings) -> PreparedModel:
     """The model that the settings choose, prepared on this machine. Raises as `worker_config` does."""
     resolved = resolve(settings.model, settings.weights_locations)
-    logger.info("loading %s; its first start on a machine takes longer", resolved.name)
+    quick = is_prepared(resolved, settings.cache_dir, settings.engine_choice)
+    logger.info("loading %s%s", resolved.name, "" if quick else "; this first start takes longer")
     model = _prepare_apart(resolved, settings)
     if model.measured:
         logger.info("engine auto is %s", engine_text(model))

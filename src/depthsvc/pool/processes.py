@@ -20,6 +20,9 @@ Result = TypeVar("Result")
 _CONTEXT = multiprocessing.get_context("forkserver")
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 
+_START_S = 5.0
+"""How long to wait for a start in another thread, in seconds."""
+
 _starting = threading.Lock()  # Process.start is not thread-safe
 
 
@@ -33,19 +36,27 @@ def start_fork_server(*modules: str) -> None:
 
 
 def _ensure_fork_server() -> None:
-    with _uninterrupted(*_ENDING):  # inherited by the server: a signal to the whole group would end it
+    with _uninterrupted():  # inherited by the server: a signal to the whole group would end it
         forkserver.ensure_running()
 
 
 @contextmanager
-def _uninterrupted(*numbers: signal.Signals) -> Iterator[None]:
-    """Block signals until the end of the block."""
+def _uninterrupted() -> Iterator[None]:
+    """Postpone the signals that end a process until the end of the block; processes started within it block them."""
     resource_tracker.ensure_running()  # starting it unblocks them
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    postponed: list[int] = []
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():  # where handlers run, whichever thread gets the signal
+        handlers = {number: signal.signal(number, lambda late, _: postponed.append(late)) for number in _ENDING}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+        for late in postponed:
+            signal.raise_signal(late)
 
 
 def start_child(
@@ -60,7 +71,7 @@ def start_child(
     try:
         with _starting:
             _ensure_fork_server()
-            with _uninterrupted(*_ENDING):  # an interrupted start would leave a child that prints a traceback
+            with _uninterrupted():  # an interrupted start would leave a child that prints a traceback
                 process.start()
     except BaseException:
         ours.close()
@@ -97,8 +108,11 @@ def _die_with_parent() -> None:
 
 def kill_children() -> None:
     """Kill every child at once. At exit Python would send SIGTERM, which they ignore, and hang waiting for them."""
+    started = _starting.acquire(timeout=_START_S)  # a child whose start breaks off prints a traceback
     for child in multiprocessing.active_children():
         child.kill()
+    if started:
+        _starting.release()
 
 
 def run_in_child(function: Callable[..., Result], *arguments: object) -> Result:

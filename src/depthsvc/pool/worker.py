@@ -5,7 +5,6 @@ Importing this module imports everything a worker needs except its engine, so th
 
 from __future__ import annotations
 
-import os
 import traceback
 from contextlib import suppress
 
@@ -19,8 +18,7 @@ from depthsvc.pool.channel import Channel
 from depthsvc.pool.config import WorkerConfig
 from depthsvc.pool.heap import bound_heap
 
-_CACHED_PRIMITIVES = 256
-"""Number of compiled operations that oneDNN caches; each photo shape needs its own."""
+_SILENT = 0
 
 
 def serve(channel: Channel, config: WorkerConfig) -> None:
@@ -52,9 +50,9 @@ def _answer_next(channel: Channel, pipeline: Pipeline) -> None:
 
 def open_pipeline(config: WorkerConfig) -> Pipeline:
     """A warm pipeline, tuned to have this process to itself. Raises ModelError."""
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_CACHED_PRIMITIVES))
     bound_heap()
     cv2.setNumThreads(config.model.choice.threads)
+    cv2.utils.logging.setLogLevel(_SILENT)  # that a photo is damaged is an answer, not news
     pipeline = Pipeline.open(
         config.model,
         max_pixels=config.max_pixels,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import signal
 import threading
 import time
@@ -18,10 +17,10 @@ from contextlib import suppress
 from dataclasses import replace
 
 from depthsvc.errors import DeadlineExceeded, ModelError
-from depthsvc.pool.base import TRIES, PhotoPool, RestartCause, gave_up_error, shutting_down_error
+from depthsvc.pool.base import TRIES, PhotoPool, RestartCause, gave_up_error
 from depthsvc.pool.config import WorkerConfig
 from depthsvc.pool.handle import END_S, START_TIMEOUT_S, WorkerDied, WorkerHandle
-from depthsvc.pool.jobs import Job, JobQueue
+from depthsvc.pool.jobs import Job
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +31,7 @@ _BACKOFF_S = (0.1, 10.0)
 
 
 class WorkerPool(PhotoPool):
-    """A fixed number of worker processes behind one queue, first come, first served. A context manager."""
+    """A fixed number of worker processes behind one fair queue. A context manager."""
 
     def __init__(
         self, config: WorkerConfig, *, workers: int, queue_size: int, max_photos_per_worker: int | None = None
@@ -41,7 +40,8 @@ class WorkerPool(PhotoPool):
         super().__init__(workers=workers, queue_size=queue_size)
         self.config = config
         self.max_photos_per_worker = max_photos_per_worker
-        self.jobs = JobQueue()
+        self._work = threading.Condition(self._lock)
+        """Notified when a job has been queued, or the pool is closed."""
         self.first_failure: Future[None] = Future()
         self._feeders = [_Feeder(self, index) for index in range(workers)]
 
@@ -80,16 +80,25 @@ class WorkerPool(PhotoPool):
             if time.monotonic() > end:
                 raise ModelError(f"Only {self.warm} of {self.workers} workers were ready after {timeout:g} s.")
 
-    def _add(self, job: Job) -> None:
-        self.jobs.add(job)
+    def _wake(self) -> None:
+        self._work.notify()
+
+    def take(self, timeout: float) -> Job | None:
+        """The next job, or None if there is none within `timeout` seconds or the pool is closed."""
+        with self._work:
+            end = time.monotonic() + timeout
+            while not self.closed.is_set():
+                job = self.take_now()
+                if job or not self._work.wait(end - time.monotonic()):
+                    return job
+            return None
 
     def close(self) -> None:
         """Kill the workers at once. Accepted photos that are not finished fail with Unavailable."""
-        with self._lock:
+        with self._work:
             self.closed.set()
-        self.jobs.fail_all(shutting_down_error())
-        for _ in self._feeders:
-            self.jobs.end_one_feeder()
+            self._work.notify_all()
+        self.fail_all()
         for pid in self.started_pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -97,7 +106,7 @@ class WorkerPool(PhotoPool):
         for feeder in self._feeders:
             if feeder.is_alive():
                 feeder.join(max(0.0, end - time.monotonic()))
-        self.jobs.fail_all(shutting_down_error())
+        self.fail_all()
 
 
 class _Feeder(threading.Thread):
@@ -113,6 +122,8 @@ class _Feeder(threading.Thread):
         self._index = index
         self._deaths = 0
         """Workers that have died since the last result."""
+        self._again = False
+        """Whether the current job goes to another worker once this try is over."""
 
     def run(self) -> None:
         worker: WorkerHandle | None = None
@@ -120,18 +131,24 @@ class _Feeder(threading.Thread):
             worker = worker or self._start()
             if worker is None:
                 return
-            try:
-                job = self._pool.jobs.take(_IDLE_CHECK_S)
-            except queue.Empty:
+            job = self._pool.take(_IDLE_CHECK_S)
+            if self._pool.closed.is_set():
+                self._end(worker)
+                return
+            if job is None:
                 if not worker.alive:
                     self._replace(worker, worker.cause_of_death())
                     worker = None
                 continue
-            if job is None:
-                self._end(worker)
-                return
             self.busy = True
-            if cause := self._answer(worker, job):
+            self._again = False
+            try:
+                cause = self._answer(worker, job)
+            finally:
+                self._pool.end(job)
+            if self._again:
+                self._pool.put_back(job)
+            if cause:
                 self._replace(worker, cause)
                 worker = None
             self.busy = False
@@ -150,16 +167,24 @@ class _Feeder(threading.Thread):
             except Exception as error:  # EOFError too, if the fork server dies; a feeder must survive everything
                 if self._pool.closed.is_set():
                     break
-                logger.error("worker %d did not start: %s", self._index, error or type(error).__name__)
-                if isinstance(error, ModelError):
-                    with suppress(InvalidStateError):
-                        self._pool.first_failure.set_exception(error)
-                self.pid = None
-                self._deaths += 1
+                self._note_failure(error)
                 continue
+            self._pool.start_failure = None
             self.warm = True
             return worker
         return None
+
+    def _note_failure(self, error: Exception) -> None:
+        """Remember that a worker did not start, and why."""
+        logger.error("worker %d did not start: %s", self._index, error or type(error).__name__)
+        if isinstance(error, ModelError):
+            self._pool.start_failure = error.summary
+            with suppress(InvalidStateError):
+                self._pool.first_failure.set_exception(error)
+        else:
+            self._pool.start_failure = "A worker did not start. The log says why."
+        self.pid = None
+        self._deaths += 1
 
     def _pause_s(self) -> float:
         """Back-off in seconds: none after the first death, then doubling."""
@@ -191,13 +216,12 @@ class _Feeder(threading.Thread):
     def _answer(self, worker: WorkerHandle, job: Job) -> RestartCause | None:
         """Run a job. Returns why the worker must be replaced afterwards, or None."""
         if not worker.alive:  # it died while idle, which is not this photo's fault
-            self._pool.jobs.add_first(job)
+            self._again = True
             return worker.cause_of_death()
-        if not job.begin():
+        if not self._pool.begin(job):
             return None
-        started = time.monotonic()
         try:
-            reply = worker.reply(job)
+            reply = worker.reply(job, self._pool.limit_s(job))
         except DeadlineExceeded as error:
             job.fail(error)
             return RestartCause.DEADLINE
@@ -208,16 +232,16 @@ class _Feeder(threading.Thread):
             job.fail(error)
             return RestartCause.CRASHED
         self._deaths = 0
-        self._pool.note_service(time.monotonic() - started)
         if isinstance(reply, Exception):
             job.fail(reply)
         else:
-            job.future.set_result(replace(reply, seconds={"queue": started - job.submitted, **reply.seconds}))
+            self._pool.note_service(time.monotonic() - job.begun, job.cost)
+            job.future.set_result(replace(reply, seconds={"queue": job.begun - job.submitted, **reply.seconds}))
         return RestartCause.RECYCLED if worker.answered == self._pool.max_photos_per_worker else None
 
     def _retry(self, job: Job) -> None:
-        """Pass a photo whose worker has died to the next free worker, or fail it."""
+        """Leave a photo whose worker has died to the next free worker, or fail it."""
         if job.tries < TRIES:
-            self._pool.jobs.add_first(job)
+            self._again = True
         else:
             job.fail(gave_up_error())

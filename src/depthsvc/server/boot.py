@@ -6,13 +6,13 @@ Imports little itself, so that the fork server imports PyTorch while `run` impor
 from __future__ import annotations
 
 import signal
-import socket
 
-from depthsvc.errors import ConfigurationError
 from depthsvc.pool.heap import bound_heap
 from depthsvc.pool.preload import preload
 from depthsvc.pool.processes import kill_children
+from depthsvc.server.clients import trusted_proxies
 from depthsvc.server.keys import api_keys
+from depthsvc.server.listening import bound_socket
 from depthsvc.settings import Settings
 
 
@@ -24,14 +24,14 @@ def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
     bound_heap()
-    keys = api_keys(settings)  # report an unusable key file before the model is loaded
-    listening = _listen(settings.host, settings.port)
+    keys, proxies = api_keys(settings), trusted_proxies()  # report what is unusable before the model is loaded
+    listening = bound_socket(settings.host, settings.port, settings.client_timeout_s)
     try:
         if not settings.ray:
             preload(settings)
         from depthsvc.server.lifecycle import run
 
-        run(settings, listening, keys)
+        run(settings, listening, keys, proxies)
     finally:
         kill_children()
 
@@ -39,18 +39,3 @@ def serve(settings: Settings) -> None:
 def _exit(*_: object) -> None:
     """Signal handler until the server runs."""
     raise SystemExit(0)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A bound socket, to report a port in use before the model is loaded."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        raise ConfigurationError(
-            f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another with --host and --port."
-        ) from error
-    listening.set_inheritable(False)
-    return listening

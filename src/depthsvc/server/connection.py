@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import termios
 import uuid
+from array import array
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, cast
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from depthsvc.errors import ClientTimeout, HeadersTooLarge, MalformedRequest, RequestError, Unavailable
+from depthsvc.errors import (
+    ClientTimeout,
+    HeadersTooLarge,
+    InvalidParameter,
+    MalformedRequest,
+    RequestError,
+    Unavailable,
+)
 from depthsvc.server.problems import MEDIA_TYPE, problem_headers, problem_of
 from depthsvc.server.request_log import log_request
+from depthsvc.server.roster import Roster
 from depthsvc.server.security_headers import SECURITY_HEADERS
 
 MAX_HEAD_BYTES = 32_768
 """Limit on the request line and headers together."""
+MAX_HEADERS = 100
+MAX_PARAMETERS = 100
+"""Of a query. Each takes microseconds of the event loop, and thousands of them fit into MAX_HEAD_BYTES."""
+FIRST_CALL_S = 2.0
+"""How long a connection without any request stays open when the service stops, in seconds: one is on its way."""
 LAST_CALL_S = 0.5
-"""How long an idle connection stays open when the service stops, in seconds: a request may be on its way."""
+"""How long another idle connection stays open, in seconds: a request may be on its way."""
+LAST_BYTES_S = 60.0
+"""How long a client may take to read the end of a response that is too short for `pause_writing`, in seconds."""
+_FLUSH_S = 0.1
+"""How long a client may take to read the last bytes when its connection makes room for another one, in seconds."""
+PROBES = {b"/health", b"/health/live", b"/health/ready", b"/metrics"}
+"""Paths that a service without room for another connection still serves."""
 
 
 class _Refused(Exception):
@@ -41,13 +64,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     A client that sends its next request before it has its response gets that response, and then the connection is
     closed, as HTTP allows. So `cycle`, uvicorn's latest request, is always the one being served. A request finds its
-    connection's `abort()` in its scope's state.
+    connection's `abort()` and `unsent()` in its scope's state.
+
+    It ignores offers to change to another protocol, such as h2c, as RFC 9110 (7.8) allows.
+
+    At its limit on connections the service closes idle ones for new ones; see `Roster`.
     """
 
     stall_s: float
     """Time limit, in seconds, for a request's headers, for the rest of a request that already has its response, and for
     a client that does not read its response."""
-    max_connections: int
+    roster: Roster
     on_refusal: Callable[[str], None]
     retry_after_s: Callable[[], int]
 
@@ -62,6 +89,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Whether to close the connection after the current response and to drop further input."""
         self._closing = False
         """Whether the last response has been sent and only the rest of its request is awaited."""
+        self._lost = False
         self._refusal: RequestError | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
@@ -71,7 +99,7 @@ class BoundedProtocol(HttpToolsProtocol):
         cls,
         *,
         stall_s: float,
-        max_connections: int,
+        roster: Roster,
         on_refusal: Callable[[str], None],
         retry_after_s: Callable[[], int],
     ) -> type[BoundedProtocol]:
@@ -79,7 +107,7 @@ class BoundedProtocol(HttpToolsProtocol):
         `retry_after_s` gives the seconds for Retry-After."""
         bounds = {
             "stall_s": stall_s,
-            "max_connections": max_connections,
+            "roster": roster,
             "on_refusal": staticmethod(on_refusal),
             "retry_after_s": staticmethod(retry_after_s),
         }
@@ -87,12 +115,14 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self.max_connections:
-            self._refuse(Unavailable("The service has reached its connection limit. Try again later."))
-        else:
+        if self.roster.admit(self):
             self._end_after(self.stall_s, self._too_slow)
+        else:
+            self._refuse(_no_room())
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        self.roster.leave(self)
         self._end_never()
         self._take_again()
         super().connection_lost(exc)
@@ -103,11 +133,52 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._answered and not self._receiving and self._deadline is None:
             self._end_after(self.stall_s, self._too_slow)
         began_before = self._in_head
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
         if began_before and self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(_head_too_large())
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as offer:
+            self._parse_again(data[offer.args[0] :])
+        except HttpParserError:
+            self._refuse(self._refusal or _not_http())
+
+    def _parse_again(self, rest: bytes) -> None:
+        """Parse a head with an offer again, without its Upgrade header: llhttp takes what follows such a head for the
+        other protocol. `rest` is what has been received of that.
+
+        The new head is made of what the parser has read, not of the client's bytes, so it cannot be read differently.
+        """
+        parser = self.parser
+        request_line = b"%s %s HTTP/%s" % (parser.get_method(), self.url, parser.get_http_version().encode())
+        fields = [b"%s: %s" % field for field in self.headers if field[0] != b"upgrade"]
+        self.parser = _parser(self)  # the old one reads no further if the connection is to be closed
+        self._parse(b"\r\n".join([request_line, *fields, b"", rest]))
+
+    @property
+    def host(self) -> str:
+        """The address of the peer, or "" if it is unknown."""
+        return self.client[0] if self.client else ""
+
+    def make_room(self) -> None:
+        """Close this idle connection at once; a request that is on its way gets an error."""
+        if self._in_head:
+            self._refuse(_no_room())
+        self.transport.close()
+        self._end_after(_FLUSH_S, self.transport.abort)
+
+    def _unsent(self) -> int:
+        """Bytes of responses that have not reached the client yet: they wait here or in the system's send buffer."""
+        if self._lost:
+            return 0
+        queued = array("i", [0])
+        fcntl.ioctl(self.transport.get_extra_info("socket"), termios.TIOCOUTQ, queued)
+        return self.transport.get_write_buffer_size() + queued[0]
 
     @property
     def _answered(self) -> bool:
@@ -117,7 +188,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._closing or not self._answered:
             raise _Refused
         super().on_message_begin()
-        self.scope["state"]["abort"] = self.transport.abort
+        self.scope["state"].update(abort=self.transport.abort, unsent=self._unsent)
         self._in_head = self._receiving = True
         self._head_bytes = 0
         self._end_after(self.stall_s, self._too_slow)
@@ -127,28 +198,49 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
             self._refusal = _head_too_large()
             raise _Refused
-        upgrades = self.parser.should_upgrade()
-        if upgrades and _has_body(self.headers):  # the parser would take the body for the other protocol
-            self._refusal = MalformedRequest("This service speaks HTTP/1.1 only. Send it without Upgrade headers.")
+        if len(self.headers) > MAX_HEADERS:
+            self._refusal = HeadersTooLarge(f"The request has more than {MAX_HEADERS} headers. Send fewer.")
+            raise _Refused
+        if self.url.count(b"&") >= MAX_PARAMETERS:
+            self._refusal = InvalidParameter(f"The query has more than {MAX_PARAMETERS} parameters. Send fewer.")
+            raise _Refused
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":  # after which the parser always expects a tunnel
+                self._refusal = MalformedRequest("This service is not a proxy. Send the request to the server itself.")
+                raise _Refused
+            self._in_head = True  # `_parse_again` follows
+            return
+        guest = not self.roster.begin(self)
+        if guest and not self._asks_for_health():
+            self._refusal = _no_room()
             raise _Refused
         self._end_never()
         super().on_headers_complete()
         self.cycle.transport = cast(asyncio.Transport, _GentlyClosing(self.transport, self._close_gently))
-        if upgrades or self.expect_100_continue:  # the client may or may not send a body after an early response
+        if self.expect_100_continue:  # the client may or may not send a body after an early response
+            self.cycle.keep_alive = False
+        if guest:
             self.cycle.keep_alive = False
 
+    def _asks_for_health(self) -> bool:
+        is_get = self.parser.get_method() in (b"GET", b"HEAD")
+        return is_get and self.url.partition(b"?")[0] in PROBES and not _has_body(self.headers)
+
     def on_message_complete(self) -> None:
+        if self._in_head:  # `_parse_again` follows
+            return
         self._receiving = False
         super().on_message_complete()
         if self._closing:
-            self.transport.close()
+            self._close()
         elif self._answered:
-            self._end_after(self.timeout_keep_alive, self.transport.close)
+            self._end_after(self.timeout_keep_alive, self._close)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self.roster.end(self)
         if self._receiving or self._deaf:
-            self._end_after(self.stall_s, self.transport.close)
+            self._end_after(self.stall_s, self._close)
 
     def _close_gently(self) -> None:
         """Close once the client has sent everything. Closing earlier resets the connection, and a client that is still
@@ -157,14 +249,24 @@ class BoundedProtocol(HttpToolsProtocol):
             self._closing = True
             self.transport.write_eof()
         else:
-            self.transport.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Close the connection once the client has read everything, or has not done so for too long."""
+        self.transport.close()
+        if self._stalled is None and self.transport.get_write_buffer_size():
+            self._end_after(LAST_BYTES_S, self.transport.abort)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """uvicorn's timer, which runs beside the one from here."""
+        self._close()
 
     def shutdown(self) -> None:
         """Finish the current request; a client that is still sending one gets its response."""
         if not self._answered:
             super().shutdown()
         elif not self._receiving:
-            self._end_after(LAST_CALL_S, self.transport.close)
+            self._end_after(LAST_CALL_S if self.cycle else FIRST_CALL_S, self._close)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -173,12 +275,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._take_again()
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what the parser could not parse. uvicorn's `msg` says less."""
-        self._refuse(
-            self._refusal or MalformedRequest("This is not an HTTP/1.1 request. Is it HTTPS sent to an HTTP port?")
-        )
+        if self.transport.is_closing():
+            self._close()
 
     def _too_slow(self) -> None:
         if self._receiving:
@@ -186,7 +284,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 ClientTimeout(f"The request headers did not arrive within {self.stall_s:g} s. Send the request again.")
             )
         else:
-            self.transport.close()
+            self._close()
 
     def _refuse(self, error: RequestError) -> None:
         """Send an error for input that never becomes a request, and close the connection; a pending response goes
@@ -210,7 +308,7 @@ class BoundedProtocol(HttpToolsProtocol):
         lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]
         lines += [f"{name.lower()}: {value}" for name, value in headers.items()]
         self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
-        self.transport.close()
+        self._close()
         self.on_refusal(error.code)
         log_request(error.status, self.client, request_id=problem.request_id, code=error.code)
 
@@ -227,6 +325,21 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
+
+
+def _parser(protocol: HttpToolsProtocol) -> HttpRequestParser:
+    """A parser with uvicorn's leniency: a response goes out even if more data follows the last request."""
+    parser = HttpRequestParser(protocol)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
+
+
+def _not_http() -> MalformedRequest:
+    return MalformedRequest("This is not an HTTP/1.1 request. Is it HTTPS sent to an HTTP port?")
+
+
+def _no_room() -> Unavailable:
+    return Unavailable("The service has reached its connection limit. Try again later.")
 
 
 def _head_too_large() -> HeadersTooLarge:

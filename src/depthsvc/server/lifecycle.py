@@ -18,19 +18,24 @@ from depthsvc.pool.base import PhotoPool
 from depthsvc.pool.launch import engine_text, worker_config
 from depthsvc.pool.workers import WorkerPool
 from depthsvc.server.app import create_app
+from depthsvc.server.clients import ForwardedMiddleware, TrustedProxies
 from depthsvc.server.connection import BoundedProtocol
+from depthsvc.server.descriptors import connection_limit
 from depthsvc.server.keys import ApiKeys
+from depthsvc.server.listening import last_connections
+from depthsvc.server.roster import Roster
 from depthsvc.server.service import Service
-from depthsvc.settings import Settings
+from depthsvc.settings import LogFormat, Settings
 
 logger = logging.getLogger(__name__)
 
 
-def run(settings: Settings, listening: socket.socket, keys: ApiKeys) -> None:
+def run(settings: Settings, listening: socket.socket, keys: ApiKeys, proxies: TrustedProxies) -> None:
     """Run the service on a bound socket until a signal stops it; for errors see `depthsvc.server.boot`."""
+    roster = Roster(connection_limit(settings), proxies)
     with (_replicas if settings.ray else _processes)(settings) as (model, pool):
         service = Service(settings, model, pool, keys)
-        server = _Server(service, listening, announce=lambda: _announce(service, listening))
+        server = _Server(service, listening, roster, proxies, announce=lambda: _announce(service, listening))
         server.run(sockets=[listening])
         service.close()
         logger.info("stopped")
@@ -62,19 +67,27 @@ def _replicas(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
 class _Server(uvicorn.Server):
     """Stops in two steps: first it refuses new photos while it finishes the accepted ones, then it stops listening."""
 
-    def __init__(self, service: Service, listening: socket.socket, announce: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        service: Service,
+        listening: socket.socket,
+        roster: Roster,
+        proxies: TrustedProxies,
+        announce: Callable[[], None],
+    ) -> None:
         """`announce` is called once the server listens."""
         settings = service.settings
         self._protocol = BoundedProtocol.bounded(
             stall_s=settings.client_timeout_s,
-            max_connections=settings.max_connections,
+            roster=roster,
             on_refusal=service.metrics.count_refusal,
             retry_after_s=lambda: service.retry_after_s,
         )
         super().__init__(
             uvicorn.Config(
-                create_app(service),
+                ForwardedMiddleware(create_app(service), proxies),
                 http=self._protocol,
+                proxy_headers=False,
                 ws="none",
                 log_config=None,
                 access_log=False,
@@ -113,23 +126,15 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening without resetting clients that have just connected, then shut down as uvicorn does."""
         with self._listening.dup() as last:
-            last.setblocking(False)
             for server in self.servers:
                 server.close()
             self._listening.close()
-            waiting = list(_pending_connections(last))
+            waiting = list(last_connections(last))
         for connection in waiting:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: self._protocol(self.config, self.server_state, self.lifespan.state), connection
             )
         await super().shutdown(sockets)
-
-
-def _pending_connections(listening: socket.socket) -> Iterator[socket.socket]:
-    """The connections waiting to be accepted on a non-blocking socket."""
-    with suppress(BlockingIOError):
-        while True:
-            yield listening.accept()[0]
 
 
 def _announce(service: Service, listening: socket.socket) -> None:
@@ -139,14 +144,16 @@ def _announce(service: Service, listening: socket.socket) -> None:
     address = f"http://{shown}:{port}"
     fallback = "  (FALLBACK: MiDaS_small is not available)" if model.degraded else ""
     access = f"{len(service.api_keys)} API key(s)" if service.api_keys else "open to everyone who can reach it"
-    print(
-        f"depthsvc is ready at {address}\n"
-        f"  model    {model.name}{fallback}\n"
-        f"  engine   {engine_text(model)}\n"
-        f"  workers  {_workers_text(settings)}, {settings.threads_per_worker} thread(s) each\n"
-        f"  access   {access}",
-        flush=True,
-    )
+    if settings.log_format is not LogFormat.JSON:  # whoever collects the lines would get some that are not JSON
+        with suppress(OSError):  # nobody has to read it
+            print(
+                f"depthsvc is ready at {address}\n"
+                f"  model    {model.name}{fallback}\n"
+                f"  engine   {engine_text(model)}\n"
+                f"  workers  {_workers_text(settings)}, {settings.threads_per_worker} thread(s) each\n"
+                f"  access   {access}",
+                flush=True,
+            )
     logger.info("ready at %s with %s and %d workers, %s", address, model.name, settings.workers, access)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
@@ -42,6 +42,27 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._spent = Counter(
+            "depthsvc_photo_cpu_seconds", "Processor time that workers spent on photos.", registry=self.registry
+        )
+        self._expected = Counter(
+            "depthsvc_photo_expected_cpu_seconds",
+            "Processor time that was expected for these photos before they were decoded.",
+            registry=self.registry,
+        )
+        self._held = Gauge(
+            "depthsvc_held_bytes",
+            "Memory reserved for photos that come in and for results that go out.",
+            ("direction",),
+            registry=self.registry,
+        )
+        self._estimates = Histogram(
+            "depthsvc_photo_cost_ratio",
+            "Processor time of photos divided by what was expected.",
+            buckets=(0.25, 0.4, 0.5, 0.625, 0.8, 1, 1.25, 1.6, 2, 2.5, 4),
+            registry=self.registry,
+        )
+
     def observe_request(self, method: str, route: str, status: int, seconds: float, code: str | None) -> None:
         """Count a finished request; `code` is that of its error, if any."""
         self._requests.labels(method, route, str(status)).observe(seconds)
@@ -51,6 +72,16 @@ class Metrics:
     def count_refusal(self, code: str) -> None:
         """Count an error sent before there was a request."""
         self._rejected.labels(code).inc()
+
+    def watch_held(self, direction: str, count: Callable[[], float]) -> None:
+        """Have `count` tell the bytes held in one direction at each scrape."""
+        self._held.labels(direction).set_function(count)
+
+    def observe_cost(self, expected_s: float, spent_s: float) -> None:
+        """Record a photo's processor time, in seconds, beside what was expected."""
+        self._expected.inc(expected_s)
+        self._spent.inc(spent_s)
+        self._estimates.observe(spent_s / expected_s)
 
     def observe_stages(self, seconds: Mapping[str, float]) -> None:
         """Record a photo's time in every stage, in seconds."""

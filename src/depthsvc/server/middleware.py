@@ -14,6 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
 
 from depthsvc.errors import BodyTooLarge, ClientDisconnected, RequestError
+from depthsvc.server.clients import client_of
+from depthsvc.server.prefix import route_path
 from depthsvc.server.problems import error_response, unforeseen
 from depthsvc.server.request_log import log_request
 from depthsvc.server.security_headers import SECURITY_HEADERS
@@ -22,17 +24,15 @@ from depthsvc.server.service import Service
 logger = logging.getLogger(__name__)
 
 REQUEST_ID = "X-Request-ID"
-DOCS_PATH = "/docs"
 _ACCEPTABLE_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 
 _LOGGED_PATH = 256
 """Maximum length of a path in the log."""
 
-_DOCS_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "frame-ancestors 'none'"
-)
-"""Swagger's page needs its inline script."""
+_STATIC = "static"
+"""The label of all static files."""
+_ROUTINE = {_STATIC, "/health", "/health/live", "/health/ready"}
+"""Labels of requests that are only worth a line in the log if they fail."""
 
 
 class RequestMiddleware:
@@ -61,6 +61,7 @@ class RequestMiddleware:
             await self._run(scope, receive, send, request_id)
 
     async def _run(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        path = route_path(scope)
         status: int | None = None
         sent = 0
 
@@ -70,7 +71,7 @@ class RequestMiddleware:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers[REQUEST_ID] = request_id
-                self._set_headers(headers, scope["path"])
+                self._set_headers(headers)
             await send(message)
             sent += len(message.get("body", b""))
 
@@ -83,33 +84,33 @@ class RequestMiddleware:
                 raise
             await unforeseen(Request(scope))(scope, receive, counting_send)
         finally:
-            self._account(scope, status or ClientDisconnected.status, sent, time.perf_counter() - started)
+            spent_s = time.perf_counter() - started
+            self._account(scope, self._label(scope, path), status or ClientDisconnected.status, sent, spent_s)
 
-    def _set_headers(self, headers: MutableHeaders, path: str) -> None:
-        if path == DOCS_PATH:
-            headers["Content-Security-Policy"] = _DOCS_POLICY
+    def _set_headers(self, headers: MutableHeaders) -> None:
         for name, value in SECURITY_HEADERS.items():
             headers.setdefault(name, value)
         if self.service.draining:
             headers["Connection"] = "close"
 
-    def _account(self, scope: Scope, status: int, sent: int, seconds: float) -> None:
+    def _account(self, scope: Scope, label: str, status: int, sent: int, seconds: float) -> None:
         code = get_contextvars().get("code")
-        self.service.metrics.observe_request(scope["method"], self._label(scope), status, seconds, code)
+        self.service.metrics.observe_request(scope["method"], label, status, seconds, code)
         log_request(
             status,
             scope.get("client"),
+            routine=label in _ROUTINE,
             method=scope["method"],
             path=scope.get("raw_path", b"").decode("latin-1")[:_LOGGED_PATH],
             duration_ms=round(1000 * seconds, 1),
             bytes_sent=sent,
         )
 
-    def _label(self, scope: Scope) -> str:
+    def _label(self, scope: Scope, path: str) -> str:
         """Where a request went, as a metrics label: clients must not be able to invent new ones."""
-        if "route" in scope or scope["path"] in self.photo_paths:
-            return str(scope["path"])
-        return "static" if "endpoint" in scope else "unmatched"
+        if "route" in scope or path in self.photo_paths:
+            return path
+        return _STATIC if "endpoint" in scope else "unmatched"
 
 
 class AdmissionMiddleware:
@@ -124,9 +125,9 @@ class AdmissionMiddleware:
         self.photo_paths = photo_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in self.photo_paths:
+        if scope["type"] == "http" and scope["method"] == "POST" and route_path(scope) in self.photo_paths:
             try:
-                self.service.check_room()
+                self.service.check_room(client_of(scope))
             except RequestError as error:
                 await error_response(Request(scope), error)(scope, receive, send)
                 return

@@ -39,6 +39,14 @@ class Problem(BaseModel):
     request_id: str = Field(description="The request's X-Request-ID; quote it when asking for help.")
 
 
+PROBLEM_SCHEMA = {"Problem": Problem.model_json_schema()}
+"""A component of the OpenAPI document, to which all errors refer."""
+
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds after which to try again.", "schema": {"type": "integer"}}}
+_AUTHENTICATE = {"WWW-Authenticate": {"description": "How to send an API key.", "schema": {"type": "string"}}}
+_HEADERS = {401: _AUTHENTICATE, 429: _RETRY_AFTER, 503: _RETRY_AFTER, 504: _RETRY_AFTER}
+
+
 def document_errors(*errors: type[RequestError]) -> dict[int | str, dict[str, Any]]:
     """OpenAPI documentation of the responses for these errors."""
     statuses: dict[int | str, dict[str, Any]] = {}
@@ -46,7 +54,8 @@ def document_errors(*errors: type[RequestError]) -> dict[int | str, dict[str, An
         codes = ", ".join(sorted(f"`{error.code}`" for error in errors if error.status == status))
         statuses[status] = {
             "description": f"{HTTPStatus(status).phrase}: {codes}",
-            "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "headers": _HEADERS.get(status, {}),
         }
     return statuses
 
@@ -96,18 +105,18 @@ def error_response(request: Request, error: RequestError) -> JSONResponse:
 
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return error_response(request, InvalidParameter(_sentences(error.errors())))
+    return error_response(request, InvalidParameter(_sentences(error.errors(), _docs(request))))
 
 
 _MENTIONED = 3
 """Maximum number of invalid parameters that an error names: there may be thousands."""
 
 
-def _sentences(problems: Sequence[Mapping[str, Any]]) -> str:
+def _sentences(problems: Sequence[Mapping[str, Any]], docs: str) -> str:
     mentioned = problems[:_MENTIONED]
     unknown = any(problem["type"] == "extra_forbidden" for problem in mentioned)
     reasons = " ".join(f"{problem_name(problem)}: {problem_reason(problem)}." for problem in mentioned)
-    return f"{reasons} All parameters are listed at /docs." if unknown else reasons
+    return f"{reasons} All parameters are listed at {docs}." if unknown else reasons
 
 
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
@@ -116,13 +125,18 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
     code, title = phrase.lower().replace(" ", "_"), phrase
     detail = error.detail
     if error.status_code == HTTPStatus.NOT_FOUND:
-        detail = f"There is nothing at {request.url.path}. The service's routes are listed at /docs."
+        detail = f"There is nothing at {request.url.path}. The service's routes are listed at {_docs(request)}."
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{request.url.path} does not accept {request.method}. Use a method from the Allow header."
     problem = Problem(
         title=title, status=error.status_code, code=code, detail=detail, request_id=request_id_of(request)
     )
     return problem_response(request, problem, error.headers)
+
+
+def _docs(request: Request) -> str:
+    root_path = request.scope.get("app_root_path", request.scope["root_path"])  # `Mount` adds its own to the latter
+    return f"{root_path}/docs"
 
 
 def unforeseen(request: Request) -> JSONResponse:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
 from depthsvc.errors import ConfigurationError, Unavailable
+from depthsvc.imaging.photo.formats import formats_named
 from depthsvc.model.spec import PreparedModel
+from depthsvc.pipeline.answer import Answer
+from depthsvc.pipeline.cost import Appraiser, Cost
+from depthsvc.pipeline.limits import Limits
+from depthsvc.pipeline.prices import Prices
 from depthsvc.pool.base import PhotoPool
 from depthsvc.server.keys import ApiKeys
 from depthsvc.server.metrics import Metrics
@@ -26,7 +31,7 @@ class Service:
     """One running service."""
 
     def __init__(self, settings: Settings, model: PreparedModel, pool: PhotoPool, api_keys: ApiKeys) -> None:
-        """Raises ConfigurationError if a package for tracing is missing."""
+        """Raises ConfigurationError for an unknown photo format, or if a package for tracing is missing."""
         self.settings = settings
         self.model = model
         self.pool = pool
@@ -35,6 +40,16 @@ class Service:
         self.tracing = _tracing() if settings.traces else None
         self.uploads = buffers.uploads(settings.max_buffered_bytes, settings.client_timeout_s)
         self.answers = buffers.answers(settings.max_buffered_bytes, settings.client_timeout_s)
+        self.metrics.watch_held("photos", lambda: self.uploads.bytes)
+        self.metrics.watch_held("results", lambda: self.answers.bytes)
+        self.appraiser = Appraiser(
+            Limits(model.spec, settings.max_pixels, settings.max_input_size),
+            Prices(),
+            max_cost=settings.max_photo_cost,
+            max_memory_bytes=settings.max_photo_memory_mb * 1e6,
+            max_answer_bytes=settings.max_buffered_bytes,
+            formats=formats_named(settings.photo_formats),
+        )
         self.started = time.monotonic()
         self.draining = False
         """Whether the service is shutting down: it finishes the photos it has accepted and refuses new ones."""
@@ -51,17 +66,20 @@ class Service:
         """Whole seconds after which a photo refused now is worth retrying."""
         return max(1, math.ceil(self.pool.expected_wait_s))
 
-    def check_room(self) -> None:
-        """Raise Unavailable, or its subclass QueueFull, if no photo can be accepted now."""
+    def check_room(self, client: str) -> None:
+        """Raise Unavailable, or its subclass QueueFull, if no photo of this client can be accepted now."""
         if self.draining:
             raise Unavailable("The service is shutting down. Try again later.")
-        self.pool.check_room()
+        self.pool.check_room(client)
+        self.answers.check_share(client)
 
-    def observe_stages(self, seconds: Mapping[str, float]) -> None:
-        """Add the times of a photo's stages to the metrics and to the current request's trace."""
-        self.metrics.observe_stages(seconds)
+    def observe(self, cost: Cost, answer: Answer) -> None:
+        """Learn from a photo's times, and add them to the metrics and to the current request's trace."""
+        self.appraiser.learn(cost, answer.cpu_seconds)
+        self.metrics.observe_cost(cost.seconds, sum(answer.cpu_seconds.values()))
+        self.metrics.observe_stages(answer.seconds)
         if self.tracing:
-            self.tracing.record_stages(seconds)
+            self.tracing.record_stages(answer.seconds)
 
     def close(self) -> None:
         """Send the last traces."""
@@ -69,9 +87,9 @@ class Service:
             self.tracing.close()
 
     @contextmanager
-    def accept(self) -> Iterator[None]:
+    def accept(self, client: str) -> Iterator[None]:
         """Count a photo as accepted from before it is received until it is computed. Raises as `check_room` does."""
-        self.check_room()
+        self.check_room(client)
         self.accepted += 1
         try:
             yield

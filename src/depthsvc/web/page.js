@@ -27,6 +27,7 @@ offerDownloads(views);
 const sender = new Sender((picture) => {
   askForKey(false);
   views.show(picture);
+  element("shrunk-note").hidden = !picture.isShrunk;
 });
 /** @param {File} photo */
 const send = (photo) => sender.send(photo);

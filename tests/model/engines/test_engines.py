@@ -61,7 +61,7 @@ def test_every_engine_agrees_with_the_network_for_every_shape(
     if not kind.can_write():
         pytest.skip(f"{kind.name} is not installed")
     name, file = weights
-    path = artefact(_resolved(name, file), kind, Precision.FP32, cache_dir)
+    path = artefact(_resolved(name, file), kind, Precision.FP32, cache_dir).path
     engine = kind.open(path, 1, Precision.FP32)
     for height, width in SHAPES:
         planes = parity.network_input(height, width)
@@ -80,7 +80,8 @@ def test_an_answer_stays_when_the_next_one_is_computed(kind: EngineKind, cache_d
         pytest.skip(f"{kind.name} is not installed")
     model = registered("embedded")
     weights = obtain(model, WeightsLocations(cache_dir))
-    engine = kind.open(artefact(_resolved(model.name, weights), kind, Precision.FP32, cache_dir), 1, Precision.FP32)
+    file = artefact(_resolved(model.name, weights), kind, Precision.FP32, cache_dir)
+    engine = kind.open(file.path, 1, Precision.FP32)
     first = engine.infer(parity.network_input(64, 96))
     kept = first.copy()
     assert not np.array_equal(engine.infer(parity.network_input(64, 96, seed=1)), kept)
@@ -93,7 +94,9 @@ def test_bf16_is_near_fp32(cache_dir: Path) -> None:
     weights = obtain(model, WeightsLocations(cache_dir))
     planes = parity.network_input(64, 96)
     exact, rounded = (
-        TorchScriptEngine(artefact(_resolved(model.name, weights), TORCHSCRIPT, precision, cache_dir), 1).infer(planes)
+        TorchScriptEngine(artefact(_resolved(model.name, weights), TORCHSCRIPT, precision, cache_dir).path, 1).infer(
+            planes
+        )
         for precision in (Precision.FP32, Precision.BF16)
     )
     assert rounded.dtype == np.float32

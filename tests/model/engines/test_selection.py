@@ -119,7 +119,7 @@ def test_auto_measures_and_takes_the_fastest(embedded_files: ResolvedModel, cach
     assert prepared.measured.keys() == installed
     assert list(prepared.measured.values()) == sorted(prepared.measured.values())
     assert prepared.choice.engine == next(iter(prepared.measured))
-    assert prepared.path.suffix == KINDS[prepared.choice.engine].suffix
+    assert prepared.file.path.suffix == KINDS[prepared.choice.engine].suffix
 
 
 def test_auto_goes_on_without_an_engine_that_cannot_be_imported(

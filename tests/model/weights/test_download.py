@@ -7,8 +7,10 @@ import logging
 import logging.handlers
 import multiprocessing
 import re
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from depthsvc.errors import DownloadError
@@ -50,6 +52,54 @@ def test_redirect_is_followed(file_server: FileServer, destination: Path) -> Non
     address = file_server.add("/file", Route(status=302, location=target))
     download((address,), destination, is_content)
     assert destination.read_bytes() == CONTENT
+
+
+Redirect = Callable[[str], list[str]]
+
+
+@pytest.fixture
+def redirected(monkeypatch: pytest.MonkeyPatch) -> Redirect:
+    """Has every address redirect to the given one, which has the file; gives the addresses asked so far."""
+
+    def redirect_to(target: str) -> list[str]:
+        asked: list[str] = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            asked.append(str(request.url))
+            there = request.url == target
+            return (
+                httpx.Response(200, stream=httpx.ByteStream(CONTENT))
+                if there
+                else httpx.Response(302, headers={"Location": target})
+            )
+
+        monkeypatch.setattr(download_module, "Transport", lambda: httpx.MockTransport(answer))
+        return asked
+
+    return redirect_to
+
+
+@pytest.mark.parametrize(
+    ("address", "target"),
+    [("https://a.test/file", "https://b.test/file"), ("http://a.test/file", "https://b.test/file")],
+)
+def test_redirect_to_https_is_followed(redirected: Redirect, destination: Path, address: str, target: str) -> None:
+    asked = redirected(target)
+    download((address,), destination, is_content)
+    assert destination.read_bytes() == CONTENT
+    assert asked == [address, target]
+
+
+@pytest.mark.parametrize("target", ["http://b.test/file", "http://a.test/file", "ftp://b.test/file"])
+def test_redirect_that_leaves_https_is_refused_before_anything_is_sent(
+    redirected: Redirect, destination: Path, target: str
+) -> None:
+    asked = redirected(target)
+    scheme, host = target.split("://")[0], target.split("/")[2]
+    with pytest.raises(DownloadError, match=rf"https://a\.test/file: It redirects from https to {scheme}, on {host}\."):
+        download(("https://a.test/file",), destination, is_content)
+    assert asked == ["https://a.test/file"]
+    assert not destination.exists()
 
 
 def test_file_that_is_there_is_not_downloaded(file_server: FileServer, destination: Path) -> None:
@@ -181,6 +231,18 @@ def test_silent_server_is_given_up_and_leaves_no_file(file_server: FileServer, d
     route.release()
     join_abandoned_downloads()
     assert not destination.exists()
+
+
+def test_silent_proxy_is_named(file_server: FileServer, destination: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    route = Route(CONTENT, held=True)
+    proxy = file_server.add("http://far.test/file", route).removesuffix("http://far.test/file")
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with pytest.raises(DownloadError, match=r"No response within 0\.1 s from far\.test \(through .* in http_proxy\)\."):
+        download(("http://far.test/file",), destination, is_content, first_byte_s=0.1)
+    route.release()
+    join_abandoned_downloads()
 
 
 def test_server_that_answers_in_time_may_then_take_longer(file_server: FileServer, destination: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,8 +32,8 @@ def route() -> Route:
 
 @pytest.fixture
 def model(file_server: FileServer, route: Route) -> RegisteredModel:
-    """midas_small, as if its publisher had put out CONTENT, with the hash's first digits in its name."""
-    published = RegisteredWeights((FIRST_NAME, SECOND_NAME), SHA256[:8], (file_server.add("/file", route),))
+    """midas_small, as if its publisher had put out CONTENT."""
+    published = RegisteredWeights((FIRST_NAME, SECOND_NAME), SHA256, (file_server.add("/file", route),))
     return replace(registered("midas_small"), weights=published)
 
 
@@ -79,6 +80,33 @@ def test_download_lands_in_the_cache(model: RegisteredModel, locations: WeightsL
     assert len(route.ranges_asked) == 1
 
 
+def test_download_lands_in_a_temporary_folder_if_the_cache_cannot_be_written(
+    model: RegisteredModel, locations: WeightsLocations, tmp_path: Path, route: Route, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    locations.cache_dir.write_bytes(b"not a folder")
+    for _ in range(2):
+        found = obtain(model, locations)
+        assert found.path.parents[2] == tmp_path / "temporary"
+        assert found.sha256 == SHA256
+    assert len(route.ranges_asked) == 1
+
+
+def test_a_cache_that_can_only_be_read_needs_no_temporary_folder(
+    model: RegisteredModel, locations: WeightsLocations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    monkeypatch.setattr(weights, "can_write", lambda _: False)
+    expected = _put(locations.cached_weights)
+    assert locate(model, locations).path == expected
+    expected.unlink()
+    assert find_weights(model, locations) is None
+
+
 @pytest.mark.parametrize("in_cache", [False, True], ids=["weights_dir", "cache"])
 def test_second_published_name_is_accepted(model: RegisteredModel, locations: WeightsLocations, in_cache: bool) -> None:
     expected = _put(locations.cached_weights if in_cache else locations.weights_dir, SECOND_NAME)
@@ -112,10 +140,10 @@ def test_explicit_file_with_wrong_hash_is_refused_naming_both(
         obtain(model, replace(locations, explicit=own, sha256=SHA256))
 
 
-def test_hash_of_which_only_the_first_digits_are_known_is_shown_as_such(tmp_path: Path) -> None:
+def test_the_first_digits_of_a_hash_are_not_enough(tmp_path: Path) -> None:
     path = _put(tmp_path, content=OTHER)
-    with pytest.raises(WeightsError, match=re.escape(f"is {OTHER_SHA256}, expected {SHA256[:8]}...")):
-        verify(path, SHA256[:8])
+    with pytest.raises(WeightsError, match=re.escape(f"is {OTHER_SHA256}, expected {OTHER_SHA256[:8]}. ")):
+        verify(path, OTHER_SHA256[:8])
 
 
 def test_bad_file_in_weights_dir_is_refused_and_kept(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -11,20 +12,59 @@ import pytest
 
 from depthsvc.imaging.colormaps import color_table
 from depthsvc.imaging.spec import Colormap
+from depthsvc.server.routes import page
 from depthsvc.server.routes.page import WEB
 
 FILES = sorted(path.relative_to(WEB).as_posix() for path in WEB.rglob("*.*"))
 
 
+@pytest.fixture
+def version(client: httpx.Client) -> str:
+    """What the page's files are called after."""
+    [version] = set(re.findall(r'(?:src|href)="static/(\w+)/', client.get("/").text))
+    return str(version)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_browser_keeps_the_files_of_a_version(client: httpx.Client, version: str, name: str) -> None:
+    response = client.get(f"/static/{version}/{name}")
+    assert (response.status_code, response.content) == (200, (WEB / name).read_bytes())
+    assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    if name.endswith(".js"):
+        assert response.headers["Content-Type"].startswith("text/javascript")
+
+
 @pytest.mark.parametrize(
-    "path", ["/", "/static/colormaps.json", "/static/photos.json", *(f"/static/{name}" for name in FILES)]
+    "path", ["/", "/static/colormaps.json", "/static/photos.json", "/static/page.js", f"/static/{'0' * 16}/page.js"]
 )
-def test_no_new_file_meets_an_old_one(client: httpx.Client, path: str) -> None:
-    answer = client.get(path)
-    assert answer.status_code == 200
-    assert answer.headers["Cache-Control"] == "no-cache"
-    if path.endswith(".js"):
-        assert answer.headers["Content-Type"].startswith("text/javascript")
+def test_a_browser_asks_again_for_everything_else(client: httpx.Client, path: str) -> None:
+    """Also for a file of another version, which another instance has while a service is updated."""
+    response = client.get(path)
+    assert (response.status_code, response.headers["Cache-Control"]) == (200, "no-cache")
+
+
+def test_the_page_asks_for_no_file_without_its_version(client: httpx.Client, version: str) -> None:
+    addresses = re.findall(r'(?:src|href)="(static/[^"]+)"', client.get("/").text)
+    assert len(addresses) == 8
+    assert all(client.get(f"/{address}").headers["Cache-Control"].endswith("immutable") for address in addresses)
+
+
+@pytest.mark.parametrize("path", ["{}/nothing", "{}/../../version.py", "{}", "0123/page.js", "{}/{}/page.js"])
+def test_there_is_nothing_else(client: httpx.Client, version: str, path: str) -> None:
+    response = client.get(f"/static/{path.replace('{}', version)}")
+    assert response.status_code == 404
+    assert "Cache-Control" not in response.headers
+
+
+def test_the_version_changes_with_the_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    versions = set()
+    for content in ("a", "b"):
+        (tmp_path / "page.js").write_text(content)
+        monkeypatch.setattr(page, "WEB", tmp_path)
+        page._version.cache_clear()
+        versions.add(page._version())
+    page._version.cache_clear()
+    assert len(versions) == 2
 
 
 def test_a_file_that_has_not_changed_is_not_sent_again(client: httpx.Client) -> None:

@@ -80,6 +80,12 @@ def test_the_three_formats_agree(client: httpx.Client, photo_png: bytes) -> None
     assert raw_answer.headers["Content-Type"] == "application/octet-stream"
     assert np.array_equal(np.load(io.BytesIO(npy.content), allow_pickle=False), raw)
     grey = np.asarray(png(png16)).astype(np.float64)
+    assert png(png16).info == {
+        "min": png16.headers["X-Depth-Min"],
+        "max": png16.headers["X-Depth-Max"],
+        "kind": "inverse_depth",
+        "model": png16.headers["X-Depth-Model"],
+    }
     assert np.abs(low + grey / 65535 * (high - low) - raw).max() <= np.spacing(raw.max())
 
 
@@ -138,7 +144,7 @@ def test_the_answers_headers_describe_it(client: httpx.Client, photo_png: bytes)
     assert float(headers["X-Depth-Max"]) == pytest.approx(depth.max(), rel=1e-3)
     assert headers["X-Request-ID"] == "mine-1"
     stages = [part.split(";dur=") for part in headers["Server-Timing"].split(", ")]
-    assert [name for name, _ in stages] == ["queue", "decode", "infer", "render"]
+    assert [name for name, _ in stages] == ["queue", "decode", "infer", "render", "cpu", "expected_cpu"]
     assert all(float(milliseconds) >= 0 for _, milliseconds in stages)
 
 
@@ -222,9 +228,9 @@ def test_photos_of_every_kind_work(client: httpx.Client, image: Image.Image, for
         (b"", 400, "missing_image"),
         (b"no image at all", 400, "not_an_image"),
         (encoded(parity.photo(9, 9))[:-40], 400, "broken_image"),
-        (encoded(parity.photo(9, 9), "GIF"), 415, "unsupported_media_type"),
-        (encoded(Image.new("1", (8000, 8000))), 422, "too_many_pixels"),
-        (bytes(10_000_001), 413, "body_too_large"),
+        (b"%PDF-1.7 and so on", 415, "unsupported_media_type"),
+        (encoded(Image.new("1", (11_000, 11_000))), 422, "too_many_pixels"),
+        (bytes(32_000_001), 413, "body_too_large"),
     ],
 )
 def test_bad_photos_get_their_own_problem(client: httpx.Client, body: bytes, status: int, code: str) -> None:
@@ -266,8 +272,9 @@ def test_bodies_without_a_photo_are_explained(client: httpx.Client, photo_png: b
     assert (text.status_code, text.json()["code"]) == (400, "missing_image")
     malformed = client.post("/upload", content=b"x", headers={"Content-Type": "multipart/form-data; boundary=b"})
     assert (malformed.status_code, malformed.json()["code"]) == (400, "malformed_body")
-    untyped = client.post("/upload", content=photo_png)
-    assert (untyped.status_code, untyped.json()["code"]) == (415, "unsupported_media_type")
+    compressed = client.post("/upload", content=b"x", headers={"Content-Encoding": "gzip"})
+    assert (compressed.status_code, compressed.json()["code"]) == (415, "unsupported_media_type")
+    assert "The body is compressed (gzip)" in compressed.json()["detail"]
     json_body = client.post("/upload", json={})
     assert (json_body.status_code, json_body.json()["code"]) == (415, "unsupported_media_type")
 
@@ -296,3 +303,33 @@ def _depth_status(service: RunningService, photo: bytes) -> int:
     """The status that a client of its own gets for a photo."""
     with service.client() as client:
         return client.post("/depth", files={"image": photo}).status_code
+
+
+@pytest.mark.parametrize("content_type", ["", "application/octet-stream", "image/jpeg", "image/x-anything"])
+def test_bytes_of_a_photo_need_no_type(client: httpx.Client, photo_png: bytes, content_type: str) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    assert client.post("/upload", content=photo_png, headers=headers).status_code == 200
+
+
+def test_options_may_be_fields_of_a_form_and_the_query_wins(client: httpx.Client, photo_png: bytes) -> None:
+    files = {"image": photo_png}
+    fields = {"format": "npy", "size": "model"}
+    as_query = client.post("/depth", params=fields, files=files)
+    as_fields = client.post("/depth", data=fields, files=files)
+    assert as_fields.content == as_query.content != client.post("/depth", files=files).content
+    both = client.post("/depth", params={"format": "f16"}, data=fields, files=files)
+    assert both.headers["X-Depth-Shape"] == as_query.headers["X-Depth-Shape"]
+    assert both.content == as_query.content[-len(both.content) :]
+    assert client.post("/upload", data={"side_by_side": "true"}, files=files).headers["X-Depth-Shape"] == "240,640"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [({"sise": "model"}, "sise: there is no such parameter"), ({"size": "huge"}, "size: 'huge' is not one of")],
+)
+def test_wrong_fields_of_a_form_are_named(
+    client: httpx.Client, photo_png: bytes, fields: dict[str, str], words: str
+) -> None:
+    response = client.post("/depth", data=fields, files={"image": photo_png})
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_parameter")
+    assert words in response.json()["detail"]

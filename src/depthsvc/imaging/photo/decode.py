@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from depthsvc.errors import BrokenImage, NotAnImage
 from depthsvc.imaging.photo.formats import format_of
-from depthsvc.imaging.photo.pillow import DECODER_ERRORS, exif_orientation, rgb
+from depthsvc.imaging.photo.orientation import UPRIGHT
+from depthsvc.imaging.photo.pillow import DECODER_ERRORS, pixels_of
 from depthsvc.imaging.photo.pixels import Bounds, Photo, upright
 
 
-def decode(data: bytes, *, max_pixels: int, enough: float = math.inf) -> Photo:
+def decode(data: bytes, bounds: Bounds) -> Photo:
     """Decode the first frame of a photo file, in any of `PHOTO_FORMATS`, to upright 8-bit RGB.
 
-    `max_pixels` limits width times height and is checked from the header. `enough`: a JPEG may be decoded at
-    reduced size as long as its shorter side keeps at least this many pixels. Transparency is dropped, as in
-    MiDaS: the colours under it stay. 16 bits per channel are reduced to 8.
+    A JPEG of any size, and any other photo of more than DETAIL_PIXELS, may be decoded at reduced size as `bounds`
+    allow. What is transparent is put on a neutral ground; 16 bits per channel are reduced to 8.
 
     Raises MissingImage, NotAnImage, UnsupportedMediaType, TooManyPixels or BrokenImage.
     """
     format = format_of(data)
-    bounds = Bounds(max_pixels, enough)
+    header = format.header(data)
+    bounds.check(header.width, header.height)
     try:
-        return format.decode(format.check(data), bounds)
+        return format.decode(data, header, bounds)
     except Image.DecompressionBombError as error:
         raise bounds.too_many_pixels("far too many pixels") from error
     except DECODER_ERRORS as error:
@@ -38,9 +37,20 @@ def photo_of_image(image: Image.Image) -> Photo:
     if 0 in image.size:
         raise BrokenImage("The image has no pixels. Use an image of at least 1 x 1.")
     try:
-        return upright(rgb(image), image.size, exif_orientation(image))
+        pixels, opacity = pixels_of(image)
+        profile = image.info.get("icc_profile")
+        return upright(pixels, image.size, _orientation(image), opacity=opacity, profile=profile)
     except DECODER_ERRORS as error:
         raise BrokenImage("The image is damaged or truncated. Save it again and use that.") from error
+
+
+def _orientation(image: Image.Image) -> int:
+    """What Pillow knows: it may not come from a file, or have been changed since."""
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, UPRIGHT)
+    except Exception:  # of damaged EXIF data, which is no reason to refuse a photo
+        return UPRIGHT
+    return value if value in range(1, 9) else UPRIGHT
 
 
 def photo_of_array(pixels: NDArray[np.uint8]) -> Photo:

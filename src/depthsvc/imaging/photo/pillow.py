@@ -6,14 +6,23 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFile
+from PIL import Image, ImageFile
 
+from depthsvc.imaging.photo.chunks import essential_png
+from depthsvc.imaging.photo.header import Coding, Header, png_header
+from depthsvc.imaging.photo.interlaced import passes
+from depthsvc.imaging.photo.jpeg import END, essential_jpeg, has_all_scans, scans_of
+from depthsvc.imaging.photo.orientation import orientation_of
 from depthsvc.imaging.photo.pixels import Bounds, Photo, upright
-from depthsvc.imaging.photo.structure import check_jpeg_scans
+from depthsvc.imaging.spec import DETAIL_PIXELS
+from depthsvc.imaging.transparency import GROUND, OPAQUE
 
 DECODER_ERRORS = (
     OSError,
@@ -25,6 +34,8 @@ DECODER_ERRORS = (
     struct.error,
     zlib.error,
     cv2.error,
+    MemoryError,
+    RuntimeError,
 )
 """Exceptions that decoders raise for damaged files, as found by fuzzing."""
 
@@ -32,74 +43,177 @@ _STRIP_ROWS = 256
 """Rows copied from Pillow at a time, so that a large photo is not in memory three times."""
 
 
-def decode_jpeg(data: bytes, bounds: Bounds) -> Photo:
-    """Decode a JPEG with no more detail than `bounds.enough` needs."""
-    with _open(data, "JPEG") as image:
-        bounds.check(*image.size)
-        check_jpeg_scans(data, image.width * image.height)
+def decode_jpeg(data: bytes, header: Header, bounds: Bounds) -> Photo:
+    """Decode a JPEG with no more detail than `bounds.enough` needs. A missing end marker is added."""
+    picture = data[: scans.end] if (scans := scans_of(data)).end < len(data) else data
+    picture, metadata = essential_jpeg(picture)
+    if not scans.ended:
+        picture = picture.rstrip(END[:1])
+        _check_completeness(picture, header, bounds)
+        picture += END
+    return _decode_jpeg(picture, metadata, header, bounds)
+
+
+_NOISE = tuple(
+    noise + b"".join(bytes((0xFF, 0xD0 + (first + number) % 8)) + noise for number in range(8))
+    for noise, first in ((b"", 0), (b"\xaa" * 500, 0), (b"\x55" * 500, 4))
+)
+"""What a decoder takes for the rest of a picture that is not complete, with all restart markers in two orders: it skips
+those that seem to come too early or too late."""
+
+
+def _check_completeness(picture: bytes, header: Header, bounds: Bounds) -> None:
+    """Raises ValueError if a JPEG without an end marker lacks more than that: a scan, or it matters what follows."""
+    if not has_all_scans(picture):
+        raise ValueError("scans are missing")
+    if header.pixels <= DETAIL_PIXELS:
+        bounds = Bounds(bounds.max_pixels)
+    first, *others = (_decode_jpeg(picture + noise + END, {}, header, bounds).pixels for noise in _NOISE)
+    if not all(np.array_equal(first, other) for other in others):
+        raise ValueError("its picture is cut off")
+
+
+def _decode_jpeg(data: bytes, metadata: Mapping[str, bytes], header: Header, bounds: Bounds) -> Photo:
+    with open_image(data, "JPEG", header) as image:
         size = image.size
-        _reduce_while_decoding(image, bounds.enough)
-        return upright(rgb(image), size, exif_orientation(image))
+        _reduce_while_decoding(image, bounds.reduction(*size))
+        return photo_of(image, metadata, size=size)
 
 
-def decode_png(data: bytes, bounds: Bounds) -> Photo:
-    """Decode a PNG."""
-    with _open(data, "PNG") as image:
-        bounds.check(*image.size)
-        return upright(rgb(image), image.size, exif_orientation(image))
+def decode_png(data: bytes, header: Header, bounds: Bounds) -> Photo:
+    """Decode a PNG, a large one with no more detail than `bounds.enough` needs."""
+    data, metadata = essential_png(data)
+    with open_image(data, "PNG", header) as image:
+        divisor = divisor_for(image.size, bounds)
+        if divisor > 1 and header.coding is Coding.INTERLACED_PNG:
+            pixels, opacity = _passes(data, header, divisor)
+            return _photo(pixels, opacity, image.size, metadata)
+        return photo_of(image, metadata, divisor)
 
 
-def decode_webp(data: bytes, bounds: Bounds) -> Photo:
-    """Decode the first frame of a WebP. OpenCV decodes the same pixels as Pillow in a third of the memory."""
-    with _open(data, "WEBP") as image:
-        bounds.check(*image.size)
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-        if pixels is None:
-            raise ValueError("libwebp cannot decode it")
-        return upright(np.asarray(pixels, np.uint8), image.size, exif_orientation(image))
+def _passes(data: bytes, header: Header, divisor: int) -> Pixels:
+    """Every `divisor`-th row and column of an interlaced PNG."""
+    height, width = -(-header.height // divisor), -(-header.width // divisor)
+    pixels, opacity = np.empty((height, width, 3), np.uint8), np.full((height, width), OPAQUE, np.uint8)
+    for part in passes(data, divisor):
+        with open_image(part.file, "PNG", png_header(part.file)) as image:
+            pixels[part.rows, part.columns], seen = pixels_of(image)
+            if seen is not None:
+                opacity[part.rows, part.columns] = seen
+    return pixels, opacity if opacity.min() < OPAQUE else None
 
 
-def _open(data: bytes, format_name: str) -> ImageFile.ImageFile:
+def decode_webp(data: bytes, header: Header, bounds: Bounds) -> Photo:
+    """Decode the first frame of a WebP, and keep no more detail of a large one than `bounds.enough` needs.
+
+    OpenCV decodes the same pixels as Pillow in a third of the memory.
+    """
+    with open_image(data, "WEBP", header) as image:
+        size, metadata, has_alpha = image.size, image.info, image.mode == "RGBA"
+    del image  # and with it a decoder's buffers of 8 bytes a pixel
+    flag = cv2.IMREAD_UNCHANGED if has_alpha else cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    if decoded is None:
+        raise ValueError("libwebp cannot decode it")
+    pixels, divisor = np.asarray(decoded, np.uint8), divisor_for(size, bounds)
+    if divisor == 1 and not has_alpha:
+        return _photo(pixels, None, size, metadata)
+    return _photo(*_by_strips(size, divisor, partial(_rows, pixels)), size, metadata)
+
+
+def _rows(pixels: NDArray[np.uint8], top: int, bottom: int) -> Image.Image:
+    """Rows of OpenCV's pixels: RGB, or BGRA."""
+    strip = pixels[top:bottom]
+    return Image.fromarray(strip if strip.shape[2] == 3 else cv2.cvtColor(strip, cv2.COLOR_BGRA2RGBA))
+
+
+def open_image(data: bytes, format_name: str, header: Header) -> ImageFile.ImageFile:
+    """Raises ValueError for a file of another size than its header's, by which the photo was admitted."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns about sizes, which max_pixels limits here, and about odd EXIF
-        return Image.open(io.BytesIO(data), formats=[format_name])
+        warnings.simplefilter("ignore")  # Pillow warns about sizes, which are limited here, and about odd EXIF
+        image = Image.open(io.BytesIO(data), formats=[format_name])
+    if image.size != (header.width, header.height):
+        raise ValueError(f"Pillow finds {image.size}")
+    return image
 
 
-def _reduce_while_decoding(image: ImageFile.ImageFile, enough: float) -> None:
+def _reduce_while_decoding(image: ImageFile.ImageFile, divisor: int) -> None:
     """Have libjpeg skip detail: its inverse DCT gives 1/2, 1/4 or 1/8 of the size at a fraction of the cost."""
-    scale = next((scale for scale in (8, 4, 2) if min(image.size) >= enough * scale), 1)
-    if scale > 1:
-        image.draft(None, (image.width // scale, image.height // scale))
+    if divisor > 1:
+        image.draft(None, (image.width // divisor, image.height // divisor))
 
 
-def exif_orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 if the EXIF block is damaged, which is no reason to refuse a photo."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:
-        return 1
-    return value if value in range(1, 9) else 1
+def divisor_for(size: tuple[int, int], bounds: Bounds) -> int:
+    """By how much to reduce an image whose decoder cannot. A small one stays as it is, as in MiDaS."""
+    return bounds.reduction(*size) if size[0] * size[1] > DETAIL_PIXELS else 1
 
 
-def rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """All pixels of an image of any mode, (h, w, 3)."""
+def photo_of(
+    image: Image.Image, metadata: Mapping[Any, Any], divisor: int = 1, size: tuple[int, int] | None = None
+) -> Photo:
+    """An image as an upright photo, its stored pixels reduced by `divisor`.
+
+    `metadata`: EXIF and XMP data and profile by Pillow's names. `size`: of the whole photo if it is not the image's.
+    """
+    return _photo(*pixels_of(image, divisor), size or image.size, metadata)
+
+
+def _photo(
+    pixels: NDArray[np.uint8], opacity: NDArray[np.uint8] | None, size: tuple[int, int], metadata: Mapping[Any, Any]
+) -> Photo:
+    profile = metadata.get("icc_profile") or None
+    return upright(pixels, size, orientation_of(metadata), opacity=opacity, profile=profile)
+
+
+Pixels = tuple[NDArray[np.uint8], NDArray[np.uint8] | None]
+"""RGB (h, w, 3), on GROUND where it is transparent, and its opacity (h, w), or None if it is opaque."""
+
+
+def pixels_of(image: Image.Image, divisor: int = 1) -> Pixels:
+    """The pixels of an image of any mode, both sides reduced by 1, 2, 4 or 8."""
     image.load()
-    pixels = np.empty((image.height, image.width, 3), np.uint8)
-    for top in range(0, image.height, _STRIP_ROWS):
-        bottom = min(top + _STRIP_ROWS, image.height)
-        pixels[top:bottom] = _strip_rgb(image.crop((0, top, image.width, bottom)))
-    return pixels
+    return _by_strips(image.size, divisor, lambda top, bottom: image.crop((0, top, image.width, bottom)))
 
 
-def _strip_rgb(image: Image.Image) -> NDArray[np.uint8]:
+def _by_strips(size: tuple[int, int], divisor: int, strip_of: Callable[[int, int], Image.Image]) -> Pixels:
+    """Each pixel the average of `divisor` x `divisor` ones, fewer at the right and the bottom."""
+    width, height = size
+    shape = -(-height // divisor), -(-width // divisor)
+    pixels, opacity = np.empty((*shape, 3), np.uint8), None
+    for top in range(0, height, _STRIP_ROWS):
+        colours, seen = _on_ground(strip_of(top, min(top + _STRIP_ROWS, height)))
+        strip = _reduced(colours, divisor)
+        rows = slice(top // divisor, top // divisor + len(strip))
+        pixels[rows] = strip if strip.ndim == 3 else strip[..., None]
+        if seen is not None:
+            opacity = np.full(shape, OPAQUE, np.uint8) if opacity is None else opacity
+            opacity[rows] = _reduced(seen, divisor)
+    return pixels, opacity
+
+
+def _reduced(image: Image.Image, divisor: int) -> NDArray[np.uint8]:
+    return np.asarray(image.reduce(divisor) if divisor > 1 else image)
+
+
+def _on_ground(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """An image as RGB or grey, and its opacity unless it is opaque."""
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip instead of scaling
-        return (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)[..., None]
-    if image.mode == "P":  # via RGBA, where a transparent palette entry keeps its colour
-        image = image.convert("RGBA")
-    if image.mode == "RGBA":
-        return np.asarray(image)[..., :3]
-    if image.mode == "LA":
-        image = image.getchannel("L")
-    return np.asarray(image.convert("RGB"))
+        return _of_16_bits(np.asarray(image).astype(np.uint16), image.info.get("transparency"))
+    if not image.has_transparency_data:
+        return image.convert("RGB"), None
+    image = image.convert("RGBA")
+    opacity = image.getchannel("A")
+    if opacity.getextrema() == (OPAQUE, OPAQUE):
+        return image.convert("RGB"), None
+    ground = Image.new("RGB", image.size, (GROUND, GROUND, GROUND))
+    ground.paste(image, mask=opacity)
+    return ground, opacity
+
+
+def _of_16_bits(values: NDArray[np.uint16], transparent: int | None) -> tuple[Image.Image, Image.Image | None]:
+    """8 of 16 bits, and the opacity if one of the values is transparent."""
+    grey = (values >> 8).astype(np.uint8)
+    if transparent is None or not (unseen := values == transparent).any():
+        return Image.fromarray(grey), None
+    grey[unseen] = GROUND
+    return Image.fromarray(grey), Image.fromarray(np.where(unseen, np.uint8(0), np.uint8(OPAQUE)))

@@ -37,7 +37,7 @@ def open_photo(photo: PhotoSource, decode: Callable[[bytes], Photo]) -> Photo:
 def as_file(photo: PhotoSource) -> bytes:
     """The photo as the bytes of a file, for sending to a service. Raises as `open_photo` does.
 
-    Images and arrays become PNG, or JPEG of quality 95 above 2 megapixels, because a service accepts 10 MB by default.
+    Images and arrays become PNG, or JPEG of quality 95 above 2 megapixels, to send fewer bytes.
     """
     pixels = _without_file(photo)
     return _file_bytes(photo) if pixels is None else photo_file(pixels.pixels)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -13,10 +12,12 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from depthsvc.errors import ConfigurationError
+from depthsvc.machine.folders import private_temporary_folder
 from depthsvc.model.choice import Precision
 from depthsvc.model.engines.kinds import EngineKind
-from depthsvc.model.spec import ResolvedModel
-from depthsvc.model.weights.files import sha256_of
+from depthsvc.model.spec import ResolvedModel, VerifiedFile
+from depthsvc.model.weights.files import check_unchanged, sha256_of
 
 logger = logging.getLogger(__name__)
 
@@ -25,79 +26,102 @@ ARTEFACT_FORMAT = 4
 _SUMS = "sha256.json"
 
 
-def artefact(model: ResolvedModel, kind: EngineKind, precision: Precision, cache_dir: Path) -> Path:
+def artefact(model: ResolvedModel, kind: EngineKind, precision: Precision, cache_dir: Path) -> VerifiedFile:
     """The file that this engine runs for a registered model, made if it is not in the cache.
 
     If the cache cannot be written, a temporary folder is used instead. If several processes need the same file, one
-    makes it and the others wait. Imports torch if the file has to be made. Raises WeightsError, ConfigurationError,
-    and OSError if it cannot be written anywhere.
+    makes it and the others wait. Imports torch if the file has to be made. Raises WeightsError, and ConfigurationError
+    also if it cannot be written anywhere.
     """
     assert model.architecture is not None
     kind.require()
     architecture, weights = model.architecture, model.file
-    name = f"{architecture.name}-{weights.sha256[:16]}-{kind.name}-{precision}-{kind.versions()}-v{ARTEFACT_FORMAT}"
-    filename = f"{architecture.name}{kind.suffix}"
-    folder = cache_dir / "engines" / name
-    if _is_intact(folder):
-        return folder / filename
+    place = _place(model, kind, precision)
+    if found := _intact(cache_dir / "engines" / place):
+        return found
     with suppress(OSError):  # no temporary folder, or it cannot be written
-        spare = _private_temporary_folder() / name
-        if _is_intact(spare):
-            return spare / filename
+        if found := _intact(private_temporary_folder() / place):
+            return found
 
-    def write(path: Path) -> None:
+    def write(into: Path) -> None:
         from depthsvc.model.networks.checkpoint import load_network
 
-        kind.write(load_network(architecture, weights), model.spec.input, path / filename, precision)
+        kind.write(load_network(architecture, weights), model.spec.input, into / place.name, precision)
 
     try:
-        _make_alone(folder, write)
+        return _make_alone(cache_dir / "engines" / place, write)
     except OSError as error:
         logger.warning("%s cannot be written (%s); using a temporary folder.", cache_dir, error.strerror)
-        folder = _private_temporary_folder() / name
-        _make_alone(folder, write)
-    return folder / filename
-
-
-def _private_temporary_folder() -> Path:
-    """A temporary folder that no other user can write to."""
-    folder = Path(tempfile.gettempdir()) / f"depthsvc-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    status = folder.stat()
-    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o077):
-        return Path(tempfile.mkdtemp(prefix="depthsvc-"))
-    return folder
-
-
-def _is_intact(folder: Path) -> bool:
-    """Whether a folder contains all the files that it was made with, unchanged."""
     try:
-        sums: dict[str, str] = json.loads((folder / _SUMS).read_bytes())
-        return bool(sums) and all(sha256_of(folder / name) == sha256 for name, sha256 in sums.items())
+        return _make_alone(private_temporary_folder() / place, write)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{model.spec.name} cannot be prepared: {cache_dir} and the folder for temporary files cannot be written "
+            f"({error.strerror or error}). Set DEPTHSVC_CACHE_DIR to a folder with 200 MB of free space."
+        ) from error
+
+
+def is_made(model: ResolvedModel, kind: EngineKind, precision: Precision, cache_dir: Path) -> bool:
+    """Whether `artefact` would find a file, which may yet prove damaged: it is not opened.
+
+    Raises ConfigurationError if the engine is not installed.
+    """
+    kind.require()
+    place = _place(model, kind, precision)
+    if (cache_dir / "engines" / place).exists():
+        return True
+    with suppress(OSError):
+        return (private_temporary_folder() / place).exists()
+    return False
+
+
+def _place(model: ResolvedModel, kind: EngineKind, precision: Precision) -> Path:
+    """Folder and name of an artefact, below the folder of all artefacts."""
+    assert model.architecture is not None
+    name = model.architecture.name
+    versions = f"{kind.versions()}-v{ARTEFACT_FORMAT}"
+    return Path(f"{name}-{model.file.sha256[:16]}-{kind.name}-{precision}-{versions}", f"{name}{kind.suffix}")
+
+
+def _intact(path: Path) -> VerifiedFile | None:
+    """An artefact, if its folder contains all the files that it was made with, unchanged."""
+    try:
+        sums: dict[str, str] = json.loads((path.parent / _SUMS).read_bytes())
+        found = _with_sums(path, sums)
+        check_unchanged(found)
     except Exception:  # damaged bytes can raise anything
-        return False
+        return None
+    return found
 
 
-def _make_alone(folder: Path, write: Callable[[Path], None]) -> None:
+def _with_sums(path: Path, sums: dict[str, str]) -> VerifiedFile:
+    """An artefact, given the SHA-256 of each file in its folder."""
+    beside = (VerifiedFile(path.with_name(name), sha256) for name, sha256 in sums.items() if name != path.name)
+    return VerifiedFile(path, sums[path.name], tuple(beside))
+
+
+def _make_alone(path: Path, write: Callable[[Path], None]) -> VerifiedFile:
     """Have `write` fill a folder, unless another process does so first. Raises OSError if it cannot be written."""
+    folder = path.parent
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(folder.name + ".lock")):
-        if not _is_intact(folder):
-            _make(folder, write)
+        return _intact(path) or _make(path, write)
 
 
-def _make(folder: Path, write: Callable[[Path], None]) -> None:
+def _make(path: Path, write: Callable[[Path], None]) -> VerifiedFile:
     """Have `write` fill a folder, which appears complete or not at all."""
+    folder = path.parent
     temporary = Path(tempfile.mkdtemp(prefix=folder.name, suffix=".part", dir=folder.parent))
     try:
         write(temporary)
-        sums = {path.name: sha256_of(path) for path in temporary.iterdir()}
+        sums = {file.name: sha256_of(file) for file in temporary.iterdir()}
         (temporary / _SUMS).write_text(json.dumps(sums))
         # Folders from tempfile are private, which would hide the cache in an image from the user that runs it.
         temporary.chmod(0o755)
-        for path in temporary.iterdir():
-            path.chmod(0o644)
+        for file in temporary.iterdir():
+            file.chmod(0o644)
         shutil.rmtree(folder, ignore_errors=True)
         temporary.replace(folder)
+        return _with_sums(path, sums)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

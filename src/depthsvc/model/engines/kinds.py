@@ -62,10 +62,13 @@ class EngineKind:
         self.require()
         self._import_module().write(network, spec.example_shape, path, precision)
 
-    def open(self, path: Path, threads: int, precision: Precision) -> Engine:
-        """Load a file into this process. Raises ModelError, and ConfigurationError if a package is missing."""
+    def open(self, path: Path, threads: int, precision: Precision, content: bytes | None = None) -> Engine:
+        """Load a file into this process, or with `content` these bytes of it, without opening the file.
+
+        Raises ModelError, and ConfigurationError if a package is missing.
+        """
         self.require(to_write=False)
-        return self._import_module().open_file(path, threads, precision)
+        return self._import_module().open_file(path, threads, precision, content)
 
     def _import_module(self) -> _EngineModule:
         try:
@@ -79,7 +82,7 @@ class _EngineModule(Protocol):
 
     def write(self, network: Network, example_shape: Shape, path: Path, precision: Precision) -> None: ...
 
-    def open_file(self, path: Path, threads: int, precision: Precision) -> Engine: ...
+    def open_file(self, path: Path, threads: int, precision: Precision, content: bytes | None) -> Engine: ...
 
 
 TORCHSCRIPT = EngineKind(EngineName.TORCHSCRIPT, ".ts", ("torch",), (Precision.FP32, Precision.BF16))

@@ -23,15 +23,17 @@ _OPSET = 18
 class OnnxEngine:
     """A loaded ONNX file."""
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, content: bytes | None) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         # Threads that spin while they wait take CPU time from the other workers.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            source = path if content is None else content
+            self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's own exceptions have no public base class
             raise ModelError(f"{path} is refused: ONNX Runtime cannot load it ({error}).") from error
+        self._session._model_bytes = None  # kept for another provider, which nobody asks for
         self._input = self._session.get_inputs()[0].name
 
     def infer(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -56,6 +58,6 @@ def write(network: Network, example_shape: Shape, path: Path, precision: Precisi
         )
 
 
-def open_file(path: Path, threads: int, precision: Precision) -> OnnxEngine:
+def open_file(path: Path, threads: int, precision: Precision, content: bytes | None) -> OnnxEngine:
     """Load an ONNX file, which has its own precision."""
-    return OnnxEngine(path, threads)
+    return OnnxEngine(path, threads, content)

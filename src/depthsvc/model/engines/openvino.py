@@ -29,7 +29,7 @@ _HINTS = {Precision.FP32: openvino.Type.f32, Precision.BF16: openvino.Type.bf16}
 class OpenVinoEngine:
     """A file loaded and compiled for this processor."""
 
-    def __init__(self, path: Path, threads: int, precision: Precision) -> None:
+    def __init__(self, path: Path, threads: int, precision: Precision, content: bytes | None) -> None:
         configuration = {
             properties.inference_num_threads(): threads,
             properties.num_streams(): 1,
@@ -39,7 +39,8 @@ class OpenVinoEngine:
             properties.hint.enable_cpu_pinning(): False,
         }
         try:
-            compiled = openvino.Core().compile_model(path, "CPU", configuration)
+            core = openvino.Core()
+            compiled = core.compile_model(core.read_model(path if content is None else content), "CPU", configuration)
         except RuntimeError as error:
             raise ModelError(f"{path} is refused: OpenVINO cannot load it ({error}).") from error
         self._request = compiled.create_infer_request()
@@ -66,6 +67,6 @@ def write(network: Network, example_shape: Shape, path: Path, precision: Precisi
         raise OSError(errno.EIO, f"OpenVINO cannot write it ({error})", str(path)) from error
 
 
-def open_file(path: Path, threads: int, precision: Precision) -> OpenVinoEngine:
+def open_file(path: Path, threads: int, precision: Precision, content: bytes | None) -> OpenVinoEngine:
     """Load an OpenVINO or ONNX file."""
-    return OpenVinoEngine(path, threads, precision)
+    return OpenVinoEngine(path, threads, precision, content)

@@ -35,12 +35,13 @@ def _unheard_deprecation() -> Iterator[None]:
 class TorchScriptEngine:
     """A loaded TorchScript file."""
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, content: bytes | None = None) -> None:
         self._threads = threads
         torch.set_num_threads(threads)  # loading uses them too
+        source = str(path) if content is None else io.BytesIO(content)
         try:
             with _unheard_deprecation():
-                self._module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+                self._module = torch.jit.load(source, map_location="cpu").eval()  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError, OSError) as error:
             raise ModelError(f"{path} is refused: PyTorch cannot load it as TorchScript.") from error
 
@@ -87,6 +88,6 @@ def write(network: Network, example_shape: Shape, path: Path, precision: Precisi
     path.write_bytes(serialized.getbuffer())
 
 
-def open_file(path: Path, threads: int, precision: Precision) -> TorchScriptEngine:
+def open_file(path: Path, threads: int, precision: Precision, content: bytes | None) -> TorchScriptEngine:
     """Load a TorchScript file, which has its own precision."""
-    return TorchScriptEngine(path, threads)
+    return TorchScriptEngine(path, threads, content)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import pickle
+import warnings
 
 import safetensors.torch
 import torch
@@ -15,6 +15,7 @@ from depthsvc.errors import WeightsError
 from depthsvc.model.architecture import Architecture
 from depthsvc.model.networks.base import Network, build
 from depthsvc.model.spec import VerifiedFile
+from depthsvc.model.weights.files import read_unchanged
 
 StateDict = dict[str, Tensor]
 
@@ -34,12 +35,7 @@ def load_network(architecture: Architecture, weights: VerifiedFile) -> Network:
 
 
 def _read(weights: VerifiedFile) -> StateDict:
-    try:
-        data = weights.path.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"{weights.path} cannot be read: {error.strerror or error}.") from error
-    if hashlib.sha256(data).hexdigest() != weights.sha256:
-        raise WeightsError(f"{weights.path} is refused: it has changed since its SHA-256 was checked.")
+    data = read_unchanged(weights)
     if data[8:9] == b"{":
         return _parse_safetensors(data, weights)
     return _parse_pytorch(data, weights)
@@ -54,7 +50,9 @@ def _parse_safetensors(data: bytes, weights: VerifiedFile) -> StateDict:
 
 def _parse_pytorch(data: bytes, weights: VerifiedFile) -> StateDict:
     try:
-        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # for programmers, such as those about TorchScript files
+            state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{weights.path} is refused: it is damaged, or holds more than tensors, which could run code when opened."

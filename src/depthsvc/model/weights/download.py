@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from depthsvc.errors import DownloadError, WeightsError
+from depthsvc.outbound.failures import reason, through
+from depthsvc.outbound.transport import Transport
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +35,11 @@ def download(
 
     The data goes to `<destination>.part`, which a later call resumes; it is renamed only once verified, and removed
     if it is refused. Several processes may call this at once: one downloads, the others wait and find the file.
+    Redirects are followed, but from https only to https.
     `first_byte_s` limits the wait for a server's first byte.
 
-    Raises DownloadError if no address has an acceptable file.
+    Raises DownloadError if no address has an acceptable file, and ConfigurationError if a variable for proxies or
+    certificates cannot be used.
     """
     transfer = _Transfer(addresses, destination, verify)
     if first_byte_s is None:
@@ -53,7 +57,8 @@ def download(
 
 
 def _hosts(addresses: tuple[str, ...]) -> str:
-    return ", ".join(dict.fromkeys(httpx.URL(address).host for address in addresses))
+    urls = map(httpx.URL, addresses)
+    return ", ".join(dict.fromkeys(url.host + through(url) for url in urls))
 
 
 class _Transfer:
@@ -95,7 +100,7 @@ class _Transfer:
                 self._from_first_good_address()
 
     def _from_first_good_address(self) -> None:
-        reasons = []
+        addresses_by_reason: dict[str, list[str]] = {}
         for address in self.addresses:
             if self.abandoned:
                 break
@@ -103,9 +108,9 @@ class _Transfer:
                 self._from_address(address)
                 return
             except (httpx.HTTPError, OSError, WeightsError) as error:
-                reasons.append(f"{address}: {_reason(error)}")
-                logger.debug("download failed: %s", reasons[-1])
-        raise DownloadError(f"{self.destination.name} could not be downloaded. " + " ".join(reasons))
+                addresses_by_reason.setdefault(_reason(error), []).append(address)
+        reasons = (f"{' and '.join(addresses)}: {why}" for why, addresses in addresses_by_reason.items())
+        raise DownloadError(f"{self.destination.name} could not be downloaded. {' '.join(reasons)}")
 
     def _from_address(self, address: str) -> None:
         resumes_an_earlier_call = self._part_size() > 0
@@ -140,8 +145,9 @@ class _Transfer:
         offset = self._part_size()
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         timeout = httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+        hooks = {"request": [_refuse_plain_http]} if httpx.URL(address).scheme == "https" else {}
         with (
-            httpx.Client(timeout=timeout, follow_redirects=True) as client,
+            httpx.Client(transport=Transport(), timeout=timeout, follow_redirects=True, event_hooks=hooks) as client,
             client.stream("GET", address, headers={"Accept-Encoding": "identity", **headers}) as response,
         ):
             self.settled.set()
@@ -171,6 +177,12 @@ class _Transfer:
                 raise httpx.RemoteProtocolError("the connection ended early")
 
 
+def _refuse_plain_http(request: httpx.Request) -> None:
+    """Called before each request, those of redirects too. Raises DownloadError if it is not encrypted."""
+    if request.url.scheme != "https":
+        raise DownloadError(f"It redirects from https to {request.url.scheme}, on {request.url.host}.")
+
+
 def _is_taken(lock: FileLock) -> bool:
     """Whether another process is holding the lock."""
     try:
@@ -192,7 +204,9 @@ def _progress() -> Progress:
     )
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: httpx.HTTPError | OSError | WeightsError) -> str:
     if isinstance(error, httpx.HTTPStatusError):
         return f"HTTP status {error.response.status_code}."
-    return f"{error}." if str(error) and not str(error).endswith(".") else str(error) or type(error).__name__
+    if isinstance(error, httpx.RequestError):
+        return f"{reason(error)}."
+    return f"{error.strerror}." if isinstance(error, OSError) and error.strerror else str(error)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from depthsvc.errors import ConfigurationError, DownloadError, WeightsError
+from depthsvc.errors import ConfigurationError, DownloadError, WeightsChanged, WeightsError
+from depthsvc.machine.folders import can_write, private_temporary_folder
 from depthsvc.model.choice import WeightsLocations
 from depthsvc.model.spec import RegisteredModel, RegisteredWeights, VerifiedFile
+from depthsvc.model.weights.attempts import forget_failure, recent_failure, remember_failure
 from depthsvc.model.weights.download import download
 
 logger = logging.getLogger(__name__)
@@ -28,28 +32,62 @@ def sha256_of(path: Path) -> str:
 
 
 def verify(path: Path, sha256: str) -> VerifiedFile:
-    """Check that a file's SHA-256 is `sha256` or begins with it. Raises WeightsError if not."""
+    """Check that a file's SHA-256 is `sha256`, all 64 digits of it. Raises WeightsError if not."""
     actual = sha256_of(path)
-    if not actual.startswith(sha256):
+    if actual != sha256:
         raise WeightsError(
-            f"{path} is refused: its SHA-256 is {actual}, expected {sha256}{'...' * (len(sha256) < 64)}. "
+            f"{path} is refused: its SHA-256 is {actual}, expected {sha256}. "
             "The file is truncated, altered, or another model's. Download it again."
         )
     return VerifiedFile(path, actual)
 
 
+def check_unchanged(file: VerifiedFile) -> None:
+    """Check a file again, and those beside it. Raises WeightsChanged, or WeightsError if one cannot be read."""
+    for each in (file, *file.beside):
+        _compare(each, sha256_of(each.path))
+
+
+def read_unchanged(file: VerifiedFile) -> bytes:
+    """The bytes of a file, checked again after reading, so that what is used is what was verified.
+
+    Raises WeightsChanged, or WeightsError if it cannot be read.
+    """
+    try:
+        content = file.path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{file.path} cannot be read: {error.strerror or error}.") from error
+    _compare(file, hashlib.sha256(content).hexdigest())
+    return content
+
+
+def _compare(file: VerifiedFile, actual: str) -> None:
+    if actual != file.sha256:
+        raise WeightsChanged(
+            f"{file.path} is refused: it has changed since its SHA-256 was checked. It was {file.sha256} and is "
+            f"{actual}. Put the file back, or restart to use the new one."
+        )
+
+
 def obtain(model: RegisteredModel, locations: WeightsLocations, *, first_byte_s: float | None = None) -> VerifiedFile:
-    """The verified weights of a model: found in `locations`, or downloaded into the cache.
+    """The verified weights of a model: found in `locations`, or downloaded into the cache or, where that cannot be
+    written, into a temporary folder.
+
+    `first_byte_s` limits the wait for a server's first byte, and a download that has just failed is not tried again.
 
     Raises WeightsError, naming the file and the reason, if none are available or the first ones found cannot be
-    trusted; ConfigurationError if an explicit file comes without its hash.
+    trusted; ConfigurationError if an explicit file comes without its hash, or if a variable for proxies or certificates
+    cannot be used.
     """
     if found := find_weights(model, locations):
         return found
     published = _published(model)
-    destination = locations.cached_weights / published.filenames[0]
+    *_, folder = _caches(locations)
+    destination = folder / published.filenames[0]
     if not locations.download:
         raise WeightsError(f"{destination.name} is not in {_searched(locations)}, and downloading is off. {_BY_HAND}")
+    if first_byte_s is not None and (failure := recent_failure(destination)):
+        raise DownloadError(f"{failure} {_BY_HAND}")
     try:
         download(
             published.addresses,
@@ -58,7 +96,10 @@ def obtain(model: RegisteredModel, locations: WeightsLocations, *, first_byte_s:
             first_byte_s=first_byte_s,
         )
     except DownloadError as error:
-        raise DownloadError(f"{error} {_BY_HAND}") from error
+        remember_failure(destination, str(error))
+        failure = recent_failure(destination) if first_byte_s is not None else None
+        raise DownloadError(f"{failure or error} {_BY_HAND}") from error
+    forget_failure(destination)
     return verify(destination, locations.sha256 or published.sha256)
 
 
@@ -75,13 +116,22 @@ def _find_registered(model: RegisteredModel, locations: WeightsLocations) -> Ver
         return VerifiedFile(EMBEDDED_WEIGHTS, sha256_of(EMBEDDED_WEIGHTS))
     if locations.weights_dir is not None and (path := _present(locations.weights_dir, model.weights)):
         return verify(path, model.weights.sha256)
-    if path := _present(locations.cached_weights, model.weights):
+    for path in filter(None, (_present(folder, model.weights) for folder in _caches(locations))):
         try:
             return verify(path, model.weights.sha256)
         except WeightsError as error:
             logger.warning("%s Removing it from the cache.", error)
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # a cache that cannot be written
+                path.unlink(missing_ok=True)
     return None
+
+
+def _caches(locations: WeightsLocations) -> Iterator[Path]:
+    """Folders of downloaded weights; the last one is for more."""
+    yield locations.cached_weights
+    if not can_write(locations.cached_weights):
+        with suppress(OSError):  # no temporary folder either
+            yield private_temporary_folder() / locations.cached_weights.name
 
 
 def locate(model: RegisteredModel, locations: WeightsLocations) -> VerifiedFile:
@@ -98,7 +148,7 @@ def _verify_explicit(path: Path, sha256: str | None, model: RegisteredModel) -> 
     if sha256 is not None:
         return verify(path, sha256)
     actual = sha256_of(path)
-    if model.weights is not None and actual.startswith(model.weights.sha256):
+    if model.weights is not None and actual == model.weights.sha256:
         return VerifiedFile(path, actual)
     raise ConfigurationError(
         f"{path} is not the published file of {model.name}. If you trust it, add its hash: --weights-sha256 {actual}"

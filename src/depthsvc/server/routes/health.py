@@ -9,6 +9,8 @@ from typing import Any, Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
+from depthsvc import errors
+from depthsvc.server.problems import document_errors
 from depthsvc.server.service import CurrentService, Service
 from depthsvc.status import Health, Queue, Workers
 from depthsvc.version import __version__
@@ -22,7 +24,11 @@ class Liveness(BaseModel):
     status: Literal["ok"] = "ok"
 
 
-_NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not every worker is warm."}}
+_BUSY = document_errors(errors.TooManyRequests)
+_NOT_READY: dict[int | str, dict[str, Any]] = {
+    **_BUSY,
+    503: {"model": Health, "description": "Not every worker is warm."},
+}
 
 
 @router.head("", include_in_schema=False)
@@ -35,7 +41,7 @@ async def health(service: CurrentService, response: Response) -> Health:
 
 
 @router.head("/live", include_in_schema=False)
-@router.get("/live", summary="Whether the process is alive")
+@router.get("/live", summary="Whether the process is alive", responses=_BUSY)
 async def live() -> Liveness:
     """Liveness probe: 200 as long as the process responds at all."""
     return Liveness()
@@ -58,6 +64,7 @@ def _health(service: Service) -> Health:
     pool = service.pool
     return Health(
         status=_status(service),
+        reason=pool.start_failure,
         version=__version__,
         model=service.model.name,
         degraded=service.model.degraded,

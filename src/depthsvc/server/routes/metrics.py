@@ -5,6 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from depthsvc import errors
+from depthsvc.server.problems import document_errors
 from depthsvc.server.service import CurrentService
 
 router = APIRouter(tags=["health"])
@@ -14,7 +16,10 @@ router = APIRouter(tags=["health"])
     "/metrics",
     summary="Counters and histograms for Prometheus",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        **document_errors(errors.Unauthorized),
+    },
 )
 async def metrics(service: CurrentService) -> Response:
     """The service's metrics in Prometheus's text format."""

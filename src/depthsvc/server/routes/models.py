@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from depthsvc import errors
 from depthsvc.model.registry import MODELS
+from depthsvc.server.problems import document_errors
 from depthsvc.server.service import CurrentService
 from depthsvc.status import ModelEntry, Models
 
 router = APIRouter(tags=["models"])
 
 
-@router.get("/models", summary="The models, and which one is in use")
+@router.get(
+    "/models",
+    summary="The models, and which one is in use",
+    responses=document_errors(errors.Unauthorized, errors.TooManyRequests),
+)
 async def models(service: CurrentService) -> Models:
     """The registered models, and which model is in use."""
     entries = [

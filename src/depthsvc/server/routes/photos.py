@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from contextlib import ExitStack
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
@@ -13,13 +14,24 @@ from structlog.contextvars import bind_contextvars
 
 from depthsvc import errors
 from depthsvc.formats import FORMATS
-from depthsvc.options import OPTIONS, BokehOptions, DepthOptions, Options, PointCloudOptions, UploadQuery
+from depthsvc.options import (
+    OPTIONS,
+    BokehOptions,
+    DepthOptions,
+    Options,
+    PointCloudOptions,
+    UploadQuery,
+    make_options,
+)
 from depthsvc.pipeline.answer import Answer
+from depthsvc.pipeline.cost import Cost
+from depthsvc.pool.base import PhotoPool
+from depthsvc.server.clients import client_of
 from depthsvc.server.problems import document_errors
 from depthsvc.server.routes.waiting import when_done
 from depthsvc.server.service import CurrentService, Service
 from depthsvc.server.transfer.answer import BufferedResponse
-from depthsvc.server.transfer.body import OPENAPI_REQUEST_BODY, photo_bytes
+from depthsvc.server.transfer.body import OCTETS, OPENAPI_REQUEST_BODY, Body, received
 
 router = APIRouter(tags=["depth"])
 
@@ -39,6 +51,8 @@ _ERRORS = document_errors(
     errors.UnsupportedMediaType,
     errors.InvalidParameter,
     errors.TooManyPixels,
+    errors.TooExpensive,
+    errors.TooManyRequests,
     errors.RequestError,
     errors.WorkerCrashed,
     errors.Unavailable,
@@ -54,13 +68,15 @@ HEADERS = {
     "X-Depth-Enlargement": "How the model's grid becomes the photo's: `bicubic` or `bilinear`.",
     "X-Depth-Min": "Relative inverse depth of the farthest point.",
     "X-Depth-Max": "Relative inverse depth of the nearest point.",
+    "X-Depth-Orientation": "EXIF orientation, 1 to 8, by which the photo was turned upright.",
     "X-Request-ID": "Id of the request.",
-    "Server-Timing": "Milliseconds spent in queue, decode, infer and render.",
+    "Server-Timing": "Milliseconds spent in queue, decode, infer and render; and processor time of the worker, `cpu`, "
+    "beside what was expected of the photo before it was decoded, `expected_cpu`.",
 }
 
 
 def _binary_answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
-    content = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in media_types}
+    content = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in (*media_types, OCTETS)}
     headers = {
         name: {"description": description, "schema": {"type": "string"}} for name, description in HEADERS.items()
     }
@@ -83,7 +99,7 @@ def _photo_route(route: str, summary: str) -> Callable[[Endpoint], Endpoint]:
 async def upload(request: Request, service: CurrentService, query: Annotated[UploadQuery, Query()]) -> Response:
     """Near is bright and far is dark, scaled from the farthest to the nearest point of this one photo. The picture
     has the photo's upright width and height."""
-    return await _answer(request, service, query.options())
+    return await _answer(request, service, query)
 
 
 @_photo_route(DepthOptions.route, "A photo's depth as numbers")
@@ -113,19 +129,54 @@ PHOTO_PATHS = frozenset(route.path for route in router.routes if isinstance(rout
 """Paths that accept photos."""
 
 
-async def _answer(request: Request, service: Service, options: Options) -> Response:
-    with service.accept(), service.uploads.hold() as hold:
-        deadline_s = service.settings.deadline_s
-        computing = service.pool.submit(await photo_bytes(request, hold), options, deadline_s=deadline_s)
-        answer = await _await_answer(request, computing, deadline_s + _DEADLINE_MARGIN_S)
-    service.observe_stages(answer.seconds)
+async def _answer(request: Request, service: Service, query: Options) -> Response:
+    client = client_of(request.scope)
+    with service.accept(client), service.uploads.promise(_declared_bytes(request, service), client) as upload:
+        body = await received(request, upload)
+        photo, options = body.photo, _options(request, query, body)
+        cost = service.appraiser.appraise(photo, options)
+        with ExitStack() as until_sent:
+            hold = until_sent.enter_context(service.answers.promise(cost.answer_bytes, client))
+            answer = await _computed(request, service, photo, options, cost)
+            hold.resize(len(answer.body))
+            _note(service, cost, answer)
+            headers = _headers(answer, cost)
+            until_sent.pop_all()  # the response releases it
+    media_type = OCTETS if request.headers.get("Accept") == OCTETS else answer.media_type
+    return BufferedResponse(answer.body, hold=hold, media_type=media_type, headers=headers)
+
+
+def _options(request: Request, query: Options, body: Body) -> Options:
+    """The options of a query, and of the form's fields where the query says nothing. Raises InvalidParameter."""
+    if body.fields:
+        query = make_options(type(query), **{**body.fields, **request.query_params})
+    return query.options() if isinstance(query, UploadQuery) else query
+
+
+def _note(service: Service, cost: Cost, answer: Answer) -> None:
+    """Have the metrics and the log know what a photo took."""
+    service.observe(cost, answer)
     bind_contextvars(
-        model=answer.model, **{f"{stage}_ms": round(1000 * spent, 1) for stage, spent in answer.seconds.items()}
+        model=answer.model,
+        cpu_ms=_milliseconds(sum(answer.cpu_seconds.values())),
+        expected_ms=_milliseconds(cost.seconds),
+        **{f"{stage}_ms": _milliseconds(spent) for stage, spent in answer.seconds.items()},
     )
-    return BufferedResponse(answer.body, buffer=service.answers, media_type=answer.media_type, headers=_headers(answer))
 
 
-async def _await_answer(request: Request, computing: Future[Answer], longest_s: float) -> Answer:
+def _declared_bytes(request: Request, service: Service) -> int:
+    """Size of the body by its Content-Length; 0 if it has none."""
+    declared = request.headers.get("Content-Length", "")
+    return min(int(declared), service.settings.max_upload_bytes) if declared.isdecimal() else 0
+
+
+async def _computed(request: Request, service: Service, photo: bytearray, options: Options, cost: Cost) -> Answer:
+    deadline_s, client = service.settings.deadline_s, client_of(request.scope)
+    computing = service.pool.submit(photo, options, deadline_s=deadline_s, price=cost.seconds, client=client)
+    return await _await_answer(request, service.pool, computing, deadline_s + _DEADLINE_MARGIN_S)
+
+
+async def _await_answer(request: Request, pool: PhotoPool, computing: Future[Answer], longest_s: float) -> Answer:
     """The pool's result. If the client disconnects, a photo that is still waiting is not computed."""
     ready = when_done(computing)
     gone = asyncio.ensure_future(_wait_for_disconnect(request))
@@ -135,7 +186,9 @@ async def _await_answer(request: Request, computing: Future[Answer], longest_s: 
             return computing.result()
         if gone.done():
             raise errors.ClientDisconnected("The client closed the connection before its photo was computed.")
-        raise errors.DeadlineExceeded("No worker was free before the deadline. Try again later.")
+        if pool.is_waiting(computing):
+            raise errors.QueueFull("No worker was free before the photo's deadline. Try again later.")
+        raise errors.DeadlineExceeded("The photo was not finished before its deadline. Try again later.")
     except asyncio.CancelledError as error:  # by uvicorn, when draining runs out of time
         raise errors.Unavailable("The service has shut down. Try again later.") from error
     finally:
@@ -149,9 +202,14 @@ async def _wait_for_disconnect(request: Request) -> None:
         pass
 
 
-def _headers(answer: Answer) -> dict[str, str]:
+def _milliseconds(seconds: float) -> float:
+    return round(1000 * seconds, 1)
+
+
+def _headers(answer: Answer, cost: Cost) -> dict[str, str]:
     height, width = answer.shape
-    timing = ", ".join(f"{stage};dur={seconds * 1000:.1f}" for stage, seconds in answer.seconds.items())
+    times = {**answer.seconds, "cpu": sum(answer.cpu_seconds.values()), "expected_cpu": cost.seconds}
+    timing = ", ".join(f"{name};dur={_milliseconds(seconds)}" for name, seconds in times.items())
     return {
         "X-Depth-Model": answer.model,
         "X-Depth-Shape": f"{height},{width}",
@@ -159,5 +217,6 @@ def _headers(answer: Answer) -> dict[str, str]:
         "X-Depth-Enlargement": answer.enlargement,
         "X-Depth-Min": f"{answer.min:.9g}",
         "X-Depth-Max": f"{answer.max:.9g}",
+        "X-Depth-Orientation": str(answer.orientation),
         "Server-Timing": timing,
     }

@@ -2,58 +2,79 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect
 
 from depthsvc.errors import (
     ClientDisconnected,
     ClientTimeout,
     MalformedBody,
-    MissingImage,
-    Unavailable,
+    QueueFull,
     UnsupportedMediaType,
 )
 from depthsvc.imaging.photo.formats import ACCEPTED_NAMES, MEDIA_TYPES
 from depthsvc.server.transfer.buffers import Hold
+from depthsvc.server.transfer.form import FormParser
 
-if TYPE_CHECKING:
-    from python_multipart.multipart import MultipartCallbacks
-
-FIELDS = ("image", "file")
-MAX_PARTS = 32
+OCTETS = "application/octet-stream"
+"""Bytes of any kind. Many generated clients know no other media type for a photo or a result."""
 LONGEST_UPLOAD_S = 300.0
+_MAX_CONTENT_TYPE = 1000
+"""Characters of a Content-Type; each of its parameters takes time."""
+_BARE = {"", OCTETS, "binary/octet-stream"}
+"""Types of a body that may be anything, and so a photo."""
 
 _PHOTO = {"type": "string", "format": "binary"}
+FORM_SCHEMA = {"PhotoForm": {"type": "object", "properties": {"image": _PHOTO}, "required": ["image"]}}
+"""A component of the OpenAPI document, to which all photo routes refer."""
 OPENAPI_REQUEST_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": f"A {ACCEPTED_NAMES} photo: a file in the form field `image` (or `file`), or the bare body.",
+        "description": f"A {ACCEPTED_NAMES} photo: a file in the form field `image` (or `file`), or the bare body, "
+        "whose type may also be that of the photo, such as image/jpeg.",
         "content": {
             "multipart/form-data": {
-                "schema": {"type": "object", "properties": {"image": _PHOTO}, "required": ["image"]},
+                "schema": {"$ref": "#/components/schemas/PhotoForm"},
+                "encoding": {"image": {"contentType": ", ".join(MEDIA_TYPES)}},
             },
-            **{media_type: {"schema": _PHOTO} for media_type in MEDIA_TYPES},
+            OCTETS: {"schema": _PHOTO},
         },
     }
 }
 
 
-async def photo_bytes(request: Request, hold: Hold) -> bytearray:
-    """The photo in a request, undecoded, received into memory and never written to disk.
+@dataclass(frozen=True)
+class Body:
+    """What a request sends."""
+
+    photo: bytearray
+    """A photo's file, undecoded."""
+    fields: dict[str, str] = field(default_factory=dict)
+    """The text fields of a form: options."""
+
+
+async def received(request: Request, hold: Hold) -> Body:
+    """The photo in a request and the options beside it, received into memory and never written to disk.
+
+    `hold`: what has been promised for it; in the end it has the photo's bytes.
 
     Raises UnsupportedMediaType, MissingImage, MalformedBody, BodyTooLarge, ClientTimeout, ClientDisconnected, or
-    Unavailable if the service has to drop it for lack of memory.
+    QueueFull if the service has to drop it for lack of memory.
     """
-    photo = _photo_of(request)
+    body = _body_of(request)
+    kept = 0
     try:
         async with hold.transfer(longest_s=LONGEST_UPLOAD_S):
             async for chunk in request.stream():
                 hold.moved(len(chunk))
-                hold.add(photo.write(chunk))
+                kept += body.write(chunk)
+                if kept > hold.bytes:
+                    hold.resize(kept)
     except ClientDisconnect as error:
         raise ClientDisconnected("The client closed the connection before its photo was complete.") from error
     except FormParserError as error:
@@ -62,28 +83,38 @@ async def photo_bytes(request: Request, hold: Hold) -> bytearray:
         ) from error
     except TimeoutError as error:
         raise _given_up(hold) from error
-    return photo.finish()
+    if hold.evicted:
+        raise _given_up(hold)
+    hold.resize(kept)
+    return body.finish()
 
 
-def _photo_of(request: Request) -> _BarePhoto | _FormPhoto:
+def _body_of(request: Request) -> _BarePhoto | _Form:
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedMediaType(
+            f"The body is compressed ({encoding[:20]}). Send the photo's own bytes: it is small enough."
+        )
     content_type = request.headers.get("Content-Type", "")
-    media_type = content_type.partition(";")[0].strip().lower()
-    if media_type.startswith("image/"):
+    media_type = content_type.partition(";")[0].strip().lower()[:_MAX_CONTENT_TYPE]
+    if media_type.startswith("image/") or media_type in _BARE:
         return _BarePhoto()
-    if media_type == "multipart/form-data":
+    if media_type == "multipart/form-data" and len(content_type) <= _MAX_CONTENT_TYPE:
         boundary = parse_options_header(content_type)[1].get(b"boundary")
         if not boundary:
             raise MalformedBody("The Content-Type multipart/form-data has no boundary. Let your HTTP library set it.")
-        return _FormPhoto(boundary)
+        return _Form(boundary)
     raise UnsupportedMediaType(
-        f"The body's Content-Type is {media_type or 'missing'}. Send multipart/form-data with the photo in the "
-        "field `image` (curl -F image=@photo.jpg), or the bare bytes with Content-Type: image/jpeg."
+        f"The body's Content-Type is {media_type[:100]}. Send multipart/form-data with the photo in the field `image` "
+        "(curl -F image=@photo.jpg), or the bare bytes with Content-Type: image/jpeg."
     )
 
 
-def _given_up(hold: Hold) -> ClientTimeout | Unavailable:
+def _given_up(hold: Hold) -> ClientTimeout | QueueFull:
     if hold.evicted:
-        return Unavailable("The service is receiving too many photos at once. Try again later.")
+        return QueueFull(
+            "The photo arrived too slowly while others needed the memory. Try again later, over a faster connection."
+        )
     return ClientTimeout("The photo did not arrive in time. Send it over a faster connection, or send a smaller photo.")
 
 
@@ -98,99 +129,21 @@ class _BarePhoto:
         self._data += chunk
         return len(chunk)
 
-    def finish(self) -> bytearray:
-        return self._data
+    def finish(self) -> Body:
+        return Body(self._data)
 
 
-class _FormPhoto:
+class _Form:
     """A multipart form with the photo in one of its fields."""
 
     def __init__(self, boundary: bytes) -> None:
-        """Raises MalformedBody for an impossible boundary. `write` raises FormParserError."""
-        self._fields = _Fields()
-        try:
-            self._parser = MultipartParser(boundary, self._fields.callbacks())
-        except FormParserError as error:
-            raise MalformedBody(f"The multipart boundary is invalid: {error}. Let your HTTP library set it.") from error
+        """Raises MalformedBody for an impossible boundary. `write` raises FormParserError or MalformedBody."""
+        self._parser = FormParser(boundary)
 
     def write(self, chunk: bytes) -> int:
         """Feed a chunk of the body; returns how many bytes of it are kept."""
-        before = len(self._fields.photo or b"")
-        self._parser.write(chunk)
-        return len(self._fields.photo or b"") - before
+        return self._parser.write(chunk)
 
-    def finish(self) -> bytearray:
+    def finish(self) -> Body:
         """Raises MalformedBody or MissingImage."""
-        if not self._fields.complete:
-            raise MalformedBody("The multipart body ends before its last boundary. Send all of it.")
-        if self._fields.photo is None:
-            raise MissingImage(
-                "The form has no field `image`. Send the photo as a file in it: curl -F image=@photo.jpg"
-            )
-        return self._fields.photo
-
-
-class _Fields:
-    """Keeps the photo of a form that is being parsed and drops everything else.
-
-    It does not refer to its parser: the cycle would keep the photo alive until the next garbage collection.
-    """
-
-    def __init__(self) -> None:
-        self.photo: bytearray | None = None
-        self.complete = False
-        self._target: bytearray | None = None
-        """Where the current part goes."""
-        self._parts = 0
-        self._header = (bytearray(), bytearray())
-        self._disposition = b""
-
-    def callbacks(self) -> MultipartCallbacks:
-        return {
-            "on_part_begin": self._begin_part,
-            "on_header_field": self._header_name,
-            "on_header_value": self._header_value,
-            "on_header_end": self._end_header,
-            "on_headers_finished": self._end_headers,
-            "on_part_data": self._part_data,
-            "on_end": self._end,
-        }
-
-    def _begin_part(self) -> None:
-        self._parts += 1
-        if self._parts > MAX_PARTS:
-            raise MalformedBody(f"The form has more than {MAX_PARTS} parts. Send the photo alone.")
-        self._target = None
-        self._disposition = b""
-
-    def _header_name(self, data: bytes, start: int, end: int) -> None:
-        self._header[0].extend(data[start:end])
-
-    def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._header[1].extend(data[start:end])
-
-    def _end_header(self) -> None:
-        name, value = map(bytes, self._header)
-        if name.lower() == b"content-disposition":
-            self._disposition = value
-        self._header = (bytearray(), bytearray())
-
-    def _end_headers(self) -> None:
-        _, parameters = parse_options_header(self._disposition)
-        name = parameters.get(b"name", b"").decode("latin-1")
-        if name not in FIELDS:
-            return
-        if b"filename" not in parameters:
-            raise MissingImage(
-                f"The field `{name}` is text. Send it as a file, with a file name: curl -F {name}=@photo.jpg"
-            )
-        if self.photo is not None:
-            raise MalformedBody("The form contains more than one photo. Send one photo per request.")
-        self._target = self.photo = bytearray()
-
-    def _part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._target is not None:
-            self._target += memoryview(data)[start:end]
-
-    def _end(self) -> None:
-        self.complete = True
+        return Body(self._parser.photo(), self._parser.fields)

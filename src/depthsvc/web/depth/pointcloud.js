@@ -11,6 +11,7 @@
 
 const FARTHEST = 6; // the farthest depth, in units of the nearest
 const SKY = 0.02; // nearness below which there is sky or far background
+const HALF = 128; // opacity below which there is no point
 const MAX_POINTS = 1_000_000;
 
 /** Angle in degrees that the photo's longer side spans. */
@@ -32,7 +33,7 @@ export function gridSize(width, height, most = MAX_POINTS) {
 /**
  * The points of a photo: x to the right, y up, and the camera at the origin looks along -z.
  * @param {Nearness} nearness
- * @param {Uint8ClampedArray} pixels RGBA of the same size
+ * @param {Uint8ClampedArray} pixels RGBA of the same size; what is transparent has no points
  * @returns {PointCloud}
  */
 export function pointCloud({ values, width, height, constant }, pixels) {
@@ -42,7 +43,7 @@ export function pointCloud({ values, width, height, constant }, pixels) {
   let count = 0;
   for (let at = 0; at < values.length; at++) {
     const near = values[at];
-    if (near < SKY && !constant) continue;
+    if ((near < SKY && !constant) || pixels[4 * at + 3] < HALF) continue;
     const depth = 1 / (near + (1 - near) / FARTHEST);
     points[3 * count] = (((at % width) + 0.5 - width / 2) * depth) / focal;
     points[3 * count + 1] = ((height / 2 - 0.5 - Math.floor(at / width)) * depth) / focal;

@@ -3,6 +3,7 @@
 /** @import { NetworkMap } from "../depth/resize.js" */
 /** @import { Range } from "../depth/nearness.js" */
 /** @import { Picture } from "../photo/picture.js" */
+/** @import { Depth } from "../service/api.js" */
 /** @import { Look } from "../views/heatmap_drawing.js" */
 
 import { toFloat16 } from "../depth/float16.js";
@@ -41,14 +42,15 @@ async function* mapped(source, bytes) {
 }
 
 /**
+ * The least and the greatest value.
  * @param {NetworkMap} map
  * @param {Size} size
  */
-async function nearnessAtFullSize(map, size) {
+async function rangeAtFullSize(map, size) {
   /** @type {Range} */
   let range = [Infinity, -Infinity];
   for await (const band of bands(map, size)) range = extent(band, range);
-  return scale(range);
+  return range;
 }
 
 /**
@@ -59,26 +61,29 @@ async function nearnessAtFullSize(map, size) {
  * @param {Look} look
  */
 export async function heatmapPng(map, size, table, look) {
-  const nearness = await nearnessAtFullSize(map, size);
+  const nearness = scale(await rangeAtFullSize(map, size));
   const level = levelOf(look);
   const rows = mapped(bands(map, size), (band) => Uint8Array.from(band, (value) => level(nearness(value))));
   return png({ ...size, depth: 8, colourType: PALETTE, palette: table }, rows);
 }
 
 /**
- * A 16-bit grey PNG: 0 at the photo's farthest, 65535 at its nearest point.
- * @param {NetworkMap} map
+ * A 16-bit grey PNG: 0 at the photo's farthest, 65535 at its nearest point; its texts say what these are.
+ * @param {Depth} map
  * @param {Size} size
  */
 export async function depthPng16(map, size) {
-  const nearness = await nearnessAtFullSize(map, size);
+  const range = await rangeAtFullSize(map, size);
+  const nearness = scale(range);
+  const [min, max] = range.map((value) => String(Math.fround(value)));
+  const texts = { min, max, kind: "inverse_depth", model: map.model };
   /** @param {Float32Array} band */
   const bigEndian = (band) => {
     const view = new DataView(new ArrayBuffer(2 * band.length));
     band.forEach((value, at) => view.setUint16(2 * at, Math.round(65535 * nearness(value))));
     return new Uint8Array(view.buffer);
   };
-  return png({ ...size, depth: 16, colourType: GREY }, mapped(bands(map, size), bigEndian));
+  return png({ ...size, depth: 16, colourType: GREY, texts }, mapped(bands(map, size), bigEndian));
 }
 
 /**

@@ -4,7 +4,9 @@
 /** @import { Views } from "../views/views.js" */
 
 import { element, find, findAll } from "../elements.js";
-import { refocused } from "../service/api.js";
+import { Problem, refocused } from "../service/api.js";
+import { patiently } from "../service/retry.js";
+import { explain } from "../service/status.js";
 import { hush, say } from "../words/i18n.js";
 import { depthNpy, depthPng16, heatmapPng, pointsPly } from "./depth_files.js";
 
@@ -56,11 +58,16 @@ async function download(button, { suffix, make }, picture) {
   const name = `${picture.stem}${suffix}`;
   button.setAttribute("aria-busy", "true");
   button.disabled = true;
-  say(saving, "saving", { name });
   try {
-    save(await make(picture), name);
+    const making = () => {
+      say(saving, "saving", { name });
+      return make(picture);
+    };
+    const { signal } = new AbortController();
+    save(await patiently(making, signal, (seconds) => say(saving, "busy", { seconds })), name);
     say(saving, "saved", { name });
   } catch (error) {
+    if (error instanceof Problem) return explain(saving, error, picture.photo.name);
     console.error(error);
     say(saving, "saveFailed");
   } finally {

@@ -1,6 +1,10 @@
 // Writing PNG files with the browser's own zlib.
 
-/** @typedef {{width: number, height: number, depth: 8 | 16, colourType: number, palette?: Uint8Array}} Image */
+/**
+ * `palette`: RGB triples. `texts`: what its text chunks say, by keyword.
+ * @typedef {{width: number, height: number, depth: 8 | 16, colourType: number, palette?: Uint8Array,
+ *     texts?: Record<string, string>}} Image
+ */
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   for (let bit = 0; bit < 8; bit++) byte = byte & 1 ? (byte >>> 1) ^ 0xedb88320 : byte >>> 1;
@@ -88,15 +92,16 @@ function rowStream(bands, stride) {
 
 /**
  * A PNG file.
- * @param {Image} image its palette: RGB triples
+ * @param {Image} image
  * @param {AsyncIterator<Uint8Array, void>} bands whole rows; 16-bit samples have their high byte first
  * @returns {Promise<Blob>}
  */
 export async function png(image, bands) {
-  const { width, depth, palette } = image;
+  const { width, depth, palette, texts = {} } = image;
   const compressed = rowStream(bands, (width * depth) / 8).pipeThrough(new CompressionStream("deflate"));
   const data = new Uint8Array(await new Response(compressed).arrayBuffer());
   const colours = palette ? [chunk("PLTE", palette)] : [];
-  const parts = [SIGNATURE, header(image), ...colours, chunk("IDAT", data)];
+  const said = Object.entries(texts).map(([name, text]) => chunk("tEXt", new TextEncoder().encode(`${name}\0${text}`)));
+  const parts = [SIGNATURE, header(image), ...colours, ...said, chunk("IDAT", data)];
   return new Blob([...parts, chunk("IEND", new Uint8Array())], { type: "image/png" });
 }

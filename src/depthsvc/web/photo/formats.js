@@ -1,16 +1,26 @@
-// The photo formats that the service accepts.
+// The photos that the service accepts.
 
 /** @typedef {{name: string, suffixes: string[], media_types: string[]}} PhotoFormat */
 
 /** @type {PhotoFormat[]} */
 let formats = [];
+/** @type {{max_bytes: number, max_pixels: number}} */
+let limits = { max_bytes: Infinity, max_pixels: Infinity };
 
 /** Load them from the service; until then there are none. */
 export async function loadFormats() {
   const response = await fetch("static/photos.json");
   if (!response.ok) throw new Error(`The service responded with status ${response.status}.`);
-  formats = (await response.json()).formats;
+  const { formats: known, ...bounds } = await response.json();
+  formats = known;
+  limits = bounds;
 }
+
+/** The largest request in bytes. */
+export const maxBytes = () => limits.max_bytes;
+
+/** Pixels of the largest photo. */
+export const maxPixels = () => limits.max_pixels;
 
 /** Their names, for people. */
 export const formatNames = () => formats.map(({ name }) => name);

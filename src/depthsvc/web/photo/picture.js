@@ -16,15 +16,56 @@ export async function decoded(photo) {
   return image;
 }
 
+const GROUND = "rgb(192 192 192)"; // as the service's
+
+/**
+ * A copy of a photo with fewer pixels and bytes, a JPEG; rejects if the browser can't decode the photo.
+ * @param {File} photo
+ * @param {number} most pixels
+ * @returns {Promise<File>}
+ */
+export async function shrunk(photo, most) {
+  const image = await decoded(photo);
+  const { naturalWidth: width, naturalHeight: height } = image;
+  const scale = Math.min(1, Math.sqrt(most / (width * height)));
+  const canvas = newCanvas(Math.max(1, Math.floor(scale * width)), Math.max(1, Math.floor(scale * height)));
+  const context = context2d(canvas);
+  context.fillStyle = GROUND;
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(image, 0, 0, canvas.width, canvas.height);
+  URL.revokeObjectURL(image.src);
+  /** @type {Blob | null} */
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
+  if (!blob) throw new Error("The browser cannot shrink the photo.");
+  return new File([blob], photo.name, { type: blob.type });
+}
+
+/**
+ * Whether a browser certainly shows a photo turned as the service sees it. Browsers follow the EXIF data of JPEG files,
+ * but not XMP, nor EXIF in every format; the depth's own shape tells whether a quarter turn was made.
+ * @param {HTMLImageElement} image
+ * @param {Depth} depth
+ */
+export function agrees(image, { orientation, width, height }) {
+  const seen = Math.log(image.naturalWidth / image.naturalHeight);
+  const wanted = Math.log(width / height);
+  const isSquare = Math.abs(seen) < 0.2 || Math.abs(wanted) < 0.2;
+  if (orientation === 1) return isSquare || seen * wanted > 0;
+  return orientation >= 5 && !isSquare && seen * wanted > 0;
+}
+
 /** One photo with the depth that the service found in it. */
 export class Picture {
   /**
    * @param {File} photo
    * @param {HTMLImageElement} image from `decoded`
    * @param {Depth} depth
+   * @param {boolean} isShrunk whether `photo` is a smaller copy
    */
-  constructor(photo, image, depth) {
+  constructor(photo, image, depth, isShrunk) {
     this.photo = photo;
+    this.isShrunk = isShrunk;
     this.name = photo.name || "photo";
     this.image = image;
     this.depth = depth;
@@ -41,23 +82,28 @@ export class Picture {
    * The photo at another size, on a canvas of its own.
    * @param {number} width
    * @param {number} height
+   * @param {string} ground the colour behind what is transparent; empty: it stays so
    */
-  drawn(width, height) {
+  drawn(width, height, ground = GROUND) {
     const canvas = newCanvas(width, height);
     const context = context2d(canvas, { willReadFrequently: true });
+    if (ground) {
+      context.fillStyle = ground;
+      context.fillRect(0, 0, width, height);
+    }
     context.imageSmoothingQuality = "high";
     context.drawImage(this.image, 0, 0, width, height);
     return canvas;
   }
 
   /**
-   * RGBA at another size: (height, width, 4).
+   * RGBA at another size: (height, width, 4), with transparency.
    * @param {number} width
    * @param {number} height
    * @returns {Uint8ClampedArray}
    */
   pixelsAt(width, height) {
-    return context2d(this.drawn(width, height)).getImageData(0, 0, width, height).data;
+    return context2d(this.drawn(width, height, "")).getImageData(0, 0, width, height).data;
   }
 
   /** Free its memory. */

@@ -62,7 +62,7 @@ export function fromSamples(buttons, onPhoto, onFailure) {
     button.addEventListener("click", async () => {
       const name = `${button.dataset.sample}.jpg`;
       try {
-        const response = await fetch(`static/samples/${name}`);
+        const response = await fetch(new URL(`../samples/${name}`, import.meta.url));
         if (!response.ok) throw new Error(name);
         onPhoto(new File([await response.blob()], name, { type: "image/jpeg" }));
       } catch {

@@ -6,8 +6,9 @@ import { fromFloat16 } from "../depth/float16.js";
 import { recall, remember } from "../storage.js";
 
 /**
- * A photo's relative inverse depth on the network's own small grid, larger is nearer; milliseconds by stage.
- * @typedef {NetworkMap & {model: string, timing: Record<string, number>}} Depth
+ * A photo's relative inverse depth on the network's own small grid, larger is nearer; by which EXIF orientation the
+ * photo was turned; milliseconds by stage.
+ * @typedef {NetworkMap & {model: string, orientation: number, timing: Record<string, number>}} Depth
  */
 
 const KEY = "apiKey"; // in the storage of this tab, which is emptied when the tab is closed
@@ -59,15 +60,14 @@ export async function health() {
  * @throws {Problem} also with code "unreachable"; AbortError when cancelled
  */
 export async function depth(photo, { signal, onProgress }) {
-  const request = await sent(photo, signal, onProgress);
-  if (request.status !== 200) throw problemOf(request);
+  const request = await sent("depth?size=model", photo, { signal, onProgress });
   /** @type {ArrayBuffer} */
   const body = request.response;
   const [height, width] = (request.getResponseHeader("X-Depth-Shape") ?? "").split(",").map(Number);
   if (!(height > 0 && width > 0 && body.byteLength === 2 * height * width)) {
     throw new Problem({ status: request.status, code: "other" });
   }
-  const stages = (request.getResponseHeader("Server-Timing") ?? "").matchAll(/(\w+);dur=([\d.]+)/g);
+  const stages = (request.getResponseHeader("Server-Timing") ?? "").matchAll(/\b(queue|decode|infer|render);dur=([\d.]+)/g);
   const timing = Object.fromEntries([...stages].map(([, stage, spent]) => [stage, Number(spent)]));
   return {
     values: fromFloat16(body),
@@ -75,22 +75,22 @@ export async function depth(photo, { signal, onProgress }) {
     height,
     enlargement: request.getResponseHeader("X-Depth-Enlargement"),
     model: request.getResponseHeader("X-Depth-Model") ?? "",
+    orientation: Number(request.getResponseHeader("X-Depth-Orientation")) || 1,
     timing,
   };
 }
 
 /**
- * A photo refocused by the service at its full size: the page's own view of it is only as large as the screen.
+ * A photo refocused by the service at its full size, or at 12.5 megapixels: the page's own view of it is only as large
+ * as the screen.
  * @param {Blob} photo
  * @param {{x: number, y: number, strength: number}} wanted fractions 0..1: the sharp point, and the blur
  * @returns {Promise<Blob>} a JPEG
- * @throws {Error}
+ * @throws {Problem} also with code "unreachable"
  */
 export async function refocused(photo, { x, y, strength }) {
   const query = new URLSearchParams({ focus: `${x.toFixed(4)},${y.toFixed(4)}`, strength: String(strength) });
-  const response = await fetch(`bokeh?${query}`, { method: "POST", headers: authorization(), body: formOf(photo) });
-  if (!response.ok) throw new Error(`The service responded with status ${response.status}.`);
-  return response.blob();
+  return new Blob([(await sent(`bokeh?${query}`, photo)).response], { type: "image/jpeg" });
 }
 
 /** @param {Blob} photo */
@@ -102,22 +102,23 @@ function formOf(photo) {
 
 /**
  * Post a photo with XMLHttpRequest, because fetch doesn't report how much has been sent.
+ * @param {string} address
  * @param {Blob} photo
- * @param {AbortSignal} signal
- * @param {(sent: number) => void} onProgress
+ * @param {{signal?: AbortSignal, onProgress?: (sent: number) => void}} options sent: 0..1
  * @returns {Promise<XMLHttpRequest>}
+ * @throws {Problem} for any status but 200
  */
-function sent(photo, signal, onProgress) {
+function sent(address, photo, { signal, onProgress = () => {} } = {}) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", "depth?size=model");
+    request.open("POST", address);
     request.responseType = "arraybuffer";
     for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
     request.upload.addEventListener("progress", ({ loaded, total }) => onProgress(total ? loaded / total : 0));
-    request.addEventListener("load", () => resolve(request));
+    request.addEventListener("load", () => (request.status === 200 ? resolve(request) : reject(problemOf(request))));
     request.addEventListener("error", () => reject(new Problem({ status: 0, code: "unreachable" })));
     request.addEventListener("abort", () => reject(new DOMException("A newer photo was chosen.", "AbortError")));
-    signal.addEventListener("abort", () => request.abort());
+    signal?.addEventListener("abort", () => request.abort());
     request.send(formOf(photo));
   });
 }

@@ -1,7 +1,10 @@
 // Sending photos, one at a time.
 
-import { decoded, Picture } from "../photo/picture.js";
-import { depth, Problem } from "./api.js";
+/** @import { Depth } from "./api.js" */
+
+import { maxBytes, maxPixels } from "../photo/formats.js";
+import { agrees, decoded, Picture, shrunk } from "../photo/picture.js";
+import { depth, Problem, refocused } from "./api.js";
 import { patiently } from "./retry.js";
 import { fail, stopWaiting, wait } from "./status.js";
 
@@ -47,16 +50,46 @@ export class Sender {
   }
 }
 
+const FORM_BYTES = 1000; // around the photo in a request
+const SHRUNK_PIXELS = 12.5e6;
+const TOO_LARGE = ["body_too_large", "too_many_pixels", "too_expensive"];
+
 /**
  * @param {File} photo
  * @param {AbortSignal} signal
  */
 async function pictureOf(photo, signal) {
-  const map = await estimated(photo, signal);
-  const image = await decoded(photo).catch(() => {
+  const smaller = () => shrunk(photo, Math.min(SHRUNK_PIXELS, maxPixels()));
+  let sent = photo;
+  if (photo.size + FORM_BYTES > maxBytes()) sent = await smaller().catch(() => photo);
+  let map;
+  try {
+    map = await estimated(sent, signal);
+  } catch (error) {
+    if (sent !== photo || !(error instanceof Problem && TOO_LARGE.includes(error.code))) throw error;
+    sent = await smaller().catch(() => {
+      throw error;
+    });
+    map = await estimated(sent, signal);
+  }
+  return new Picture(sent, await asSeen(sent, map), map, sent !== photo);
+}
+
+/**
+ * A photo as the service sees it: by the browser, or by the service if the browser can't decode it or turns it
+ * otherwise.
+ * @param {File} photo
+ * @param {Depth} map
+ */
+async function asSeen(photo, map) {
+  const image = await decoded(photo).catch(() => null);
+  if (image && agrees(image, map)) return image;
+  try {
+    return await decoded(await refocused(photo, { x: 0.5, y: 0.5, strength: 0 }));
+  } catch {
+    if (image) return image;
     throw new Problem({ status: 200, code: "undecodable" });
-  });
-  return new Picture(photo, image, map);
+  }
 }
 
 /**

@@ -58,21 +58,30 @@ export function stopWaiting() {
 }
 
 /**
- * Say what went wrong: in the page's words for its code, or else in the service's own.
+ * Show what went wrong with a photo.
  * @param {Failure} problem
- * @param {string} name of the photo that it is about
+ * @param {string} name of the photo
  */
-export function fail({ code, status = 0, detail = "" }, name = "") {
+export function fail(problem, name = "") {
+  element("failed-name").textContent = name;
+  explain(element("failed-words"), problem, name);
+  reveal(failure);
+}
+
+/**
+ * Say what went wrong: in the page's words for its code, or else in the service's own.
+ * @param {HTMLElement} words
+ * @param {Failure} problem
+ * @param {string} name of the photo
+ */
+export function explain(words, { code, status = 0, detail = "" }, name) {
   const key = `error_${refined(code, name)}`;
   /** @type {Values} */
   const values = { status, kind: foreignKind(name) };
   if (formatNames().length) values.formats = formatNames();
-  const words = element("failed-words");
-  element("failed-name").textContent = name;
   if (knows(key, values)) say(words, key, values);
   else if (detail) quote(words, detail);
   else say(words, "error_other", { status });
-  reveal(failure);
   askForKey(["unauthorized", "wrong_key"].includes(code));
 }
 

@@ -1,0 +1,50 @@
+"""Colour profiles: pixels as sRGB, where a photo's colours are shown.
+
+The network gets pixels as they are stored, as in MiDaS.
+"""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from depthsvc.imaging.blocks import row_ranges
+
+_SPACE = slice(16, 20)
+"""Where a profile has the colour space that it is for."""
+_MODES = {b"RGB ": "RGB", b"GRAY": "L"}
+"""Pillow's name for the pixels of a profile's colour space. Those of a grey photo are the same in all channels."""
+
+
+def in_srgb(pixels: NDArray[np.uint8], profile: bytes | None) -> NDArray[np.uint8]:
+    """Pixels, RGB (h, w, 3), of an ICC profile as sRGB. A profile that cannot be used counts as sRGB."""
+    found = _transform(profile) if profile else None
+    if found is None:
+        return pixels
+    transform, mode = found
+    height, width = pixels.shape[:2]
+    converted = np.empty(pixels.shape, np.uint8)
+    for top, bottom in row_ranges(height, width):
+        rows = pixels[top:bottom] if mode == "RGB" else pixels[top:bottom, :, 0]
+        block = ImageCms.applyTransform(Image.fromarray(np.ascontiguousarray(rows)), transform)
+        converted[top:bottom] = np.asarray(block)
+    return converted
+
+
+@lru_cache(maxsize=4)
+def _transform(profile: bytes) -> tuple[ImageCms.ImageCmsTransform, str] | None:
+    """From a profile to sRGB, and the mode of what it takes; None if that is the same, or it cannot be used."""
+    mode = _MODES.get(profile[_SPACE])
+    if mode is None:
+        return None
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if ImageCms.getProfileDescription(source).startswith("sRGB"):
+            return None
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB"), mode
+    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
+        return None

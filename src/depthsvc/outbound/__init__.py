@@ -1,0 +1,1 @@
+"""Requests that leave this process: through which proxy, and which certificates they trust."""

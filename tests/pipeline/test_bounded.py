@@ -1,0 +1,70 @@
+"""Results that show a photo's own detail do so at a bounded size, unless all of it is asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from depthsvc.errors import TooManyPixels
+from depthsvc.options import BokehOptions, DepthOptions, HeatmapOptions, SideBySideOptions
+from depthsvc.pipeline import rendering
+from depthsvc.pipeline.rendering import renderer_for
+from tests.conftest import encoded, opened
+from tests.imaging.photo.test_decode import png_bytes
+from tests.parity import photo
+from tests.pipeline.test_stages import SLOPE, FixedEngine, pipeline_of
+
+WIDTH, HEIGHT = 400, 300
+PHOTO = encoded(photo(HEIGHT, WIDTH))
+
+
+@pytest.fixture(autouse=True)
+def _a_quarter_is_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendering, "DETAIL_PIXELS", WIDTH * HEIGHT // 4)
+
+
+def test_a_large_photo_is_refocused_at_a_smaller_size() -> None:
+    pipeline = pipeline_of(FixedEngine(SLOPE))
+    answer = pipeline.answer(PHOTO, BokehOptions())
+    assert answer.shape == (HEIGHT // 2, WIDTH // 2)
+    assert opened(answer.body).size == (WIDTH // 2, HEIGHT // 2)
+    whole = pipeline.answer(PHOTO, BokehOptions(full_size=True))
+    assert whole.shape == (HEIGHT, WIDTH)
+    assert opened(whole.body).size == (WIDTH, HEIGHT)
+
+
+def test_a_small_photo_keeps_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendering, "DETAIL_PIXELS", WIDTH * HEIGHT)
+    pipeline = pipeline_of(FixedEngine(SLOPE))
+    assert pipeline.answer(PHOTO, BokehOptions()).body == pipeline.answer(PHOTO, BokehOptions(full_size=True)).body
+
+
+def test_refined_depth_of_a_large_photo_has_the_photos_size_and_edges() -> None:
+    pipeline = pipeline_of(FixedEngine(SLOPE))
+    values = [
+        np.frombuffer(pipeline.answer(PHOTO, options).body, "<f2").reshape(HEIGHT, WIDTH).astype(np.float32)
+        for options in (DepthOptions(refine=True, full_size=True), DepthOptions(refine=True), DepthOptions())
+    ]
+    whole, reduced, smooth = values
+    assert 0 < np.abs(whole - reduced).mean() < 0.5 * np.abs(whole - smooth).mean()
+
+
+def test_each_half_of_a_pair_is_bounded() -> None:
+    pipeline = pipeline_of(FixedEngine(SLOPE))
+    assert pipeline.answer(PHOTO, SideBySideOptions()).shape == (HEIGHT // 2, WIDTH)
+
+
+@pytest.mark.parametrize("options", [BokehOptions(), HeatmapOptions(refine=True), SideBySideOptions()])
+def test_a_large_jpeg_is_decoded_no_larger_than_that(
+    options: BokehOptions | HeatmapOptions | SideBySideOptions,
+) -> None:
+    pipeline = pipeline_of(FixedEngine(SLOPE))
+    data = encoded(photo(HEIGHT, WIDTH), "JPEG")
+    assert pipeline.decode(data, enough=renderer_for(options).enough).pixels.shape == (HEIGHT // 2, WIDTH // 2, 3)
+
+
+def test_a_side_that_no_jpeg_can_have_is_refused_before_decoding() -> None:
+    pipeline = pipeline_of(FixedEngine(np.ones((1, 32, 64), np.float32)))
+    header_alone = png_bytes(65_501, 1, 8, 0, b"")
+    with pytest.raises(TooManyPixels, match="at most 65500 pixels a side"):
+        pipeline.answer(header_alone, BokehOptions(full_size=True))
