@@ -27,12 +27,13 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from benchmarks.material import photo
+from depthsvc.machine.capacity import available_cpus
 from depthsvc.options import HeatmapOptions
 from depthsvc.pipeline.stages import Pipeline
 from depthsvc.pool.config import WorkerConfig
 from depthsvc.pool.launch import worker_config
 from depthsvc.pool.processes import kill_children
-from depthsvc.settings import Settings, available_cpus
+from depthsvc.settings import Settings
 
 _process: tuple[Pipeline, Barrier] | None = None
 """State of a measuring process."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.load import Ask, Reply, form_request_bytes, get_bytes, request_bytes, send
 from benchmarks.material import Material
-from depthsvc.settings import available_cpus
+from depthsvc.machine.capacity import available_cpus
 
 DEPTHSVC = "depthsvc"
 NAIVE = "naive"

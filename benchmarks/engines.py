@@ -66,7 +66,7 @@ def _against_each_other(model: ResolvedModel, cache: Path, rounds: int) -> tuple
     planes = np.zeros(_SHAPE, np.float32)
     calls = []
     for kind in kinds:
-        path = artefact(model, kind, Precision.FP32, cache)
+        path = artefact(model, kind, Precision.FP32, cache).path
         calls.append(partial(kind.open(path, 1, Precision.FP32).infer, planes))
     for call in calls * 3:
         call()

@@ -26,7 +26,8 @@ from depthsvc.model.engines.kinds import TORCHSCRIPT
 from depthsvc.model.loaded import open_model
 from depthsvc.model.networks.base import build
 from depthsvc.model.registry import MODELS
-from depthsvc.model.spec import PreparedModel, RegisteredModel
+from depthsvc.model.spec import PreparedModel, RegisteredModel, VerifiedFile
+from depthsvc.model.weights.files import sha256_of
 from depthsvc.pipeline.stages import Pipeline
 from depthsvc.pool.heap import bound_heap
 
@@ -34,9 +35,8 @@ from depthsvc.pool.heap import bound_heap
 def _pipeline(model: RegisteredModel, folder: Path) -> Pipeline:
     path = folder / f"{model.name}.ts"
     TORCHSCRIPT.write(build(model.architecture).eval(), model.spec.input, path, Precision.FP32)
-    return Pipeline(
-        open_model(PreparedModel(model.spec, path, EngineChoice())), max_pixels=100_000_000, max_input_size=1024
-    )
+    prepared = PreparedModel(model.spec, VerifiedFile(path, sha256_of(path)), EngineChoice())
+    return Pipeline(open_model(prepared), max_pixels=100_000_000, max_input_size=1024)
 
 
 def _ways(model: RegisteredModel, photo: Photo, folder: Path) -> dict[str, Callable[[], object]]:

@@ -8,8 +8,8 @@ import subprocess
 from importlib.metadata import distributions
 from pathlib import Path
 
+from depthsvc.machine.capacity import available_cpus
 from depthsvc.model.engines.devices import processor_flags, processor_name
-from depthsvc.settings import available_cpus
 
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
 _OWN = ("torch", "openvino", "opencv-python-headless", "pillow", "fastapi", "uvicorn")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 import depthsvc
@@ -72,3 +76,37 @@ def photo(width: int, height: int) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray((enlarged + grain).clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
+
+
+_ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+"""First row and column of each pass, and the steps to the next."""
+
+
+def interlaced_png(
+    samples: NDArray[np.uint8], *, color_type: int = 2, bits: int = 8, chunks: Sequence[tuple[bytes, bytes]] = ()
+) -> bytes:
+    """An interlaced PNG of samples (h, w, c), without row filters; no library writes such files.
+
+    Samples of less than 8 bits are one a byte, those of 16 bits are two. `chunks`: kind and content of more chunks.
+    """
+    compressor = zlib.compressobj(1)
+    deflated = b""
+    for top, left, down, across in _ADAM7:
+        rows = samples[top::down, left::across]
+        if rows.size:
+            deflated += compressor.compress(_unfiltered(rows.reshape(len(rows), -1), bits))
+    header = struct.pack(">IIBBBBB", samples.shape[1], samples.shape[0], bits, color_type, 0, 0, 1)
+    data = [(b"IHDR", header), *chunks, (b"IDAT", deflated + compressor.flush()), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in data
+    )
+
+
+def _unfiltered(rows: NDArray[np.uint8], bits: int) -> bytes:
+    """Rows as PNG stores them, each after the number of its filter, none."""
+    if bits < 8:
+        per_byte = 8 // bits
+        padded = np.pad(rows, ((0, 0), (0, -rows.shape[1] % per_byte))).reshape(len(rows), -1, per_byte)
+        shifts = np.arange(per_byte - 1, -1, -1, dtype=np.uint8) * np.uint8(bits)
+        rows = np.bitwise_or.reduce(padded << shifts, axis=2).astype(np.uint8)
+    return np.pad(rows, ((0, 0), (1, 0))).tobytes()

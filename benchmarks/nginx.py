@@ -84,7 +84,7 @@ def configured(
     text = (ROOT / "nginx.conf").read_text()
     temporary = "".join(f"\n    {name}_temp_path {folder}/{name};" for name in _TEMPORARY)
     for old, new in {
-        "listen 80;": f"listen 127.0.0.1:{port};",
+        "listen 80 ": f"listen 127.0.0.1:{port} ",
         "server 127.0.0.1:7860;": " ".join(f"server {instance};" for instance in instances),
         "/var/log/nginx/error.log": f"{folder}/error.log",
         "/var/log/nginx/access.log": f"{folder}/access.log",

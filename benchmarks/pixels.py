@@ -22,6 +22,7 @@ from depthsvc.evaluation.table import Table
 from depthsvc.imaging import encode
 from depthsvc.imaging.colormaps import color_table, colored, levels
 from depthsvc.imaging.photo.decode import decode
+from depthsvc.imaging.photo.pixels import Bounds, at_least
 from depthsvc.imaging.resize import upsample
 from depthsvc.imaging.spec import Colormap
 
@@ -74,7 +75,7 @@ def decoders(data: bytes) -> Ways:
     """A JPEG to RGB or BGR."""
     array = np.frombuffer(data, np.uint8)
     return {
-        "depthsvc: as much as the network needs": lambda: decode(data, max_pixels=10**8, enough=_ENOUGH),
+        "depthsvc: as much as the network needs": lambda: decode(data, Bounds(10**8, at_least(_ENOUGH))),
         "Pillow, all of it": partial(_pillow, data, 1),
         **{f"Pillow, 1/{scale}": partial(_pillow, data, scale) for scale in (2, 4)},
         "OpenCV, all of it": lambda: cv2.imdecode(array, cv2.IMREAD_COLOR),

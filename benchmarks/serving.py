@@ -22,7 +22,7 @@ from benchmarks.material import LARGE, PHOTO_SIZES, Material, photo
 from benchmarks.results import Panel, Part, Target, percentile, spread
 from benchmarks.servers import START_S, Server, ServerFailed, free_port, started
 from depthsvc.evaluation.table import Table
-from depthsvc.settings import available_cpus
+from depthsvc.machine.capacity import available_cpus
 
 Size = tuple[int, int]
 

@@ -16,7 +16,7 @@ from benchmarks.material import MIDDLE, Material, photo
 from benchmarks.results import Part, Target, percentile, spread
 from benchmarks.servers import free_port, running_service
 from depthsvc.evaluation.table import Table
-from depthsvc.settings import available_cpus
+from depthsvc.machine.capacity import available_cpus
 
 _SCALING = 0.95
 """Fraction of the ideal that several workers must reach: 1.9 times one worker for two."""
