@@ -1,7 +1,6 @@
 # Every target sets up what it needs: Python 3.11 or newer, make and a package index are enough.
 #
-# Where PyTorch with CUDA is not wanted (it is several gigabytes), point pip at PyTorch's index of CPU builds, as
-# README.md tells, for example with the variable PIP_EXTRA_INDEX_URL.
+# PyTorch is its CPU build, from PyTorch's own index or the mirror in the variable TORCH_INDEX (deploy/install-torch.sh).
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,6 +9,10 @@ BENCH_VENV := .venv-bench
 TOOLS := .tools
 TYPESCRIPT := 7.0.2
 TSC := $(TOOLS)/typescript-$(TYPESCRIPT)/node_modules/.bin/tsc
+OPENAPI_TYPESCRIPT := 7.13.0
+OPENAPI_TSC := $(TOOLS)/openapi-typescript-$(OPENAPI_TYPESCRIPT)/node_modules/.bin/openapi-typescript
+NPM := $(shell command -v npm 2>/dev/null)
+NPM_INSTALL := npm install --silent --no-audit --no-fund --ignore-scripts --prefix
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 SOURCES := src tests training benchmarks examples
 MARKDOWN := $(wildcard *.md .github/*.md deploy/*.md docs/*.md training/*.md src/depthsvc/model/data/*.md)
@@ -19,12 +22,13 @@ UNWRAPPED := $(filter %.zh-CN.md,$(MARKDOWN))
 MDFORMAT := $(BIN)/mdformat --compact-tables --number
 
 .DEFAULT_GOAL := help
-.PHONY: help run test cluster chaos soak lint lint-format lint-style lint-types lint-markdown lint-page format bench dist clean
+.PHONY: help run test cluster image chaos soak lint lint-format lint-style lint-types lint-markdown lint-page format bench dist clean
 
 help:
 	@echo "make run     start the service and print its address (options: make run ARGS='--port 8000')"
 	@echo "make test    run the test suite"
 	@echo "make cluster test the service and the batch on a Ray cluster of this machine (3 minutes)"
+	@echo "make image   build the image with Docker, Podman or buildah, run it and test it (IMAGE_OPTIONS='--build-arg ...')"
 	@echo "make chaos   kill, flood, drain and fuzz the service for about 15 minutes"
 	@echo "make soak    send it 6,000 photos and see whether anything piles up"
 	@echo "make lint    check style and types"
@@ -35,11 +39,15 @@ help:
 run: $(VENV)/.run
 	@$(BIN)/depthsvc serve $(ARGS)
 
-test: $(VENV)/.dev
+# With npm, the tests also generate TypeScript types from the OpenAPI document.
+test: $(VENV)/.dev $(if $(NPM),$(OPENAPI_TSC))
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 cluster: $(VENV)/.dev
 	@$(BIN)/python -m pytest tests/cluster -m ray $(ARGS)
+
+image: $(VENV)/.dev
+	@$(BIN)/python -m pytest tests/deploy -s -m image $(ARGS)
 
 chaos: $(VENV)/.dev
 	@$(BIN)/python -m pytest tests/security -s -m long -k "not piles_up" $(ARGS)
@@ -64,7 +72,7 @@ lint-markdown: $(VENV)/.dev
 	$(MDFORMAT) --check --wrap keep $(UNWRAPPED)
 
 # The page's JSDoc types, as jsconfig.json says.
-ifeq ($(shell command -v npm 2>/dev/null),)
+ifeq ($(NPM),)
 lint-page:
 	@echo "npm is not installed: the page's types are not checked."
 else
@@ -93,11 +101,13 @@ $(BIN)/python:
 
 $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing depthsvc into $(VENV) (once; PyTorch is large) ..."
+	@deploy/install-torch.sh $(BIN)/python -m pip
 	@$(PIP_INSTALL) -e .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing depthsvc and its development tools into $(VENV) (once; PyTorch is large) ..."
+	@deploy/install-torch.sh $(BIN)/python -m pip
 	@$(PIP_INSTALL) -e '.[dev]'
 	@touch $@ $(VENV)/.run
 
@@ -107,12 +117,17 @@ $(VENV)/.release: $(VENV)/.dev
 
 $(TSC):
 	@echo "Installing TypeScript $(TYPESCRIPT) into $(TOOLS) (once) ..."
-	@npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(TOOLS)/typescript-$(TYPESCRIPT) \
-		typescript@$(TYPESCRIPT)
+	@$(NPM_INSTALL) $(TOOLS)/typescript-$(TYPESCRIPT) typescript@$(TYPESCRIPT)
+
+$(OPENAPI_TSC):
+	@echo "Installing openapi-typescript $(OPENAPI_TYPESCRIPT) into $(TOOLS) (once) ..."
+	@$(NPM_INSTALL) $(TOOLS)/openapi-typescript-$(OPENAPI_TYPESCRIPT) openapi-typescript@$(OPENAPI_TYPESCRIPT) || \
+		echo "openapi-typescript cannot be installed: its test will be skipped."
 
 # Without them, depthsvc is measured alone.
 $(BENCH_VENV)/.ready: benchmarks/alternatives/requirements.txt | $(BIN)/python
 	@echo "Installing the alternatives into $(BENCH_VENV) (once; PyTorch is large) ..."
 	@$(PYTHON) -m venv $(BENCH_VENV) && \
+		deploy/install-torch.sh $(BENCH_VENV)/bin/python -m pip && \
 		$(BENCH_VENV)/bin/python -m pip install --disable-pip-version-check -q -r benchmarks/alternatives/requirements.txt && \
 		touch $@ || { rm -rf $(BENCH_VENV); echo "The alternatives cannot be installed."; }
