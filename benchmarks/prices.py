@@ -113,8 +113,11 @@ def writers(pixels: Pixels) -> dict[str, Callable[[], bytes]]:
         "avif": lambda: saved(image, "AVIF", speed=10),
         "avif, 4:4:4": lambda: saved(image, "AVIF", speed=10, quality=90, subsampling="4:4:4"),
         "tiff": lambda: saved(image, "TIFF"),
-        "tiff, deflate": lambda: saved(image, "TIFF", compression="tiff_adobe_deflate"),
-        "tiff, LZW": lambda: saved(image, "TIFF", compression="tiff_lzw"),
+        "deflate_tiff": lambda: saved(image, "TIFF", compression="tiff_adobe_deflate"),
+        "deflate_tiff, predictor": lambda: saved(image, "TIFF", compression="tiff_adobe_deflate", tiffinfo={317: 2}),
+        "lzw_tiff": lambda: saved(image, "TIFF", compression="tiff_lzw"),
+        "lzw_tiff, one strip": lambda: saved(image, "TIFF", compression="tiff_lzw", strip_size=1 << 30),
+        "deflate_tiff, one strip": lambda: saved(image, "TIFF", compression="tiff_adobe_deflate", strip_size=1 << 30),
         "bmp": lambda: saved(image, "BMP"),
         "gif": lambda: saved(image.quantize(256), "GIF"),
     }

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import math
+import mmap
 import struct
 import zlib
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from depthsvc.errors import BrokenImage, InvalidParameter
+from depthsvc.errors import BrokenImage, InvalidParameter, TooExpensive
+from depthsvc.imaging.photo import bmp, pillow
+from depthsvc.imaging.photo.pixels import Photo
+from depthsvc.imaging.png import SIGNATURE as PNG_SIGNATURE
+from depthsvc.imaging.png import chunk as png_chunk
 from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.imaging.spec import InputSpec, ResizeRule
 from depthsvc.imaging.transparency import GROUND
@@ -50,7 +56,11 @@ class FixedEngine:
 
 
 def pipeline_of(
-    engine: FixedEngine, rule: ResizeRule = ResizeRule.UPPER_BOUND, *, follows_edges: bool = False
+    engine: FixedEngine,
+    rule: ResizeRule = ResizeRule.UPPER_BOUND,
+    *,
+    follows_edges: bool = False,
+    max_cost: float = math.inf,
 ) -> Pipeline:
     spec = InputSpec(64, rule, 32, (0, 0, 0), (1, 1, 1))
     model = ModelSpec("fixed", spec, OutputKind.INVERSE_DEPTH, follows_edges)
@@ -58,6 +68,7 @@ def pipeline_of(
         Model(PreparedModel(model, VerifiedFile(Path("m"), ""), EngineChoice()), engine),
         max_pixels=10_000_000,
         max_input_size=128,
+        max_cost=max_cost,
     )
 
 
@@ -303,17 +314,61 @@ def test_a_file_that_takes_more_memory_than_its_price_is_damaged() -> None:
     limits: list[float] = []
     original = memory_bounded
 
+    def mapped(*_: object) -> Photo:
+        mmap.mmap(-1, 10_000_000, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+        raise AssertionError("so much memory was to be had")
+
     def nearly_nothing(extra_bytes: float) -> AbstractContextManager[None]:
         limits.append(extra_bytes)
-        gc.collect()  # what earlier tests left and is freed while the photo is decoded would be room for it
         return original(1_000_000)
 
     pipeline = pipeline_of(FixedEngine(SLOPE))
-    pipeline.limits = replace(pipeline.limits, max_pixels=10**8)
-    data = encoded(Image.new("L", (5000, 5000)), "BMP")  # 75 MB as RGB: no memory that was freed is so large
+    data = encoded(photo(50, 50), "BMP")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bmp, "photo_of", mapped)
         patch.setattr(stages, "memory_bounded", nearly_nothing)
         with pytest.raises(BrokenImage):
             pipeline.answer(data, BokehOptions(full_size=True))
     assert pipeline.answer(data, DepthOptions(size=OutputSize.MODEL))
-    assert 5000 * 5000 * 3 < limits[0] < 1e9
+    assert 50 * 50 * 3 < limits[0] < 1e9
+
+
+EMPTY_BLOCKS = bytes.fromhex("0208208000")
+"""Four Deflate blocks with nothing in them."""
+
+
+def with_empty_blocks(deflated: bytes, size: int) -> bytes:
+    """A zlib stream that inflates to the same after so many bytes of empty blocks."""
+    return deflated[:2] + EMPTY_BLOCKS * (size // len(EMPTY_BLOCKS)) + deflated[2:]
+
+
+def slow_png(size: int, interlacing: int = 0) -> bytes:
+    side = 256
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, interlacing)
+    rows = bytes(2 * side * (side + 1))  # more than seven passes have
+    chunks = ((b"IHDR", header), (b"IDAT", with_empty_blocks(zlib.compress(rows), size)), (b"IEND", b""))
+    return PNG_SIGNATURE + b"".join(piece for kind, content in chunks for piece in png_chunk(kind, [content]))
+
+
+def slow_tiff(size: int) -> bytes:
+    side, at = 256, 8
+    strip = with_empty_blocks(zlib.compress(bytes(side * side)), size)
+    entries = [(256, side), (257, side), (258, 8), (259, 8), (262, 1), (273, at), (277, 1), (278, side)]
+    entries.append((279, len(strip)))
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    head = b"II*\0" + struct.pack("<I", at + len(strip))
+    return head + strip + struct.pack("<H", len(entries)) + directory + bytes(4)
+
+
+@pytest.mark.parametrize("make", [slow_png, lambda size: slow_png(size, 1), slow_tiff], ids=["PNG", "Adam7", "TIFF"])
+def test_a_file_that_takes_longer_than_the_largest_price_is_given_up(
+    make: Callable[[int], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its header says nothing of the millions of empty blocks in its coded data."""
+    monkeypatch.setattr(pillow, "DETAIL_PIXELS", 0)
+    options = DepthOptions(size=OutputSize.MODEL)
+    free, limited = pipeline_of(FixedEngine(SLOPE)), pipeline_of(FixedEngine(SLOPE), max_cost=1)
+    assert free.answer(make(10_000_000), options)
+    assert limited.answer(make(0), options)
+    with pytest.raises(TooExpensive, match="takes far longer than its header tells"):
+        limited.answer(make(10_000_000), options)

@@ -71,6 +71,15 @@ def test_clients_take_turns_by_cost() -> None:
     assert order(queue_of(*(job("a", 2) for _ in range(3)), *(job("b", 1) for _ in range(6)))) == "babbabbab"
 
 
+def test_what_a_photo_has_really_taken_counts_for_its_client() -> None:
+    queue = queue_of(*(job("a", 1) for _ in range(4)), *(job("b", 1) for _ in range(4)))
+    first = queue.take()
+    assert first
+    assert first.client == "a"
+    queue.settle(first, 3.5)
+    assert order(queue) == "bbbbaaa"
+
+
 def test_a_long_photo_is_overtaken_only_until_its_clients_turn_has_come() -> None:
     queue = queue_of(job("a", 5), job("b", 1))
     turns = ""
@@ -140,6 +149,18 @@ class IdlePool(PhotoPool):
             except QueueFull:
                 return count
         raise AssertionError("nothing is ever refused")
+
+
+def test_a_photo_that_fails_late_has_cost_its_client_what_it_took() -> None:
+    pool = IdlePool()
+    for client in "aaab":
+        pool.ask(client, 1)
+    failed = pool.take_now()
+    assert failed
+    assert failed.client == "a"
+    failed.begun -= 10
+    pool.end(failed)
+    assert [job.client for job in iter(pool.take_now, None)] == ["b", "a", "a"]
 
 
 def test_a_hopeless_photo_is_refused_at_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,10 +31,12 @@ class Recipe:
     choice: EngineChoice
     max_pixels: int
     max_input_size: int
+    max_photo_cost: float
 
     @classmethod
-    def of(cls, settings: Settings, model: PreparedModel) -> Recipe:
-        """`model` is the model that was prepared on this machine from the settings."""
+    def of(cls, settings: Settings, model: PreparedModel, *, max_photo_cost: float = math.inf) -> Recipe:
+        """`model` is the model that was prepared on this machine from the settings. `max_photo_cost`: as in the
+        settings, for replicas that serve."""
         own, locations = is_model_path(settings.model), settings.weights_locations
         return cls(
             str(Path(settings.model).absolute()) if own else model.name,
@@ -46,12 +49,13 @@ class Recipe:
             model.choice,
             settings.max_pixels,
             settings.max_input_size,
+            max_photo_cost,
         )
 
     def make(self) -> Pipeline:
         """A warm pipeline that has this process to itself. Raises ModelError, WeightsError or ConfigurationError."""
         model = prepare(resolve(self.model, self.locations), self.locations.cache_dir, self.choice)
-        return open_pipeline(WorkerConfig(model, self.max_pixels, self.max_input_size))
+        return open_pipeline(WorkerConfig(model, self.max_pixels, self.max_input_size, self.max_photo_cost))
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def replicas(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
     most = max(settings.workers, settings.ray_max_workers or 0)
     with connected(settings, most * settings.threads_per_worker):
         try:
-            handle = _deploy(settings, most, Recipe.of(settings, model))
+            handle = _deploy(settings, most, Recipe.of(settings, model, max_photo_cost=settings.max_photo_cost))
             with ReplicaPool(
                 handle.remote,
                 _count_running,

@@ -70,6 +70,11 @@ class Prices:
         """Processor time of each stage in seconds: as listed, corrected by the photos so far."""
         return {stage: listed[stage] * self._correction(stage, work).factor for stage, work in works.items()}
 
+    def normal_s(self, works: Works) -> float:
+        """Processor time of a normal photo in seconds: as listed, or as expected on a slower machine."""
+        listed = self.listed_s(works)
+        return max(sum(listed.values()), sum(self.expected_s(works, listed).values()))
+
     def answer_bytes(self, rendering: Work) -> int:
         """Size of a result in bytes: exact for uncompressed formats, plentiful for others."""
         return math.ceil(rendering.priced(self._row(_BYTES, rendering)))

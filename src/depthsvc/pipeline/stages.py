@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from depthsvc.depth import KIND, DepthMap
+from depthsvc.errors import TooExpensive
 from depthsvc.imaging.edges import follow_edges
 from depthsvc.imaging.photo.decode import decode
 from depthsvc.imaging.photo.formats import header_of
@@ -13,16 +17,18 @@ from depthsvc.imaging.resize import colours_of, to_network_input
 from depthsvc.imaging.spec import Enlargement
 from depthsvc.model.loaded import Model, open_model
 from depthsvc.model.spec import PreparedModel
-from depthsvc.options import Options
+from depthsvc.options import HeatmapOptions, Options
 from depthsvc.pipeline.answer import Answer
-from depthsvc.pipeline.cost import works_of
+from depthsvc.pipeline.cost import NORMAL, works_of
 from depthsvc.pipeline.limits import Limits
 from depthsvc.pipeline.memory import memory_bounded
-from depthsvc.pipeline.prices import Prices
+from depthsvc.pipeline.prices import Prices, Works
 from depthsvc.pipeline.rendering import renderer_for
 
 _ROOM, _ROOM_BYTES = 1.5, 150e6
 """A decoder gets so many times its photo's price in memory, and so many bytes: a file can be made to take more."""
+_OVERRUN = 4 / 3
+"""A photo may cost so many times the largest price: a file can be made to take longer than its header tells."""
 
 
 class _Clock:
@@ -43,15 +49,19 @@ class _Clock:
 class Pipeline:
     """A model with everything around it, for one process. Not thread-safe."""
 
-    def __init__(self, model: Model, *, max_pixels: int, max_input_size: int) -> None:
+    def __init__(self, model: Model, *, max_pixels: int, max_input_size: int, max_cost: float = math.inf) -> None:
+        """`max_cost`: largest cost of a photo, as a multiple of a normal photo's."""
         self.model = model
         self.limits = Limits(model.spec, max_pixels, max_input_size)
+        self._max_cost = max_cost
         self._prices = Prices()
 
     @classmethod
-    def open(cls, prepared: PreparedModel, *, max_pixels: int, max_input_size: int) -> Pipeline:
+    def open(
+        cls, prepared: PreparedModel, *, max_pixels: int, max_input_size: int, max_cost: float = math.inf
+    ) -> Pipeline:
         """Load the model into this process without warming it. Raises ModelError."""
-        return cls(open_model(prepared), max_pixels=max_pixels, max_input_size=max_input_size)
+        return cls(open_model(prepared), max_pixels=max_pixels, max_input_size=max_input_size, max_cost=max_cost)
 
     def answer(self, data: bytes, options: Options) -> Answer:
         """Decode a photo, estimate its depth, and render and encode the result. Raises RequestError."""
@@ -59,9 +69,11 @@ class Pipeline:
         clock = _Clock()
         header = header_of(data)
         renderer.check(header.width, header.height)
-        decoding = works_of(header, options, self.limits)["decode"]
-        with memory_bounded(_ROOM_BYTES + _ROOM * self._prices.decoding_bytes(decoding)):
-            photo = self.decode(data, options.input_size, enough=renderer.enough)
+        works = works_of(header, options, self.limits)
+        listed = self._prices.listed_s(works)
+        bounds = self.limits.bounds(options.input_size, renderer.enough)
+        with memory_bounded(_ROOM_BYTES + _ROOM * self._prices.decoding_bytes(works["decode"])):
+            photo = decode(data, replace(bounds, check_time=self._decoding_timer(works, listed)))
         clock.lap("decode")
         orientation = photo.orientation
         depth = self.infer(photo, options.input_size)
@@ -71,6 +83,7 @@ class Pipeline:
         del photo  # the result may be as large
         body = file_format.encode(drawing.content, about={"kind": KIND, "model": depth.model}, **options.style)
         clock.lap("render")
+        self._prices.learn(works, listed, clock.cpu_seconds)
         return Answer(
             body,
             file_format.media_type,
@@ -84,6 +97,21 @@ class Pipeline:
             orientation,
             clock.cpu_seconds,
         )
+
+    def _decoding_timer(self, works: Works, listed: Mapping[str, float]) -> Callable[[], None]:
+        """Raises TooExpensive once decoding has taken what the largest cost leaves it, as photos take it here."""
+        expected = self._prices.expected_s(works, listed)
+        normal_s = self._prices.normal_s(works_of(NORMAL, HeatmapOptions(), self.limits))
+        ends = time.thread_time() + _OVERRUN * self._max_cost * normal_s - expected["infer"] - expected["render"]
+
+        def check() -> None:
+            if time.thread_time() > ends:
+                raise TooExpensive(
+                    f"Decoding this photo takes far longer than its header tells, more than {self._max_cost:g} times "
+                    "the work of a normal photo. Save it again with another program."
+                )
+
+        return check
 
     def decode(self, data: bytes, input_size: int | None = None, *, enough: Enough = NONE) -> Photo:
         """Decode a photo with no more detail than the network and `enough` need. Raises RequestError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from depthsvc.model.spec import PreparedModel
@@ -14,3 +15,4 @@ class WorkerConfig:
     model: PreparedModel
     max_pixels: int
     max_input_size: int
+    max_photo_cost: float = math.inf

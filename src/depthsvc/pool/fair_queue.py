@@ -127,6 +127,11 @@ class _Turns(_Jobs):
             self._done = {key: done for key, done in self._done.items() if key in self.groups or done > self._now}
         return job
 
+    def settle(self, job: Job, work: float) -> None:
+        """A job that has been taken had this much work done, in seconds, instead of what it costs."""
+        key = self._group_of(job)
+        self._done[key] = self._done.get(key, self._now) + work - job.cost
+
     def ahead(self, job: Job) -> float:
         key = self._group_of(job)
         own = self.groups[key].ahead(job) if key in self.groups else 0.0
@@ -165,6 +170,10 @@ class FairQueue:
         if self._returned:
             return self._returned.popleft()
         return self._clients.take(most) if self._clients.first(most) else None
+
+    def settle(self, job: Job, work: float) -> None:
+        """A job's client has had this much work done, in seconds of processor time, instead of what the job costs."""
+        self._clients.settle(job, work)
 
     def ahead(self, job: Job) -> float:
         """The work, in seconds of processor time, that would be done before a new job is finished."""

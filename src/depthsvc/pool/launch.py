@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 from depthsvc.errors import ModelError
 from depthsvc.model.prepare import is_prepared, prepare
@@ -15,10 +16,13 @@ from depthsvc.settings import Settings
 logger = logging.getLogger(__name__)
 
 
-def worker_config(settings: Settings) -> WorkerConfig:
-    """The configuration of a pool's workers. Raises ConfigurationError, ModelError or WeightsError."""
+def worker_config(settings: Settings, *, max_photo_cost: float = math.inf) -> WorkerConfig:
+    """The configuration of a pool's workers. `max_photo_cost`: as in the settings, for a pool that serves.
+
+    Raises ConfigurationError, ModelError or WeightsError.
+    """
     model = prepared_model(settings)
-    return WorkerConfig(model, settings.max_pixels, settings.max_input_size)
+    return WorkerConfig(model, settings.max_pixels, settings.max_input_size, max_photo_cost)
 
 
 def prepared_model(settings: Settings) -> PreparedModel:

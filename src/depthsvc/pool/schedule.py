@@ -124,8 +124,10 @@ class Schedule:
         self._queue.put_back(job)
 
     def end(self, job: Job) -> None:
-        """A try of a job is over."""
+        """A try of a job is over. What it took counts for its client, whatever was expected and however it ended."""
         self._running.discard(job)
+        if self.pace:
+            self._queue.settle(job, (time.monotonic() - job.begun) / self.pace)
 
     def is_late(self, job: Job) -> bool:
         """Whether a job cannot be finished by its deadline any more."""

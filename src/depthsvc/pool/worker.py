@@ -57,6 +57,7 @@ def open_pipeline(config: WorkerConfig) -> Pipeline:
         config.model,
         max_pixels=config.max_pixels,
         max_input_size=config.max_input_size,
+        max_cost=config.max_photo_cost,
     )
     pipeline.model.warm()
     return pipeline

@@ -45,7 +45,7 @@ def run(settings: Settings, listening: socket.socket, keys: ApiKeys, proxies: Tr
 
 @contextmanager
 def _processes(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
-    worker = worker_config(settings)
+    worker = worker_config(settings, max_photo_cost=settings.max_photo_cost)
     with WorkerPool(
         worker,
         workers=settings.workers,

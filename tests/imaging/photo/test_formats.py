@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
+import zlib
+from typing import Any, Literal
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from depthsvc.errors import BrokenImage, UnsupportedMediaType
@@ -18,6 +22,8 @@ from tests.security.files import tiff
 
 PIXELS = photo(30, 40)
 GREY = PIXELS[..., 0]
+Order = Literal["<", ">"]
+Samples = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 def decoded(data: bytes) -> Photo:
@@ -25,12 +31,24 @@ def decoded(data: bytes) -> Photo:
 
 
 def grey_tiff(
-    order: str, bits: int, *more: tuple[int, int, int, int], white_is_zero: bool = False, pixels: bytes
+    order: str,
+    bits: int,
+    *more: tuple[int, int, int, int],
+    white_is_zero: bool = False,
+    pixels: bytes,
+    width: int = 40,
+    height: int = 30,
 ) -> bytes:
     """A TIFF of one strip in either byte order."""
     entries = [
-        *((256, 4, 1, 40), (257, 4, 1, 30), (258, 3, 1, bits), (259, 3, 1, 1), (262, 3, 1, int(not white_is_zero))),
-        *((273, 4, 1, 300), (277, 3, 1, 1), (278, 4, 1, 30), (279, 4, 1, len(pixels))),
+        *(
+            (256, 4, 1, width),
+            (257, 4, 1, height),
+            (258, 3, 1, bits),
+            (259, 3, 1, 1),
+            (262, 3, 1, int(not white_is_zero)),
+        ),
+        *((273, 4, 1, 300), (277, 3, 1, 1), (278, 4, 1, height), (279, 4, 1, width * height * bits // 8)),
     ]
     directory = b""
     for tag, kind, count, value in sorted([*entries, *more]):
@@ -50,6 +68,78 @@ def test_grey_tiff_of_every_kind(order: str, white_is_zero: bool, bits: int) -> 
     pixels = stored.tobytes() if bits == 8 else (stored.astype(np.uint16) * 257).astype(f"{order}u2").tobytes()
     data = grey_tiff(order, bits, white_is_zero=white_is_zero, pixels=pixels)
     assert np.array_equal(decoded(data).pixels[..., 1], GREY)
+
+
+def in_strips(pixels: Samples, order: Order, predictor: int) -> bytes:
+    """A deflated RGB TIFF of strips of 7 rows."""
+    height, _width, _ = pixels.shape
+    stored = pixels.copy()
+    if predictor == 2:
+        stored[:, 1:] -= pixels[:, :-1]
+    rows = stored.astype(stored.dtype.newbyteorder(order))
+    return deflated(order, pixels, [rows[top : top + 7] for top in range(0, height, 7)], (278, 7), (317, predictor))
+
+
+def in_tiles(pixels: Samples, order: Order) -> bytes:
+    """A deflated RGB TIFF of tiles of 16 x 32, beyond the picture's edges filled with ones."""
+    height, width, _ = pixels.shape
+    padded = np.ones((-(-height // 32) * 32, -(-width // 16) * 16, 3), pixels.dtype.newbyteorder(order))
+    padded[:height, :width] = pixels
+    tiles = [padded[y : y + 32, x : x + 16] for y in range(0, height, 32) for x in range(0, width, 16)]
+    return deflated(order, pixels, tiles, (322, 16), (323, 32))
+
+
+def in_planes(pixels: Samples, order: Order) -> bytes:
+    """A deflated RGB TIFF whose red, green and blue are stored apart, each in strips of 11 rows."""
+    strips = [pixels[top : top + 11, :, plane] for plane in range(3) for top in range(0, len(pixels), 11)]
+    return deflated(order, pixels, strips, (278, 11), (284, 2))
+
+
+def deflated(order: Order, pixels: Samples, parts: list[Any], *about: tuple[int, int]) -> bytes:
+    """An RGB TIFF of deflated strips or tiles; entries of single numbers say what they are."""
+    height, width, _ = pixels.shape
+    pieces = [zlib.compress(part.tobytes()) for part in parts]
+    tags = (324, 325) if (322, 16) in about else (273, 279)
+    values = {256: [width], 257: [height], 258: [8 * pixels.itemsize] * 3, 259: [8], 262: [2], 277: [3]}
+    values |= {tag: [value] for tag, value in about}
+    starts = itertools.accumulate(map(len, pieces[:-1]), initial=8)
+    values |= {tags[0]: list(starts), tags[1]: [len(piece) for piece in pieces]}
+    at = 8 + sum(map(len, pieces))
+    directory, behind = struct.pack(f"{order}H", len(values)), b""
+    start = at + 2 + 12 * len(values) + 4
+    for tag, numbers in sorted(values.items()):
+        packed = struct.pack(f"{order}{len(numbers)}I", *numbers)
+        place = packed if len(numbers) == 1 else struct.pack(f"{order}I", start + len(behind))
+        directory += struct.pack(f"{order}HHI", tag, 4, len(numbers)) + place
+        behind += b"" if len(numbers) == 1 else packed
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, at)
+    return b"".join([head, *pieces, directory, bytes(4), behind])
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_deflated_tiff_of_every_kind(order: Order) -> None:
+    for pixels in (PIXELS, PIXELS.astype(np.uint16) * 257):
+        for predictor in (1, 2):
+            assert np.array_equal(decoded(in_strips(pixels, order, predictor)).pixels, PIXELS)
+        assert np.array_equal(decoded(in_tiles(pixels, order)).pixels, PIXELS)
+    assert np.array_equal(decoded(in_planes(PIXELS, order)).pixels, PIXELS)
+
+
+def test_a_tiff_may_be_one_large_strip() -> None:
+    data = grey_tiff("<", 8, pixels=b"", width=9000, height=8000) + bytes(9000 * 8000)
+    assert decode(data, Bounds(10**8)).pixels.shape == (8000, 9000, 3)
+
+
+def test_a_tiff_with_tiles_far_larger_than_its_picture_is_refused() -> None:
+    with pytest.raises(BrokenImage, match="far larger than its picture"):
+        decoded(grey_tiff("<", 8, (322, 4, 1, 30_000), (323, 4, 1, 30_000), pixels=GREY.tobytes()))
+
+
+def test_a_damaged_deflated_tiff_is_broken() -> None:
+    data = bytearray(in_strips(PIXELS, "<", 1))
+    data[8:40] = bytes(32)
+    with pytest.raises(BrokenImage):
+        decoded(bytes(data))
 
 
 @pytest.mark.parametrize("entry", [(271, 2, 0, 0), (34675, 7, 0, 0), (34675, 7, 2_000_000, 8), (274, 3, 9, 10**9)])

@@ -74,6 +74,13 @@ def test_a_picture_that_is_cut_off_is_broken(end: int) -> None:
         decode(file_of("RGB", 400, 300)[:end], Bounds(10**6, at_least(150)))
 
 
+def test_a_picture_whose_coded_data_are_damaged_is_broken() -> None:
+    data = bytearray(file_of("RGB", 400, 300))
+    data[data.index(b"IDAT") + 4] = 0
+    with pytest.raises(BrokenImage):
+        decode(bytes(data), Bounds(10**6, at_least(150)))
+
+
 def test_a_picture_with_too_few_rows_is_broken() -> None:
     tall, short = file_of("RGB", 64, 64), file_of("RGB", 64, 8)
     with pytest.raises(BrokenImage):

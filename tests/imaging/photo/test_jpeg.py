@@ -8,7 +8,7 @@ from PIL import ExifTags, Image
 from depthsvc.errors import BrokenImage
 from depthsvc.imaging.photo.decode import decode
 from depthsvc.imaging.photo.header import Coding, jpeg_header
-from depthsvc.imaging.photo.jpeg import END, checked_scans, essential_jpeg, scans_of
+from depthsvc.imaging.photo.jpeg import END, essential_jpeg, scans_of
 from depthsvc.imaging.photo.pixels import Bounds, at_least
 from tests.conftest import encoded
 from tests.parity import photo
@@ -22,31 +22,43 @@ def segment(marker: int, content: bytes) -> bytes:
 
 def test_an_ordinary_file_passes_unchanged() -> None:
     assert essential_jpeg(JPEG) == (JPEG, {})
-    checked_scans(JPEG, 60 * 80)
+    assert 1 < scans_of(JPEG).count < 20
+
+
+FRAME = struct.pack(">BHHB", 8, 6000, 10_000, 3) + bytes((1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1))
+"""60 megapixels whose colours have half the resolution each way."""
+LUMA, BLUE, ALL = (
+    segment(0xDA, bytes((len(ids), *(byte for name in ids for byte in (name, 0)), 1, 63, 0)))
+    for ids in ((1,), (2,), (1, 2, 3))
+)
 
 
 @pytest.mark.parametrize(
-    ("scans", "pixels", "taken"),
-    [(100, 6_000_000, True), (12, 50_000_000, True), (101, 1, False), (13, 50_000_000, False)],
+    ("scans", "accepted"),
+    [(LUMA * 20, True), (LUMA * 21, False), (BLUE * 80, True), (ALL * 13, True), (ALL * 14, False)],
 )
-def test_scans_are_bounded_by_their_number_and_their_size(scans: int, pixels: int, taken: bool) -> None:
-    data = b"\xff\xd8" + segment(0xDA, b"") * scans
-    if taken:
-        checked_scans(data, pixels)
+def test_scans_are_bounded_by_their_samples(scans: bytes, accepted: bool) -> None:
+    data = b"\xff\xd8" + segment(0xC2, FRAME) + scans + END
+    if accepted:
+        assert jpeg_header(data).coded <= 1.2e9
     else:
-        with pytest.raises(BrokenImage, match=f"{scans} scans"):
-            checked_scans(data, pixels)
+        with pytest.raises(BrokenImage, match="scans, too many for its size"):
+            jpeg_header(data)
+
+
+def test_scans_are_bounded_by_their_number() -> None:
+    assert scans_of(JPEG + LUMA * 100).count < 20
+    with pytest.raises(BrokenImage, match="more than 100 scans"):
+        scans_of(JPEG[: -len(END)] + LUMA * 100)
 
 
 def test_what_follows_the_picture_is_not_counted() -> None:
     """A phone appends a video to a motion photo, in which any two bytes occur."""
-    checked_scans(JPEG + b"\xff\xda" * 1000, 60 * 80)
-    whole = checked_scans(JPEG, 60 * 80).count
-    hidden_end = segment(0xFE, b"\xff\xd9")
-    many = JPEG[:-2] + (hidden_end + segment(0xDA, bytes(10))) * 101 + b"\xff\xd9"
-    assert 1 < whole < 20
+    assert scans_of(JPEG + b"\xff\xda" * 1000) == scans_of(JPEG)
+    hidden_end = segment(0xFE, END)
+    many = JPEG[: -len(END)] + (hidden_end + segment(0xDA, bytes(10))) * 101 + END
     with pytest.raises(BrokenImage, match="scans"):
-        checked_scans(many, 60 * 80)
+        scans_of(many)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +70,8 @@ def test_what_no_program_writes_before_a_scan_is_refused(between: bytes) -> None
 
 
 def test_a_huge_baseline_jpeg_is_no_bomb() -> None:
-    checked_scans(b"\xff\xda", 178_000_000)
+    frame = struct.pack(">BHHB", 8, 65_000, 65_000, 1) + bytes((1, 0x11, 0))
+    assert jpeg_header(b"\xff\xd8" + segment(0xC0, frame) + LUMA + END).pixels == 65_000**2
 
 
 @pytest.mark.parametrize("between", [b"\xff\xfe\x00\x02" * 1001, b"\xff" * 1001, bytes(70_000), b"\xff\xd0" * 1001])

@@ -40,7 +40,7 @@ def bmp_header(data: Data) -> Header:
 
 def decode_bmp(data: bytes, header: Header, bounds: Bounds) -> Photo:
     """Decode a BMP, a large one with no more detail than `bounds.enough` needs."""
-    with open_image(data, "BMP", header) as image:
+    with open_image(data, "BMP", header, bounds) as image:
         divisor = divisor_for(image.size, bounds)
         photo = photo_of(image, {}, divisor)
         if photo.opacity is not None and not photo.opacity.any():  # programs leave the alpha of opaque pixels at 0

@@ -46,7 +46,7 @@ def decode_gif(data: bytes, header: Header, bounds: Bounds) -> Photo:
     control, frame = _first_frame(data)
     first = data[: _colours_end(data, _SCREEN.size, data[10])] + control + data[frame : _frame_end(data, frame)] + _END
     left, top, columns, rows, _ = _FRAME.unpack_from(data, frame)
-    with open_image(first, "GIF", header) as image:
+    with open_image(first, "GIF", header, bounds) as image:
         box = left, top, left + columns, top + rows
         seen = image if box == (0, 0, *image.size) else _only(image, box)
         return photo_of(seen, {}, divisor_for(image.size, bounds))

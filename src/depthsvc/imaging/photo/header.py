@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from depthsvc.errors import BrokenImage, UnsupportedMediaType
-from depthsvc.imaging.photo.jpeg import Data, checked_scans, segments
+from depthsvc.imaging.photo.jpeg import MAX_SCANNED_SAMPLES, Data, Scans, scans_of, segments
 
 
 class Coding(StrEnum):
@@ -22,6 +22,8 @@ class Coding(StrEnum):
     HEIC = "heic"
     AVIF = "avif"
     TIFF = "tiff"
+    LZW_TIFF = "lzw_tiff"
+    DEFLATE_TIFF = "deflate_tiff"
     BMP = "bmp"
     GIF = "gif"
 
@@ -79,21 +81,28 @@ def jpeg_header(data: Data) -> Header:
         raise UnsupportedMediaType(
             f"This is a JPEG of a rare kind: {kind}. Save it as a PNG or an 8-bit baseline JPEG."
         )
-    scans = checked_scans(data, width * height)
+    scans = scans_of(data)
     times = 1 if scans.ended else _TRIES
     whole = marker == _PROGRESSIVE or scans.count > 1  # its decoder keeps all coefficients
     coding = Coding.PROGRESSIVE_JPEG if whole else Coding.JPEG
-    samples = round(width * height * _samples_per_pixel(data[start + _FRAME.size :][: 3 * components]))
-    kept = _COEFFICIENT_BYTES * samples if whole else 0
-    header = Header(coding, width, height, times * scans.end, times * samples * scans.count, kept)
+    in_picture, in_scans = _samples_per_pixel(data[start + _FRAME.size :][: 3 * components], scans)
+    if scans.count > 1 and width * height * in_scans > MAX_SCANNED_SAMPLES:
+        raise BrokenImage(f"The JPEG file has {scans.count} scans, too many for its size. Save it as a baseline JPEG.")
+    kept = _COEFFICIENT_BYTES * round(width * height * in_picture) if whole else 0
+    header = Header(coding, width, height, times * scans.end, times * round(width * height * in_scans), kept)
     return checked(header, "JPEG")
 
 
-def _samples_per_pixel(components: Data) -> float:
-    """From the sampling factors of each component, in 3 bytes each."""
-    areas = [(factors >> 4) * (factors & 15) for factors in components[1::3]]
-    largest = max(areas, default=0)
-    return sum(areas) / largest if largest else 1.0
+def _samples_per_pixel(components: Data, scans: Scans) -> tuple[float, float]:
+    """In the picture, and in all scans; from identifier and sampling factors of each component, in 3 bytes each."""
+    rows = zip(components[::3], components[1::3], strict=False)
+    areas = {name: (factors >> 4) * (factors & 15) for name, factors in rows}
+    largest = max(areas.values(), default=0)
+    if not largest:
+        return 1.0, float(scans.count)
+    whole = sum(areas.values()) / largest
+    parts = (sum(areas.get(name, 0) for name in names) / largest or whole for names in scans.components)
+    return whole, sum(parts)
 
 
 _PNG_START = struct.Struct(">8xI4sIIBB2xB")

@@ -107,7 +107,7 @@ def _opened(data: bytes) -> Image.Image:
 def decode_avif(data: bytes, header: Header, bounds: Bounds) -> Photo:
     """Decode the primary picture of an AVIF. Its boxes say how it is to be turned; EXIF data does not count."""
     picture = _picture(data, "AVIF")
-    with open_image(_without_exif(data, picture), "AVIF", header) as image:
+    with open_image(_without_exif(data, picture), "AVIF", header, bounds) as image:
         metadata = {"icc_profile": picture.profile, **image.info}
         return photo_of(image, metadata, divisor_for(image.size, bounds))
 

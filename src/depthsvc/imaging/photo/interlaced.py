@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from isal import isal_zlib
-
+from depthsvc.imaging.photo.inflate import Inflater
 from depthsvc.imaging.png import SIGNATURE, chunk
 
 
@@ -52,15 +51,17 @@ class PartialPng:
     columns: slice
 
 
-def passes(data: bytes, divisor: int) -> Iterator[PartialPng]:
+def passes(data: bytes, divisor: int, check_time: Callable[[], None]) -> Iterator[PartialPng]:
     """The parts of an interlaced PNG, reduced by `divisor`, 2, 4 or 8: every so many rows and columns.
 
-    Raises ValueError, LookupError, struct.error or zlib.error for a damaged file.
+    `check_time`: as in `Bounds`.
+
+    Raises ValueError, LookupError, struct.error or INFLATE_ERROR for a damaged file.
     """
     (_, first), *others = _chunks(data)
     header = _Header(*_IHDR.unpack(first))
     about = [(kind, body) for kind, body in others if kind not in _PIXELS]
-    inflater = _Inflater(body for kind, body in others if kind == b"IDAT")
+    inflater = Inflater((body for kind, body in others if kind == b"IDAT"), check_time)
     for number in _PASSES[: _PASSES_FOR[divisor]]:
         height = -(-max(0, header.height - number.top) // number.down)
         width = -(-max(0, header.width - number.left) // number.across)
@@ -91,8 +92,6 @@ class _Header(NamedTuple):
 _IHDR = struct.Struct(">IIBBBBB")
 _PIXELS = (b"IDAT", b"IEND")
 _COLOURS = (b"PLTE", b"tRNS")
-_PIECE = 1 << 20
-"""Bytes given to the decompressor at a time: it copies what it has not consumed."""
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
@@ -104,27 +103,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
         position += 12 + length
 
 
-class _Inflater:
-    """The inflated content of IDAT chunks, piece by piece."""
-
-    def __init__(self, bodies: Iterator[memoryview]) -> None:
-        self._pieces = (body[start : start + _PIECE] for body in bodies for start in range(0, len(body), _PIECE))
-        self._inflater = isal_zlib.decompressobj()
-
-    def take(self, count: int) -> bytes:
-        """The next `count` bytes. Raises ValueError if the file ends before them."""
-        pieces: list[bytes] = []
-        while count:
-            deflated = self._inflater.unconsumed_tail or next(self._pieces, b"")
-            piece = self._inflater.decompress(deflated, count)
-            if not piece and (self._inflater.eof or not deflated):
-                raise ValueError("the picture is cut off")
-            pieces.append(piece)
-            count -= len(piece)
-        return b"".join(pieces)
-
-
-def _file(header: _Header, about: list[tuple[bytes, memoryview]], inflater: _Inflater) -> bytes:
+def _file(header: _Header, about: list[tuple[bytes, memoryview]], inflater: Inflater) -> bytes:
     """The next pass as a file of its own, stored without compression."""
     rows = inflater.take(header.height * header.row_bytes)
     head, body = chunk(b"IHDR", [_IHDR.pack(*header)]), chunk(b"IDAT", [zlib.compress(rows, 0)])

@@ -20,9 +20,8 @@ MAX_SEGMENTS = 1000
 """Segments before a JPEG's first scan."""
 MAX_SCANS = 100
 """Scans of a progressive JPEG; encoders write about ten."""
-MAX_SCANNED_PIXELS = 600_000_000
-"""Scans times pixels: twelve scans of 50 megapixels. Measured: the decoder needs 0.4 s for this many if the scans are
-empty."""
+MAX_SCANNED_SAMPLES = 1_200_000_000
+"""Samples in all scans: encoders write about seven for each pixel."""
 MAX_FILL = 65_536
 """Bytes between segments of a JPEG, which a decoder skips one by one."""
 MAX_TABLES = 100_000
@@ -107,44 +106,48 @@ def segments(data: Data) -> Iterator[tuple[int, int]]:
 class Scans:
     """The coded data of a JPEG's first picture."""
 
-    count: int
+    components: tuple[bytes, ...]
+    """Of each scan, the identifiers of its components."""
     end: int
     """Where the picture ends: phones append videos, gain maps and other pictures."""
     ended: bool
     """Whether an end marker is there."""
 
-
-def checked_scans(data: Data, pixels: int) -> Scans:
-    """The scans of a JPEG of `pixels` pixels. Their markers cannot occur inside a scan.
-
-    Raises BrokenImage if they are too many.
-    """
-    most = min(MAX_SCANS, max(MAX_SCANNED_PIXELS // max(pixels, 1), 1))
-    scans = scans_of(data)
-    if scans.count > most:
-        raise BrokenImage(f"The JPEG file has {scans.count} scans, too many for its size. Save it as a baseline JPEG.")
-    return scans
+    @property
+    def count(self) -> int:
+        return len(self.components)
 
 
 def scans_of(data: Data) -> Scans:
     """The scans of a JPEG's first picture.
 
-    Raises BrokenImage if the picture has more than MAX_SEGMENTS segments.
+    Raises BrokenImage for more than MAX_SCANS scans or MAX_SEGMENTS segments.
     """
     if data.endswith(END) and _count_pairs(data, 0xFF, _JPEG_START_OF_SCAN) == 1:
-        return Scans(1, len(data), ended=True)  # most photos; a fifth of the time
-    count, position, found = 0, 2, _MARKER.search(data, 2)
+        start = data.index(bytes((0xFF, _JPEG_START_OF_SCAN))) + 2  # most photos; a fifth of the time
+        return Scans((_components(data, start),), len(data), ended=True)
+    components: list[bytes] = []
+    position, found = 2, _MARKER.search(data, 2)
     for _ in range(MAX_SEGMENTS):
-        if found is None or count > MAX_SCANS:
-            return Scans(count, len(data), ended=False)
+        if found is None:
+            return Scans(tuple(components), len(data), ended=False)
         position, marker = found.end(), data[found.end() - 1]
         if marker == _JPEG_END:
-            return Scans(count, position, ended=True)
-        count += marker == _JPEG_START_OF_SCAN
+            return Scans(tuple(components), position, ended=True)
+        if marker == _JPEG_START_OF_SCAN:
+            components.append(_components(data, position))
+        if len(components) > MAX_SCANS:
+            raise BrokenImage(f"The JPEG file has more than {MAX_SCANS} scans. Save it as a baseline JPEG.")
         if marker not in _JPEG_WITHOUT_LENGTH:
             position += int.from_bytes(data[position : position + 2], "big")
         found = _MARKER.search(data, position)
     raise BrokenImage(f"The JPEG file has more than {MAX_SEGMENTS} segments. Save it again with another program.")
+
+
+def _components(data: Data, start: int) -> bytes:
+    """The identifiers of a scan's components, from behind its marker."""
+    count = data[start + 2] if start + 2 < len(data) else 0
+    return bytes(data[start + 3 : start + 3 + 2 * count : 2])
 
 
 def has_all_scans(data: Data) -> bool:

@@ -7,6 +7,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,10 +18,11 @@ from PIL import Image, ImageFile
 
 from depthsvc.imaging.photo.chunks import essential_png
 from depthsvc.imaging.photo.header import Coding, Header, png_header
+from depthsvc.imaging.photo.inflate import INFLATE_ERROR
 from depthsvc.imaging.photo.interlaced import passes
 from depthsvc.imaging.photo.jpeg import END, essential_jpeg, has_all_scans, scans_of
 from depthsvc.imaging.photo.orientation import orientation_of
-from depthsvc.imaging.photo.pixels import Bounds, Photo, upright
+from depthsvc.imaging.photo.pixels import ALL, Bounds, Photo, upright
 from depthsvc.imaging.spec import DETAIL_PIXELS
 from depthsvc.imaging.transparency import GROUND, OPAQUE
 
@@ -33,6 +35,7 @@ DECODER_ERRORS = (
     LookupError,
     struct.error,
     zlib.error,
+    INFLATE_ERROR,
     cv2.error,
     MemoryError,
     RuntimeError,
@@ -67,14 +70,14 @@ def _check_completeness(picture: bytes, header: Header, bounds: Bounds) -> None:
     if not has_all_scans(picture):
         raise ValueError("scans are missing")
     if header.pixels <= DETAIL_PIXELS:
-        bounds = Bounds(bounds.max_pixels)
+        bounds = replace(bounds, enough=ALL)
     first, *others = (_decode_jpeg(picture + noise + END, {}, header, bounds).pixels for noise in _NOISE)
     if not all(np.array_equal(first, other) for other in others):
         raise ValueError("its picture is cut off")
 
 
 def _decode_jpeg(data: bytes, metadata: Mapping[str, bytes], header: Header, bounds: Bounds) -> Photo:
-    with open_image(data, "JPEG", header) as image:
+    with open_image(data, "JPEG", header, bounds) as image:
         size = image.size
         _reduce_while_decoding(image, bounds.reduction(*size))
         return photo_of(image, metadata, size=size)
@@ -83,20 +86,20 @@ def _decode_jpeg(data: bytes, metadata: Mapping[str, bytes], header: Header, bou
 def decode_png(data: bytes, header: Header, bounds: Bounds) -> Photo:
     """Decode a PNG, a large one with no more detail than `bounds.enough` needs."""
     data, metadata = essential_png(data)
-    with open_image(data, "PNG", header) as image:
+    with open_image(data, "PNG", header, bounds) as image:
         divisor = divisor_for(image.size, bounds)
         if divisor > 1 and header.coding is Coding.INTERLACED_PNG:
-            pixels, opacity = _passes(data, header, divisor)
+            pixels, opacity = _passes(data, header, divisor, bounds)
             return _photo(pixels, opacity, image.size, metadata)
         return photo_of(image, metadata, divisor)
 
 
-def _passes(data: bytes, header: Header, divisor: int) -> Pixels:
+def _passes(data: bytes, header: Header, divisor: int, bounds: Bounds) -> Pixels:
     """Every `divisor`-th row and column of an interlaced PNG."""
     height, width = -(-header.height // divisor), -(-header.width // divisor)
     pixels, opacity = np.empty((height, width, 3), np.uint8), np.full((height, width), OPAQUE, np.uint8)
-    for part in passes(data, divisor):
-        with open_image(part.file, "PNG", png_header(part.file)) as image:
+    for part in passes(data, divisor, bounds.check_time):
+        with open_image(part.file, "PNG", png_header(part.file), bounds) as image:
             pixels[part.rows, part.columns], seen = pixels_of(image)
             if seen is not None:
                 opacity[part.rows, part.columns] = seen
@@ -108,7 +111,7 @@ def decode_webp(data: bytes, header: Header, bounds: Bounds) -> Photo:
 
     OpenCV decodes the same pixels as Pillow in a third of the memory.
     """
-    with open_image(data, "WEBP", header) as image:
+    with open_image(data, "WEBP", header, bounds) as image:
         size, metadata, has_alpha = image.size, image.info, image.mode == "RGBA"
     del image  # and with it a decoder's buffers of 8 bytes a pixel
     flag = cv2.IMREAD_UNCHANGED if has_alpha else cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
@@ -127,11 +130,26 @@ def _rows(pixels: NDArray[np.uint8], top: int, bottom: int) -> Image.Image:
     return Image.fromarray(strip if strip.shape[2] == 3 else cv2.cvtColor(strip, cv2.COLOR_BGRA2RGBA))
 
 
-def open_image(data: bytes, format_name: str, header: Header) -> ImageFile.ImageFile:
-    """Raises ValueError for a file of another size than its header's, by which the photo was admitted."""
+class _Pieces(io.BytesIO):
+    """A file that is read in pieces, with a look at the time before each: headers do not tell how long they take."""
+
+    def __init__(self, data: bytes, bounds: Bounds) -> None:
+        super().__init__(data)
+        self._bounds = bounds
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._bounds.check_time()
+        return super().read(size)
+
+
+def open_image(data: bytes, format_name: str, header: Header, bounds: Bounds) -> ImageFile.ImageFile:
+    """Raises ValueError for a file of another size than its header's, by which the photo was admitted.
+
+    Raises TooExpensive when `bounds.check_time` does, also while the image is decoded.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns about sizes, which are limited here, and about odd EXIF
-        image = Image.open(io.BytesIO(data), formats=[format_name])
+        image = Image.open(_Pieces(data, bounds), formats=[format_name])
     if image.size != (header.width, header.height):
         raise ValueError(f"Pillow finds {image.size}")
     return image

@@ -57,6 +57,8 @@ class Bounds:
     max_pixels: int
     """Largest width times height, checked from the header."""
     enough: Enough = ALL
+    check_time: Callable[[], None] = lambda: None
+    """Called before each piece of a file is decoded. May raise TooExpensive."""
 
     def reduction(self, width: int, height: int) -> int:
         """The divisor of both sides, 1, 2, 4 or 8, at which such a photo may be decoded."""

@@ -7,8 +7,10 @@ decoder gets a directory with only the entries that pixels, colours and orientat
 from __future__ import annotations
 
 import ctypes
+import itertools
 import struct
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
@@ -18,6 +20,7 @@ from PIL import _imaging
 
 from depthsvc.errors import BrokenImage, UnsupportedMediaType
 from depthsvc.imaging.photo.header import Coding, Header, checked, damaged
+from depthsvc.imaging.photo.inflate import Inflater
 from depthsvc.imaging.photo.jpeg import Data
 from depthsvc.imaging.photo.pillow import divisor_for, open_image, pixels_of
 from depthsvc.imaging.photo.pixels import Bounds, Photo, upright
@@ -64,6 +67,8 @@ _MOST_NUMBERS = 16
 """Values of an entry that are read here."""
 _COMPRESSIONS = {1, 5, 8, 32773, 32946}
 """None, LZW, Deflate, PackBits and the older Deflate."""
+_DEFLATE = (8, 32946)
+_CODINGS = {5: Coding.LZW_TIFF, **dict.fromkeys(_DEFLATE, Coding.DEFLATE_TIFF)}
 _OTHER_COMPRESSIONS = {
     **dict.fromkeys((2, 3, 4), "fax compression"),
     **dict.fromkeys((6, 7), "JPEG compression"),
@@ -78,7 +83,8 @@ _WHITE_IS_ZERO = 0
 _COLOURS = {_WHITE_IS_ZERO, 1, 2, 3}
 """Grey both ways, RGB and palette."""
 _MOST_PIECE = 64_000_000
-"""Bytes of an inflated strip or tile, which the decoder holds at once."""
+"""Bytes of an inflated tile that is larger than the picture; the decoder holds all of it."""
+_LONG = 4
 _ENTRY = 12
 
 
@@ -138,6 +144,52 @@ class _Directory:
         return self.values(tag, default)[0]
 
     @property
+    def coded_bytes(self) -> int:
+        """Bytes of all rows, inflated."""
+        return self._row_bytes * self.one(_Tag.HEIGHT) * self._planes
+
+    @property
+    def piece_bytes(self) -> int:
+        """Bytes of an inflated strip or tile; the last strip may have fewer."""
+        return self._tile_bytes if self._is_tiled else self._row_bytes * self._strip_rows
+
+    def _piece_sizes(self) -> Iterable[int]:
+        """Bytes of each inflated strip or tile."""
+        width, height = self.one(_Tag.WIDTH), self.one(_Tag.HEIGHT)
+        if self._is_tiled:
+            columns, rows = self.one(_Tag.TILE_WIDTH), self.one(_Tag.TILE_HEIGHT)
+            return itertools.repeat(self._tile_bytes, -(-width // columns) * -(-height // rows) * self._planes)
+        rows = self._strip_rows
+        return [self._row_bytes * min(rows, height - top) for top in range(0, height, rows)] * self._planes
+
+    @property
+    def _is_tiled(self) -> bool:
+        return _Tag.TILE_WIDTH in self.entries
+
+    @property
+    def _tile_bytes(self) -> int:
+        return self._bytes_of(self.one(_Tag.TILE_WIDTH)) * self.one(_Tag.TILE_HEIGHT)
+
+    @property
+    def _strip_rows(self) -> int:
+        height = self.one(_Tag.HEIGHT)
+        return min(self.one(_Tag.ROWS_PER_STRIP, height), height)
+
+    @property
+    def _row_bytes(self) -> int:
+        """Bytes of a row of one plane."""
+        return self._bytes_of(self.one(_Tag.WIDTH))
+
+    def _bytes_of(self, pixels: int) -> int:
+        samples = self.one(_Tag.SAMPLES, 1) // self._planes
+        return (pixels * self.one(_Tag.BITS, 1) * samples + 7) // 8
+
+    @property
+    def _planes(self) -> int:
+        """In how many planes the samples of a pixel are."""
+        return max(1, self.one(_Tag.SAMPLES, 1)) if self.one(_Tag.PLANES, 1) == _SEPARATE else 1
+
+    @property
     def is_inverted(self) -> bool:
         """Whether 0 is white."""
         return self.one(_Tag.PHOTOMETRIC, 1) == _WHITE_IS_ZERO
@@ -146,41 +198,67 @@ class _Directory:
         """The entry that says so."""
         return struct.pack(f"{self.order}HHIHH", _Tag.PHOTOMETRIC, 3, 1, 1, 0)
 
-    def file(self) -> bytes:
-        """The file with only the entries that a decoder needs in its directory, which is put at its end."""
-        kept = [self.entries[tag] for tag in sorted(self.entries) if tag not in _DROPPED]
+    def file(self, check_time: Callable[[], None]) -> bytes:
+        """The file with only the entries that a decoder needs in its directory, which is put at its end.
+
+        Strips and tiles that are deflated are inflated, with a look at the time. Raises ValueError, INFLATE_ERROR or
+        BrokenImage for damaged ones, and what `check_time` raises.
+        """
+        entries = {tag: entry for tag, entry in self.entries.items() if tag not in _DROPPED}
         if self.is_inverted:  # Pillow knows that of some kinds alone
-            kept = [self._black_is_zero() if entry is self.entries[_Tag.PHOTOMETRIC] else entry for entry in kept]
-        start = len(self.data) + len(self.data) % 2
-        head = self.data[:4] + struct.pack(f"{self.order}I", start)
-        count = struct.pack(f"{self.order}H", len(kept))
+            entries[_Tag.PHOTOMETRIC] = self._black_is_zero()
+        inflated: list[bytes] = []
+        if self.one(_Tag.COMPRESSION, 1) in _DEFLATE:
+            places, inflated = self._inflated(check_time)
+            entries |= places
+        start = len(self.data) + sum(map(len, inflated))
+        head = bytes(self.data[:4]) + struct.pack(f"{self.order}I", start + start % 2)
+        count = struct.pack(f"{self.order}H", len(entries))
         last = struct.pack(f"{self.order}I", 0)
-        body = bytes(self.data[8:]).ljust(start - 8, b"\0")
-        return b"".join([head, body, count, *kept, last])
+        kept = (entries[tag] for tag in sorted(entries))
+        return b"".join([head, bytes(self.data[8:]), *inflated, bytes(start % 2), count, *kept, last])
+
+    def _inflated(self, check_time: Callable[[], None]) -> tuple[dict[_Tag, bytes], list[bytes]]:
+        """Entries for strips or tiles that are not compressed, and what they name, to be put behind the file."""
+        tags = (_Tag.TILE_OFFSETS, _Tag.TILE_BYTES) if self._is_tiled else (_Tag.STRIP_OFFSETS, _Tag.STRIP_BYTES)
+        view = memoryview(self.data)
+        found = zip(self._piece_sizes(), *map(self._all_values, tags), strict=False)
+        parts = [
+            zlib.compress(Inflater([view[start : start + count]], check_time).take(size), 0)
+            for size, start, count in found
+        ]
+        sizes = [len(part) for part in parts]
+        *starts, end = itertools.accumulate(sizes, initial=len(self.data))
+        entries = {}
+        for tag, numbers in zip(tags, (starts, sizes), strict=True):
+            values = struct.pack(f"{self.order}{len(numbers)}I", *numbers)
+            place = values if len(numbers) == 1 else struct.pack(f"{self.order}I", end)
+            entries[tag] = struct.pack(f"{self.order}HHI", tag, _LONG, len(numbers)) + place
+            parts.append(values)
+            end += len(values)
+        return entries, parts
+
+    def _all_values(self, tag: _Tag) -> tuple[int, ...]:
+        """All values of an entry, which there must be. Raises BrokenImage."""
+        place = self.place(tag) if tag in self.entries else None
+        if place is None:
+            raise damaged("TIFF")
+        source, start, count, letter = place
+        return struct.unpack_from(f"{self.order}{count}{letter}", source, start)
 
 
 def tiff_header(data: Data) -> Header:
     """Raises BrokenImage for a damaged directory, and UnsupportedMediaType for what is not an 8- or 16-bit photo."""
     page = _Directory.of(data)
-    width, height, samples = page.one(_Tag.WIDTH), page.one(_Tag.HEIGHT), page.one(_Tag.SAMPLES, 1)
-    bits = page.values(_Tag.BITS, 1)
-    _check_kind(page, bits)
-    header = checked(Header(Coding.TIFF, width, height, len(data), 0), "TIFF")
-    pixel_bits = bits[0] * samples
-    row = (width * pixel_bits + 7) // 8
-    if _Tag.TILE_WIDTH in page.entries:
-        columns, rows = page.one(_Tag.TILE_WIDTH), page.one(_Tag.TILE_HEIGHT)
-        piece = (columns * pixel_bits + 7) // 8 * rows
-    else:
-        piece = row * min(page.one(_Tag.ROWS_PER_STRIP, height), height)
-    if not 0 < piece <= _MOST_PIECE:
-        raise BrokenImage(
-            f"The TIFF file has a strip or tile of {piece / 1e6:.0f} MB; the limit is {_MOST_PIECE / 1e6:.0f} MB. Save "
-            "it again with smaller ones, or as a PNG."
-        )
+    width, height = page.one(_Tag.WIDTH), page.one(_Tag.HEIGHT)
+    _check_kind(page, page.values(_Tag.BITS, 1))
+    coding = _CODINGS.get(page.one(_Tag.COMPRESSION, 1), Coding.TIFF)
+    header = checked(Header(coding, width, height, len(data), page.coded_bytes), "TIFF")
+    if not 0 < page.piece_bytes <= max(_MOST_PIECE, header.coded):
+        raise BrokenImage("The TIFF file has tiles that are far larger than its picture. Save it again as a PNG.")
     for tag in page.entries:
         page.values(tag, 0)
-    return Header(header.coding, width, height, len(data), row * height)
+    return header
 
 
 def _check_kind(page: _Directory, bits: tuple[int, ...]) -> None:
@@ -195,6 +273,8 @@ def _check_kind(page: _Directory, bits: tuple[int, ...]) -> None:
     kind = ""
     if not is_known:
         kind = f"with {_OTHER_COMPRESSIONS.get(compression, f'compression {compression}')}"
+    elif compression in _DEFLATE and page.one(_Tag.FILL_ORDER, 1) != 1:
+        kind = "whose compressed bits are in reverse order"
     elif page.one(_Tag.SAMPLE_FORMAT, _UNSIGNED) != _UNSIGNED:
         kind = "of signed or floating-point numbers"
     elif page.one(_Tag.PHOTOMETRIC, 1) not in _COLOURS:
@@ -214,7 +294,7 @@ def decode_tiff(data: bytes, header: Header, bounds: Bounds) -> Photo:
     _silence_libtiff()
     page = _Directory.of(data)
     orientation = page.one(_Tag.ORIENTATION, 1)
-    with open_image(page.file(), "TIFF", header) as image:
+    with open_image(page.file(bounds.check_time), "TIFF", header, bounds) as image:
         pixels, opacity = pixels_of(image, divisor_for(image.size, bounds))
         if page.is_inverted:
             pixels = np.invert(pixels)

@@ -8,48 +8,12 @@ match the official checkpoints, so that their state dicts load key for key.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from depthsvc.model.architecture import Architecture, MidasArchitecture
 from depthsvc.model.networks.base import Network
 from depthsvc.model.networks.encoder import Encoder, without_padded_copies
-
-
-def _conv3x3(inputs: int, outputs: int, *, bias: bool = True) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=bias)
-
-
-class ResidualConvUnit(nn.Module):
-    """x + conv(relu(conv(relu(x)))), (N, C, H, W) -> (N, C, H, W)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.conv1 = _conv3x3(width, width)
-        self.conv2 = _conv3x3(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        residual: Tensor = self.conv2(F.relu(self.conv1(F.relu(x))))
-        return residual + x
-
-
-class FeatureFusionBlock(nn.Module):
-    """One step of the decoder: merge the coarser path with this stride's features and double the resolution."""
-
-    def __init__(self, width: int, out_width: int) -> None:
-        super().__init__()
-        self.out_conv = nn.Conv2d(width, out_width, kernel_size=1)
-        self.resConfUnit1 = ResidualConvUnit(width)
-        self.resConfUnit2 = ResidualConvUnit(width)
-
-    def forward(self, path: Tensor, skip: Tensor | None = None) -> Tensor:
-        """`path` and `skip`, both (N, width, H, W) -> (N, out_width, 2H, 2W)."""
-        if skip is not None:
-            path = path + self.resConfUnit1(skip)
-        # Bilinear weights sum to 1, so a 1x1 convolution gives the same result before the upsampling as after it,
-        # where the official code has it, at a quarter of the cost.
-        path = self.out_conv(self.resConfUnit2(path))
-        return F.interpolate(path, scale_factor=2.0, mode="bilinear", align_corners=True)
+from depthsvc.model.networks.refinenet import FeatureFusionBlock, conv3x3
 
 
 class Decoder(nn.Module):
@@ -59,10 +23,10 @@ class Decoder(nn.Module):
         super().__init__()
         width1, width2, width3, width4 = architecture.decoder_widths
         last_width = architecture.skip_width or width1
-        self.layer1_rn = _conv3x3(encoder_widths[1], width1, bias=False)
-        self.layer2_rn = _conv3x3(encoder_widths[2], width2, bias=False)
-        self.layer3_rn = _conv3x3(encoder_widths[3], width3, bias=False)
-        self.layer4_rn = _conv3x3(encoder_widths[4], width4, bias=False)
+        self.layer1_rn = conv3x3(encoder_widths[1], width1, bias=False)
+        self.layer2_rn = conv3x3(encoder_widths[2], width2, bias=False)
+        self.layer3_rn = conv3x3(encoder_widths[3], width3, bias=False)
+        self.layer4_rn = conv3x3(encoder_widths[4], width4, bias=False)
         self.refinenet4 = FeatureFusionBlock(width4, width3)
         self.refinenet3 = FeatureFusionBlock(width3, width2)
         self.refinenet2 = FeatureFusionBlock(width2, width1)
@@ -71,15 +35,15 @@ class Decoder(nn.Module):
         if architecture.skip_width is None:
             self.output_conv = self._full_resolution_head(width1)
         else:
-            self.layer0_rn = _conv3x3(encoder_widths[0], last_width, bias=False)
+            self.layer0_rn = conv3x3(encoder_widths[0], last_width, bias=False)
             self.output_conv = self._subpixel_head(last_width)
 
     @staticmethod
     def _full_resolution_head(width: int) -> nn.Sequential:
         return nn.Sequential(
-            _conv3x3(width, width // 2),
+            conv3x3(width, width // 2),
             nn.Upsample(scale_factor=2.0, mode="bilinear"),
-            _conv3x3(width // 2, 32),
+            conv3x3(width // 2, 32),
             nn.ReLU(),
             nn.Conv2d(32, 1, kernel_size=1),
         )
@@ -88,9 +52,9 @@ class Decoder(nn.Module):
     def _subpixel_head(width: int) -> nn.Sequential:
         """Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel CNN", 2016."""
         return nn.Sequential(
-            _conv3x3(width, 24),
+            conv3x3(width, 24),
             nn.ReLU(),
-            _conv3x3(24, 16),
+            conv3x3(24, 16),
             nn.ReLU(),
             nn.Conv2d(16, 4, kernel_size=1),
             nn.PixelShuffle(2),
