@@ -22,11 +22,12 @@ UNWRAPPED := $(filter %.zh-CN.md,$(MARKDOWN))
 MDFORMAT := $(BIN)/mdformat --compact-tables --number
 
 .DEFAULT_GOAL := help
-.PHONY: help run test cluster image chaos soak lint lint-format lint-style lint-types lint-markdown lint-page format bench dist clean
+.PHONY: help run test zoo cluster image chaos soak lint lint-format lint-style lint-types lint-markdown lint-page format bench dist clean
 
 help:
 	@echo "make run     start the service and print its address (options: make run ARGS='--port 8000')"
 	@echo "make test    run the test suite"
+	@echo "make zoo     test that the large networks are exactly the official ones (5 minutes)"
 	@echo "make cluster test the service and the batch on a Ray cluster of this machine (3 minutes)"
 	@echo "make image   build the image with Docker, Podman or buildah, run it and test it (IMAGE_OPTIONS='--build-arg ...')"
 	@echo "make chaos   kill, flood, drain and fuzz the service for about 15 minutes"
@@ -42,6 +43,9 @@ run: $(VENV)/.run
 # With npm, the tests also generate TypeScript types from the OpenAPI document.
 test: $(VENV)/.dev $(if $(NPM),$(OPENAPI_TSC))
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+zoo: $(VENV)/.dev
+	@$(BIN)/python -m pytest tests/model -m zoo $(ARGS)
 
 cluster: $(VENV)/.dev
 	@$(BIN)/python -m pytest tests/cluster -m ray $(ARGS)

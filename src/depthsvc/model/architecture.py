@@ -12,6 +12,8 @@ class Architecture:
 
     family: ClassVar[str]
     """Module of `depthsvc.model.networks` whose `build` makes the network."""
+    ignored_keys: ClassVar[tuple[str, ...]] = ()
+    """Ends of keys that published checkpoints have and the network does not need."""
     name: str
 
 
