@@ -45,7 +45,7 @@ def _ways(model: RegisteredModel, photo: Photo, folder: Path) -> dict[str, Calla
         photo.pixels, *network_size(photo.width, photo.height, model.spec.input), model.spec.input
     )
     return {
-        "network": lambda: pipeline.model.inverse_depth(planes),
+        "network": lambda: pipeline.model.depth(planes),
         "depth": lambda: pipeline.infer(photo),
     }
 

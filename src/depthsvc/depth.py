@@ -15,23 +15,24 @@ from depthsvc.imaging import encode
 from depthsvc.imaging.colormaps import normalized
 from depthsvc.imaging.guided import refined
 from depthsvc.imaging.resize import upsample
-from depthsvc.imaging.spec import Colormap, Enlargement, colormap_named
+from depthsvc.imaging.spec import Colormap, DepthKind, Enlargement, colormap_named
 
 if TYPE_CHECKING:
     from PIL import Image
 
-KIND = "inverse_depth"
-"""What the values of every model are, for programs."""
 FLOAT16_MAX = 65504.0
+_NEAREST_METRES = 1e-3
+"""Nearer is not a distance that anybody photographs: it counts as unknown."""
 MAP_FORMATS = formats_of(Result.HEATMAP, Result.DEPTH)
 """Formats that a map can be saved in."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DepthMap:
-    """Relative inverse depth: larger is NEARER, scale and shift are unknown.
+    """Depth of the kind that its model predicts. Create one with `DepthMap.of`.
 
-    The values are not metres, and values from different photos cannot be compared. Create one with `DepthMap.of`.
+    `inverse_depth`: larger is NEARER, scale and shift are unknown; the values are not metres, and values from different
+    photos cannot be compared. `metres`: larger is FARTHER, 0 is unknown.
     """
 
     values: NDArray[np.float32]
@@ -40,13 +41,34 @@ class DepthMap:
     """Name of the model that produced it."""
     enlargement: Enlargement = Enlargement.BICUBIC
     """How to upsample it."""
+    kind: DepthKind = DepthKind.INVERSE_DEPTH
+    """What the values are."""
+    bordered: Bordered | None = None
+    """The map with its surroundings, from which it is upsampled; None: it has none."""
 
     @classmethod
-    def of(cls, values: NDArray[np.float32], model: str, enlargement: Enlargement = Enlargement.BICUBIC) -> DepthMap:
+    def of(
+        cls,
+        values: NDArray[np.float32],
+        model: str,
+        enlargement: Enlargement = Enlargement.BICUBIC,
+        kind: DepthKind = DepthKind.INVERSE_DEPTH,
+    ) -> DepthMap:
         """A map from any float (height, width) array: NaN becomes 0, and values are clipped to 0 ... 65504."""
-        if not np.isfinite(values).all() or values.min() < 0 or values.max() > FLOAT16_MAX:
-            values = np.nan_to_num(values, nan=0.0, posinf=FLOAT16_MAX, neginf=0.0).clip(0, FLOAT16_MAX)
-        return cls(values, model, enlargement)
+        return cls(_valid(values), model, enlargement, kind)
+
+    @classmethod
+    def within(
+        cls,
+        values: NDArray[np.float32],
+        margins: tuple[float, float],
+        model: str,
+        enlargement: Enlargement,
+        kind: DepthKind,
+    ) -> DepthMap:
+        """The part of a map inside its margins, which are fractions of the part's height and width."""
+        bordered = Bordered(_valid(values), margins)
+        return cls(bordered.inside(), model, enlargement, kind, bordered)
 
     @property
     def height(self) -> int:
@@ -58,35 +80,45 @@ class DepthMap:
 
     @property
     def min(self) -> float:
-        """The farthest point's inverse depth."""
+        """The smallest value: the farthest point's inverse depth, or the nearest point's metres."""
         return float(self.values.min())
 
     @property
     def max(self) -> float:
-        """The nearest point's inverse depth."""
+        """The largest value: the nearest point's inverse depth, or the farthest point's metres."""
         return float(self.values.max())
 
+    @property
+    def inverse(self) -> NDArray[np.float32]:
+        """Inverse depth, (height, width): as it is, or 1 / metres, and 0 where they are unknown."""
+        if self.kind is DepthKind.INVERSE_DEPTH:
+            return self.values
+        return np.divide(1, self.values, out=np.zeros_like(self.values), where=self.values > _NEAREST_METRES)
+
     def normalized(self) -> DepthMap:
-        """The same map with 0 at its farthest and 1 at its nearest point; all 0 if it is constant."""
-        return replace(self, values=normalized(self.values))
+        """Inverse depth with 0 at its farthest and 1 at its nearest point; all 0 if it is constant."""
+        return replace(self, values=normalized(self.inverse), kind=DepthKind.INVERSE_DEPTH, bordered=None)
 
     def enlarged(self, width: int, height: int) -> DepthMap:
         """The same map, upsampled to (height, width)."""
-        values = upsample(self.values, width, height, self.enlargement)
-        return DepthMap.of(values, self.model, self.enlargement)
+        if self.bordered:
+            values = self.bordered.enlarged(width, height, self.enlargement)
+        else:
+            values = upsample(self.values, width, height, self.enlargement)
+        return DepthMap.of(values, self.model, self.enlargement, self.kind)
 
     def refined(self, pixels: NDArray[np.uint8]) -> DepthMap:
         """The same map on the grid of its photo, RGB (height, width, 3), with its edges aligned to the photo's."""
-        return replace(self, values=refined(pixels, self.values))
+        return replace(self, values=refined(pixels, self.values), bordered=None)
 
     def float16(self) -> NDArray[np.float16]:
         """The values rounded to float16, (height, width)."""
         return self.values.astype(np.float16)
 
     def heatmap(self, colormap: str = Colormap.INFERNO, *, invert: bool = False) -> NDArray[np.uint8]:
-        """RGB (height, width, 3): the nearest point gets the colormap's last colour (bright in Inferno), the farthest
-        its first. Raises InvalidParameter for an unknown colormap."""
-        return encode.heatmap(self.values, colormap_named(colormap), invert=invert)
+        """RGB (height, width, 3) by inverse depth: the nearest point gets the colormap's last colour (bright in
+        Inferno), the farthest its first. Raises InvalidParameter for an unknown colormap."""
+        return encode.heatmap(self.inverse, colormap_named(colormap), invert=invert)
 
     def to_image(self, colormap: str = Colormap.INFERNO, *, invert: bool = False) -> Image.Image:
         """The heatmap as a Pillow image. Raises InvalidParameter for an unknown colormap."""
@@ -102,8 +134,8 @@ class DepthMap:
         colormap: str = Colormap.INFERNO,
         invert: bool = False,
     ) -> None:
-        """Write a file: .png is a heatmap, .npy and .f16 (raw) are float16, .16.png (or format="png16") is a 16-bit
-        grey PNG.
+        """Write a file: .png is a heatmap, .f16 is raw float16, .npy float16 or float32 metres, .16.png (or
+        format="png16") is a 16-bit grey PNG, and .exr float32.
 
         Raises ConfigurationError for any other extension or format, InvalidParameter for an unknown colormap, and
         OSError.
@@ -114,15 +146,52 @@ class DepthMap:
         path.write_bytes(self.encoded(format or path.suffix.removeprefix("."), colormap=colormap, invert=invert))
 
     def encoded(self, format: str, *, colormap: str = Colormap.INFERNO, invert: bool = False) -> bytes:
-        """The bytes that `save` writes for "png", "npy", "f16" or "png16". Raises as it does."""
+        """The bytes that `save` writes for "png", "npy", "f16", "png16" or "exr". Raises as it does."""
         row = format_named(format, MAP_FORMATS)
-        is_heatmap = row.result is Result.HEATMAP
-        style = {"colormap": colormap_named(colormap), "invert": invert} if is_heatmap else {}
-        return row.encode(self.values, about={"kind": KIND, "model": self.model}, **style)
+        if row.result is Result.HEATMAP:
+            return row.encode(self.inverse, colormap=colormap_named(colormap), invert=invert)
+        return row.encode(self.values, about=self.about)
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What a file says of the values."""
+        return {"kind": self.kind, "unit": self.kind.unit, "model": self.model}
 
     def _repr_png_(self) -> bytes:
         """The heatmap, for notebooks."""
         return self.encoded("png")
 
     def __repr__(self) -> str:
-        return f"DepthMap({self.width} x {self.height}, {self.min:.4g} to {self.max:.4g}, by {self.model})"
+        unit = " metres" if self.kind is DepthKind.METRES else ""
+        return f"DepthMap({self.width} x {self.height}, {self.min:.4g} to {self.max:.4g}{unit}, by {self.model})"
+
+
+@dataclass(frozen=True, eq=False)
+class Bordered:
+    """A map with its surroundings, which a network saw as a reflection of the photo."""
+
+    values: NDArray[np.float32]
+    """(height, width), with the surroundings."""
+    margins: tuple[float, float]
+    """Surroundings at each end of the height and of the width, as fractions of those without them."""
+
+    def inside(self) -> NDArray[np.float32]:
+        """The map without its surroundings, as nearly as its own grid allows."""
+        rows, columns = (
+            round(side * margin / (1 + 2 * margin))
+            for side, margin in zip(self.values.shape, self.margins, strict=True)
+        )
+        height, width = self.values.shape
+        return self.values[rows : height - rows, columns : width - columns]
+
+    def enlarged(self, width: int, height: int, enlargement: Enlargement) -> NDArray[np.float32]:
+        """The map upsampled to (height, width), without its surroundings."""
+        rows, columns = (round(side * margin) for side, margin in zip((height, width), self.margins, strict=True))
+        whole = upsample(self.values, width + 2 * columns, height + 2 * rows, enlargement)
+        return whole[rows : rows + height, columns : columns + width]
+
+
+def _valid(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    if np.isfinite(values).all() and values.min() >= 0 and values.max() <= FLOAT16_MAX:
+        return values
+    return np.nan_to_num(values, nan=0.0, posinf=FLOAT16_MAX, neginf=0.0).clip(0, FLOAT16_MAX)

@@ -73,8 +73,11 @@ FORMATS = (
         "image/png",
         "uint16",
         "png16",
-        "16-bit grey PNG, 0 is the farthest point and 65535 the nearest",
+        "16-bit grey PNG: 0 is the farthest point and 65535 the nearest; metres in steps of a millimetre or a few",
         labelled=True,
+    ),
+    Format(
+        "exr", Result.DEPTH, "exr", "image/x-exr", "float32", "exr", "OpenEXR of one float32 channel", labelled=True
     ),
     Format("ply", Result.POINT_CLOUD, "ply", "model/ply", "float32", "ply", "coloured points"),
     Format("jpeg", Result.BOKEH, "bokeh.jpg", "image/jpeg", "uint8", "jpeg", "refocused photo"),

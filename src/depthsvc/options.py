@@ -172,18 +172,23 @@ class DepthOptions(MapOptions):
         return format_named(self.format)
 
 
+USUAL_FOV = 60
+"""Field of view in degrees where it is unknown."""
+
+
 class PointCloudOptions(_Options):
     """A PLY file of coloured points."""
 
     result = Result.POINT_CLOUD
     route = "/pointcloud"
 
-    fov: float = Field(
-        60,
+    fov: float | None = Field(
+        None,
         ge=1,
         le=170,
         allow_inf_nan=False,
-        description="Field of view: the angle in degrees that the photo's longer side spans. About 65 for phones.",
+        description="Field of view: the angle in degrees that the photo's longer side spans. Without it, what the "
+        f"photo's EXIF data say is used for metres, else {USUAL_FOV}. About 65 for phones.",
     )
     stride: int = Field(1, ge=1, le=65_535, description="Keep every n-th pixel of each row and column.")
     max_points: int = Field(

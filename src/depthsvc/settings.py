@@ -95,6 +95,11 @@ class WeightsSettings(BaseSettings):
         description="Folder for downloaded weights and the files prepared from them.",
     )
     download: bool = Field(True, description="Whether to download weights that are not on this machine.")
+    accept_licence: Words = Field(
+        (),
+        description="Licences of weights that you accept, separated by commas. Weights whose licence forbids "
+        "commercial use are downloaded only then; `depthsvc weights list` names the licences.",
+    )
 
 
 class EngineSettings(BaseSettings):
@@ -261,6 +266,7 @@ class Settings(
             sha256=self.weights_sha256,
             weights_dir=self.weights_dir,
             download=self.download,
+            accepted_licences=self.accept_licence,
         )
 
     @property

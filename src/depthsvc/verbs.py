@@ -119,13 +119,14 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT]):
         photo: PhotoSource,
         *,
         input_size: int | None = None,
-        fov: float = 60,
+        fov: float | None = None,
         stride: int = 1,
         max_points: int = 1_000_000,
     ) -> CloudT:
-        """The photo as a cloud of coloured points. The distances are plausible, not metres.
+        """The photo as a cloud of coloured points: in metres if the model predicts them, else at plausible distances.
 
-        `fov` is the angle in degrees that the photo's longer side spans; `stride` keeps every n-th pixel of each row
+        `fov` is the angle in degrees that the photo's longer side spans. Without it, metres are placed by the photo's
+        EXIF data, if they say it, and everything else by 60 degrees. `stride` keeps every n-th pixel of each row
         and column, and grows until there are at most `max_points`. Raises RequestError and OSError.
         """
         options = make_options(PointCloudOptions, input_size=input_size, fov=fov, stride=stride, max_points=max_points)

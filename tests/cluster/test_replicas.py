@@ -33,7 +33,7 @@ from depthsvc.errors import (
     Unavailable,
     WorkerCrashed,
 )
-from depthsvc.imaging.spec import Enlargement
+from depthsvc.imaging.spec import DepthKind, Enlargement
 from depthsvc.options import HeatmapOptions, Options
 from depthsvc.pipeline.answer import Answer
 from depthsvc.pool.base import TRIES, RestartCause
@@ -41,7 +41,9 @@ from depthsvc.pool.channel import frame
 from tests.conftest import until
 
 SECONDS = {"decode": 0.1, "infer": 0.2, "render": 0.3}
-ANSWER = Answer(b"heatmap", "image/png", "uint8", (3, 4), 0.5, 9.0, "m", Enlargement.BICUBIC, SECONDS)
+ANSWER = Answer(
+    b"heatmap", "image/png", "uint8", (3, 4), 0.5, 9.0, "m", DepthKind.INVERSE_DEPTH, Enlargement.BICUBIC, SECONDS
+)
 OPTIONS = HeatmapOptions()
 
 

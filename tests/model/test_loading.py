@@ -135,7 +135,7 @@ def test_named_model_gives_the_official_depth(checkpoint: Checkpoint, cache_dir:
     locations = WeightsLocations(cache_dir, explicit=checkpoint.path, sha256=checkpoint.sha256)
     prepared = prepare(resolve("midas_small", locations), cache_dir)
     assert (prepared.name, prepared.choice.engine, prepared.degraded) == ("midas_small", "torchscript", False)
-    output = open_model(prepared).inverse_depth(parity.network_input(192, 256))
+    output = open_model(prepared).depth(parity.network_input(192, 256))
     goldens = parity.goldens()
     atol = 2e-4 * float(goldens["network_192x256_max"])
     np.testing.assert_allclose(output[::5, ::5], goldens["network_192x256"], rtol=0, atol=atol)
@@ -172,7 +172,7 @@ def test_prepared_model_can_be_sent_to_workers(tmp_path: Path, prepared: Callabl
     model = prepared(_torchscript(tmp_path / "own.pt"))
     copy = pickle.loads(pickle.dumps(model))
     assert copy == model
-    assert open_model(copy).inverse_depth(_planes(1, 2)).tolist() == [[1, 2]]
+    assert open_model(copy).depth(_planes(1, 2)).tolist() == [[1, 2]]
 
 
 # auto
@@ -282,12 +282,12 @@ def test_name_made_from_any_file_can_be_carried_by_a_header(
 def test_own_onnx_model_runs(tmp_path: Path, opened: Callable[[Path], Model]) -> None:
     model = opened(_onnx(tmp_path / "own.onnx"))
     planes = np.random.default_rng(0).random((1, 3, 96, 128), np.float32)
-    np.testing.assert_allclose(model.inverse_depth(planes), planes.mean(axis=1)[0], rtol=1e-6)
+    np.testing.assert_allclose(model.depth(planes), planes.mean(axis=1)[0], rtol=1e-6)
 
 
 def test_inverse_depth_is_kept(tmp_path: Path, opened: Callable[[Path], Model]) -> None:
     model = opened(_torchscript(tmp_path / "own.pt"))
-    assert model.inverse_depth(_planes(0, 0.5, 3)).tolist() == [[0, 0.5, 3]]
+    assert model.depth(_planes(0, 0.5, 3)).tolist() == [[0, 0.5, 3]]
 
 
 @pytest.mark.parametrize(
@@ -312,17 +312,17 @@ def test_inverse_depth_that_cannot_be_is_brought_into_range(
 
 def test_depth_is_inverted_and_0_where_there_is_none(tmp_path: Path, opened: Callable[[Path], Model]) -> None:
     model = opened(_torchscript(tmp_path / "own.pt", output="depth"))
-    assert model.inverse_depth(_planes(0.5, 2, 4, 0, -1, np.nan, np.inf)).tolist() == [[2, 0.5, 0.25, 0, 0, 0, 0]]
+    assert model.depth(_planes(0.5, 2, 4, 0, -1, np.nan, np.inf)).tolist() == [[2, 0.5, 0.25, 0, 0, 0, 0]]
 
 
 def test_depth_near_0_is_limited_by_the_largest(tmp_path: Path, opened: Callable[[Path], Model]) -> None:
     model = opened(_torchscript(tmp_path / "own.pt", output="depth"))
-    np.testing.assert_allclose(model.inverse_depth(_planes(1e-30, 4)), [[250, 0.25]], rtol=1e-6)
+    np.testing.assert_allclose(model.depth(_planes(1e-30, 4)), [[250, 0.25]], rtol=1e-6)
 
 
 def test_depth_of_nothing_valid_is_0(tmp_path: Path, opened: Callable[[Path], Model]) -> None:
     model = opened(_torchscript(tmp_path / "own.pt", output="depth"))
-    assert model.inverse_depth(_planes(0, -1)).tolist() == [[0, 0]]
+    assert model.depth(_planes(0, -1)).tolist() == [[0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_depth_of_nothing_valid_is_0(tmp_path: Path, opened: Callable[[Path], Mo
     ids=["(1, 1, h, w)", "(h, w)", "several outputs", "float64"],
 )
 def test_usual_outputs_are_understood(tmp_path: Path, opened: Callable[[Path], Model], function: Forward) -> None:
-    output = opened(_torchscript(tmp_path / "own.pt", function)).inverse_depth(_planes(1, 2))
+    output = opened(_torchscript(tmp_path / "own.pt", function)).depth(_planes(1, 2))
     assert output.dtype == np.float32
     assert output.tolist() == [[1, 2]]
 
@@ -428,7 +428,7 @@ def test_a_network_that_fails_is_a_model_error() -> None:
             raise RuntimeError("no such instruction")
 
     model = Model(PreparedModel(MODELS["embedded"].spec, VerifiedFile(Path("net.ts"), ""), EngineChoice()), Failing())
-    for run in (model.warm, lambda: model.inverse_depth(np.zeros((1, 3, 32, 32), np.float32))):
+    for run in (model.warm, lambda: model.depth(np.zeros((1, 3, 32, 32), np.float32))):
         with pytest.raises(ModelError, match=r"net\.ts is refused: it fails on input .* no such instruction"):
             run()
 

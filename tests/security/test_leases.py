@@ -16,14 +16,16 @@ import pytest
 
 from depthsvc.cluster.lease import Connection, Listener, serve_lease
 from depthsvc.cluster.seal import CHALLENGE_BYTES, TAG_BYTES, TOKEN_BYTES, Direction, Seal, proof
-from depthsvc.imaging.spec import Enlargement
+from depthsvc.imaging.spec import DepthKind, Enlargement
 from depthsvc.options import HeatmapOptions, Options
 from depthsvc.pipeline.answer import Answer
 from depthsvc.pool.channel import frame
 
 TOKEN, CHALLENGE = b"t" * TOKEN_BYTES, b"c" * CHALLENGE_BYTES
 SECONDS = {"decode": 0.1, "infer": 0.2, "render": 0.3}
-ANSWER = Answer(b"heatmap", "image/png", "uint8", (3, 4), 0.5, 9.0, "m", Enlargement.BICUBIC, SECONDS)
+ANSWER = Answer(
+    b"heatmap", "image/png", "uint8", (3, 4), 0.5, 9.0, "m", DepthKind.INVERSE_DEPTH, Enlargement.BICUBIC, SECONDS
+)
 REQUEST = (HeatmapOptions(), 30.0)
 LOG = "a lease's frame is refused: "
 

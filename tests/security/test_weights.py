@@ -105,7 +105,7 @@ def test_a_custom_model_that_changes_is_not_loaded_again(
         open_model(model)
     assert all(word in str(caught.value) for word in (str(path), before, sha256_of(path)))
     path.write_bytes(original)
-    assert open_model(model).inverse_depth(ONES).max() == 2
+    assert open_model(model).depth(ONES).max() == 2
 
 
 @each_engine
@@ -122,7 +122,7 @@ def test_a_custom_model_is_loaded_from_the_bytes_that_were_verified(
         return content
 
     monkeypatch.setattr(loaded, "read_unchanged", read_and_exchange)
-    assert open_model(model).inverse_depth(ONES).max() == 2
+    assert open_model(model).depth(ONES).max() == 2
 
 
 @pytest.mark.parametrize("engine", [case[0] for case in ENGINES])
@@ -172,7 +172,7 @@ def test_an_onnx_file_with_weights_in_other_files_is_refused(
     onnx.save(onnx.load(path), tmp_path / "whole.onnx")  # as the message says
     assert 'onnx.save(onnx.load("model.onnx"), "whole.onnx")' in str(caught.value)
     model = _prepared(str(_described(tmp_path / "whole.onnx")), engine, cache_dir)
-    assert open_model(model).inverse_depth(ONES).max() == 2
+    assert open_model(model).depth(ONES).max() == 2
 
 
 def _places(tensor: TensorProto) -> dict[str, onnx.ModelProto]:

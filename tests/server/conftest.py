@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import httpx
 
-from depthsvc.imaging.spec import Enlargement
+from depthsvc.imaging.spec import DepthKind, Enlargement
 from depthsvc.model.choice import EngineChoice
 from depthsvc.model.registry import registered
 from depthsvc.model.spec import ModelSpec, OutputKind, PreparedModel, VerifiedFile
@@ -84,5 +84,7 @@ def answered(body: bytes = b"heatmap") -> FailingPool:
     """A pool that has this answer for every photo."""
     pool = FailingPool()
     seconds = {"queue": 0.002, "decode": 0.01, "infer": 0.1, "render": 0.02}
-    pool.future.set_result(Answer(body, "image/png", "uint8", (3, 4), 0.5, 9.0, "m", Enlargement.BICUBIC, seconds))
+    pool.future.set_result(
+        Answer(body, "image/png", "uint8", (3, 4), 0.5, 9.0, "m", DepthKind.INVERSE_DEPTH, Enlargement.BICUBIC, seconds)
+    )
     return pool

@@ -12,6 +12,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from depthsvc.client import AsyncDepthClient
 from depthsvc.errors import ConfigurationError, ServiceUnreachable, Unauthorized
+from depthsvc.imaging.spec import DepthKind
 from depthsvc.options import Options
 from depthsvc.pool.launch import worker_config
 from depthsvc.pool.preload import preload
@@ -38,10 +39,12 @@ class Facts:
     """What is known of one photo's result. A service may leave out the numbers."""
 
     model: str
+    kind: str
+    """What its depth values are: `inverse_depth` or `metres`."""
     min: float | None
-    """Inverse depth of the farthest point, in the result's units if it holds depth."""
+    """The smallest of them, in the result's units if it holds depth."""
     max: float | None
-    """Inverse depth of the nearest point."""
+    """The largest of them."""
     seconds: float | None
     """Time that the worker spent on it."""
 
@@ -71,7 +74,7 @@ class _LocalEstimator:
     def estimate(self, photo: bytes) -> Result:
         answer = self._pool.submit(photo, self._options, deadline_s=self._deadline_s).result()
         worked_s = sum(seconds for stage, seconds in answer.seconds.items() if stage != "queue")
-        return Result(answer.body, Facts(answer.model, answer.min, answer.max, worked_s))
+        return Result(answer.body, Facts(answer.model, answer.kind, answer.min, answer.max, worked_s))
 
 
 @contextmanager
@@ -106,8 +109,9 @@ class _RemoteEstimator:
         model = headers.get("X-Depth-Model")
         if model is None:
             raise ServiceUnreachable(f"{response.url} returned no X-Depth-Model header. Is it depthsvc?")
-        farthest, nearest = _number(headers.get("X-Depth-Min", "")), _number(headers.get("X-Depth-Max", ""))
-        return Result(response.content, Facts(model, farthest, nearest, _worked_s(headers.get("Server-Timing", ""))))
+        kind = headers.get("X-Depth-Kind", DepthKind.INVERSE_DEPTH)
+        least, most = (_number(headers.get(f"X-Depth-{name}", "")) for name in ("Min", "Max"))
+        return Result(response.content, Facts(model, kind, least, most, _worked_s(headers.get("Server-Timing", ""))))
 
 
 @contextmanager

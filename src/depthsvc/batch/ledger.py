@@ -15,7 +15,6 @@ from depthsvc.batch.ignored import Ignored
 from depthsvc.batch.progress import Display, harmless, printable
 from depthsvc.batch.report import Report, ReportLine, Status
 from depthsvc.batch.sources import Location, Source
-from depthsvc.depth import KIND
 from depthsvc.errors import RequestError
 from depthsvc.settings import advice
 
@@ -115,7 +114,7 @@ class Ledger:
     def done(self, task: Task, facts: Facts) -> None:
         """Report a result that has been written."""
         seconds = None if facts.seconds is None else round(facts.seconds, 4)
-        self._record(task, Status.OK, kind=KIND, **{**vars(facts), "seconds": seconds})
+        self._record(task, Status.OK, **{**vars(facts), "seconds": seconds})
 
     def fail_to_write(self, task: Task, reason: str) -> None:
         """Report a result that cannot be written; its photo counts as failed."""

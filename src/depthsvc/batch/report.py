@@ -37,11 +37,11 @@ class ReportLine:
     """Why it failed, for people."""
     model: str | None = None
     kind: str | None = None
-    """What its depth values are: inverse_depth."""
+    """What its depth values are: inverse_depth or metres."""
     min: float | None = None
-    """Inverse depth of the farthest point, in the result's units if it holds depth."""
+    """The smallest of them, in the result's units if it holds depth."""
     max: float | None = None
-    """Inverse depth of the nearest point."""
+    """The largest of them."""
     seconds: float | None = None
     """Time that the worker spent on it, without waiting."""
 

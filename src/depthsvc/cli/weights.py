@@ -29,7 +29,7 @@ def list_weights(settings: Settings) -> None:
         click.echo(f"{model.name}\n  {model.description}\n  licence {model.licence}\n  weights {state}")
 
 
-@weights.command("fetch", cls=CommandWithSettings, settings=("weights_dir", "cache_dir", "log_level"))
+@weights.command("fetch", cls=CommandWithSettings, settings=("weights_dir", "cache_dir", "accept_licence", "log_level"))
 @click.argument("name", default="midas_small")
 def fetch_weights(settings: Settings, name: str) -> None:
     """Download the weights of the model NAME, midas_small by default, and print their path."""

@@ -13,7 +13,7 @@ from depthsvc.depth import DepthMap
 from depthsvc.errors import ServiceUnreachable
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
-from depthsvc.imaging.spec import Enlargement
+from depthsvc.imaging.spec import DepthKind, Enlargement
 from depthsvc.options import Options
 
 HEALTH = Call("GET", "health", "application/json")
@@ -40,9 +40,10 @@ def depth_map(response: httpx.Response) -> DepthMap:
         height, width = map(int, response.headers["X-Depth-Shape"].split(","))
         values = np.frombuffer(response.content, "<f2").reshape(height, width)
         enlargement = Enlargement(response.headers.get("X-Depth-Enlargement", Enlargement.BICUBIC))
+        kind = DepthKind(response.headers.get("X-Depth-Kind", DepthKind.INVERSE_DEPTH))
     except (KeyError, ValueError) as error:
         raise ServiceUnreachable(f"{response.url} did not return depth. Is it depthsvc?") from error
-    return DepthMap.of(values.astype(np.float32), response.headers.get("X-Depth-Model", ""), enlargement)
+    return DepthMap.of(values.astype(np.float32), response.headers.get("X-Depth-Model", ""), enlargement, kind)
 
 
 def picture(response: httpx.Response) -> Picture:

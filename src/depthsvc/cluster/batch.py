@@ -65,6 +65,7 @@ class _Done:
     """Empty on success."""
     reason: str = ""
     model: str = ""
+    kind: str = ""
     min: float = 0.0
     max: float = 0.0
     seconds: float = 0.0
@@ -154,7 +155,7 @@ class Actor:
         except OSError as error:
             return _Done(number, UNWRITABLE, why_unwritable(error))
         seconds = sum(answer.seconds.values())
-        return _Done(number, model=answer.model, min=answer.min, max=answer.max, seconds=seconds)
+        return _Done(number, model=answer.model, kind=answer.kind, min=answer.min, max=answer.max, seconds=seconds)
 
 
 def run_batch_on_ray(
@@ -282,7 +283,7 @@ class _Batch:
 
     def _record(self, task: Task, outcome: _Done) -> None:
         if not outcome.code:
-            self._ledger.done(task, Facts(outcome.model, outcome.min, outcome.max, outcome.seconds))
+            self._ledger.done(task, Facts(outcome.model, outcome.kind, outcome.min, outcome.max, outcome.seconds))
         elif outcome.code == UNWRITABLE:
             self._ledger.fail_to_write(task, outcome.reason)
         else:

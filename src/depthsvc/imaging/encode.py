@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 
 import cv2
 import numpy as np
@@ -11,11 +12,14 @@ from numpy.typing import NDArray
 
 from depthsvc.imaging.blocks import row_blocks
 from depthsvc.imaging.colormaps import color_table, colored, levels, quantized_blocks
+from depthsvc.imaging.exr import exr_file
 from depthsvc.imaging.png import Filter, PixelFormat, png
 from depthsvc.imaging.pointcloud import PointCloud
-from depthsvc.imaging.spec import Colormap
+from depthsvc.imaging.spec import Colormap, DepthKind
 
 _JPEG_QUALITY = 95
+_MOST = 65_535
+"""Largest value of a 16-bit PNG."""
 JPEG_MAX_SIDE = 65_500
 """Longest side that libjpeg can write, in pixels."""
 LOSSLESS_PIXELS = 2_000_000
@@ -58,14 +62,36 @@ def photo_file(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def png16(values: NDArray[np.float32], *, about: Mapping[str, str] | None = None) -> bytes:
-    """Inverse depth (h, w) as a 16-bit grey PNG: 0 at the map's minimum, 65535 at its maximum.
+    """A map (h, w) as a 16-bit grey PNG.
 
-    Text chunks hold both, as `min` and `max`, and what else is said `about` the map.
+    Inverse depth: 0 at the map's minimum, 65535 at its maximum. Metres, if `about` says that they are: in steps of a
+    millimetre, or of as few as the farthest point allows; the text chunk `scale` has the step in metres. Text chunks
+    hold `min` and `max` of the values, and what else is said `about` the map.
     """
     height, width = values.shape
-    rows = (block.astype(">u2").view(np.uint8) for block in quantized_blocks(values, np.uint16))
     texts = {"min": f"{values.min():.9g}", "max": f"{values.max():.9g}", **(about or {})}
+    if texts.get("kind") == DepthKind.METRES:
+        step = 1e-3 * max(1, math.ceil(values.max() / (1e-3 * _MOST)))
+        blocks = _in_steps(values, step)
+        texts["scale"] = f"{step:.9g}"
+    else:
+        blocks = quantized_blocks(values, np.uint16)
+    rows = (block.astype(">u2").view(np.uint8) for block in blocks)
     return png(rows, width, height, PixelFormat.GREY16, row_filter=Filter.SUB, texts=texts)
+
+
+def _in_steps(values: NDArray[np.float32], step: float) -> Iterator[NDArray[np.uint16]]:
+    """Values as whole numbers of steps, a few rows at a time."""
+    return (np.rint(block / np.float32(step)).clip(0, _MOST).astype(np.uint16) for block in row_blocks(values))
+
+
+def exr(values: NDArray[np.float32], *, about: Mapping[str, str] | None = None) -> bytes:
+    """A map (h, w) as an OpenEXR file of one float32 channel, with what is said `about` it as attributes.
+
+    The channel is named `Z` if it holds metres, as renderers name it, and otherwise `Y`, as which viewers show grey.
+    """
+    about = about or {}
+    return exr_file(values, "Z" if about.get("kind") == DepthKind.METRES else "Y", about)
 
 
 def f16(values: NDArray[np.float32]) -> bytes:

@@ -1,4 +1,4 @@
-"""Inverse depth and colours to a point cloud, with a pinhole camera."""
+"""Depth and colours to a point cloud, with a pinhole camera."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from depthsvc.errors import ConfigurationError
 from depthsvc.imaging.colormaps import normalized
+from depthsvc.imaging.spec import DepthKind
 
 FARTHEST = 6.0
 """Depth of the farthest point in units of the nearest one's. Inverse depth of unknown shift does not determine it; this
@@ -31,13 +32,16 @@ _PLY_TYPES = {"f": "float", "u": "uchar"}
 class PointCloud:
     """Coloured points in camera axes: x to the right, y up, and the camera looks along -z.
 
-    The unit of length is the nearest point's depth, not a metre, and the shape along z is plausible, not measured.
+    By a model of relative depth the unit of length is the nearest point's depth, not a metre, and the shape along z is
+    plausible, not measured.
     """
 
     points: NDArray[np.float32]
-    """(n, 3): x, y, z; z is -1 at the nearest points and -6 at the farthest."""
+    """(n, 3): x, y, z, in metres or, by a model of relative depth, with z from -1, nearest, to -6."""
     colors: NDArray[np.uint8]
     """(n, 3): RGB."""
+    kind: DepthKind = DepthKind.INVERSE_DEPTH
+    """The kind of depth that the points are made from."""
 
     def ply(self) -> bytes:
         """A binary little-endian PLY file, 15 bytes a point."""
@@ -45,17 +49,20 @@ class PointCloud:
         for values, names in ((self.points, ("x", "y", "z")), (self.colors, ("red", "green", "blue"))):
             for index, name in enumerate(names):
                 vertices[name] = values[:, index]
-        return _ply_header(len(vertices)) + vertices.tobytes()
+        return _ply_header(len(vertices), self.kind) + vertices.tobytes()
 
     @classmethod
     def of_ply(cls, data: bytes | memoryview) -> PointCloud:
         """The cloud in a file that `ply` made, whatever its comments say. Raises ValueError for any other file."""
         header, mark, body = bytes(data).partition(_PLY_END)
-        if _without_comments(header + mark) != _without_comments(_ply_header(len(body) // _VERTEX.itemsize)):
+        expected = _ply_header(len(body) // _VERTEX.itemsize, DepthKind.METRES)
+        if _without_comments(header + mark) != _without_comments(expected):
             raise ValueError("not a PLY file of depthsvc")
         vertices = np.frombuffer(body, _VERTEX)
         points = np.stack([vertices[name] for name in ("x", "y", "z")], axis=1)
-        return cls(points, np.stack([vertices[name] for name in ("red", "green", "blue")], axis=1))
+        colors = np.stack([vertices[name] for name in ("red", "green", "blue")], axis=1)
+        in_metres = _COMMENTS[DepthKind.METRES].encode() in header
+        return cls(points, colors, DepthKind.METRES if in_metres else DepthKind.INVERSE_DEPTH)
 
     def __repr__(self) -> str:
         return f"PointCloud({len(self.points):,} points)"
@@ -67,11 +74,16 @@ class PointCloud:
         Path(path).write_bytes(self.ply())
 
 
-def _ply_header(points: int) -> bytes:
+_COMMENTS = {
+    DepthKind.INVERSE_DEPTH: "comment relative depth, the nearest point at 1; not metres",
+    DepthKind.METRES: "comment depth in metres",
+}
+
+
+def _ply_header(points: int, kind: DepthKind) -> bytes:
     properties = "".join(f"property {_PLY_TYPES[_VERTEX[name].kind]} {name}\n" for name in _VERTEX.names or ())
     return (
-        "ply\nformat binary_little_endian 1.0\ncomment relative depth, the nearest point at 1; not metres\n"
-        f"element vertex {points}\n{properties}"
+        f"ply\nformat binary_little_endian 1.0\n{_COMMENTS[kind]}\nelement vertex {points}\n{properties}"
     ).encode() + _PLY_END
 
 
@@ -102,29 +114,31 @@ def relative_depth(inverse_depth: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def point_cloud(
     pixels: NDArray[np.uint8],
-    inverse_depth: NDArray[np.float32],
+    values: NDArray[np.float32],
+    kind: DepthKind = DepthKind.INVERSE_DEPTH,
     *,
     fov: float,
     opacity: NDArray[np.uint8] | None = None,
 ) -> PointCloud:
-    """The points of a photo, RGB (h, w, 3), with its relative inverse depth, (h, w).
+    """The points of a photo, RGB (h, w, 3), with its depth of this kind, (h, w).
 
-    Where `opacity`, (h, w), is less than half, there is no point.
+    There is no point where `opacity`, (h, w), is less than half, where metres are unknown, and in the sky.
 
     `fov` is the angle in degrees that the longer side spans. A pixel (u, v) at depth z is at
     ((u + 0.5 - w/2) z/f, -(v + 0.5 - h/2) z/f, -z), where f = max(w, h) / (2 tan(fov/2)).
     """
-    height, width = inverse_depth.shape
+    height, width = values.shape
     focal = max(width, height) / (2 * math.tan(math.radians(fov) / 2))
-    depth = relative_depth(inverse_depth)
+    metric = kind is DepthKind.METRES
+    depth = values if metric else relative_depth(values)
     x = (np.arange(width, dtype=np.float32) + np.float32(0.5 - width / 2)) / np.float32(focal)
     y = (np.float32(height / 2 - 0.5) - np.arange(height, dtype=np.float32)) / np.float32(focal)
-    seen = _seen(inverse_depth)
+    seen = values > 0 if metric else _seen(values)
     if opacity is not None:
         seen &= opacity > _HALF
     z = depth[seen]
     rows, columns = np.nonzero(seen)
-    return PointCloud(np.stack([x[columns] * z, y[rows] * z, -z], axis=1), pixels[seen])
+    return PointCloud(np.stack([x[columns] * z, y[rows] * z, -z], axis=1), pixels[seen], kind)
 
 
 def _seen(inverse_depth: NDArray[np.float32]) -> NDArray[np.bool_]:

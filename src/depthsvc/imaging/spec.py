@@ -33,6 +33,20 @@ def colormap_named(name: str) -> Colormap:
         raise InvalidParameter(f"colormap: {name!r} is not one of {', '.join(Colormap)}.") from None
 
 
+class DepthKind(StrEnum):
+    """What the values of a map are."""
+
+    INVERSE_DEPTH = "inverse_depth"
+    """Relative inverse depth: larger is nearer, scale and shift are unknown."""
+    METRES = "metres"
+    """Metric depth: larger is farther; 0 where it is unknown."""
+
+    @property
+    def unit(self) -> str:
+        """The unit of the values, for programs."""
+        return "metres" if self is DepthKind.METRES else "relative"
+
+
 class ResizeRule(StrEnum):
     """How a photo's sides become the network's, given the model's input size T."""
 
@@ -40,6 +54,8 @@ class ResizeRule(StrEnum):
     """Keep the aspect ratio; neither side exceeds T (MiDaS_small)."""
     LOWER_BOUND = "lower_bound"
     """Keep the aspect ratio; neither side is below T."""
+    MINIMAL = "minimal"
+    """Keep the aspect ratio, with that of the two scales T/width and T/height that is nearer to 1 (DPT)."""
     STRETCH = "stretch"
     """T x T regardless of the aspect ratio, for models with a fixed input."""
 
@@ -51,6 +67,8 @@ class Enlargement(StrEnum):
     """As in MiDaS."""
     BILINEAR = "bilinear"
     """For maps with sharp edges, next to which a cubic would ring."""
+    BILINEAR_CORNERS = "bilinear_corners"
+    """The centres of the corners stay where they are, as in Depth Anything V2."""
 
 
 class Interpolation(StrEnum):
@@ -60,6 +78,10 @@ class Interpolation(StrEnum):
     """OpenCV's bicubic, without antialiasing: what MiDaS was trained with."""
     AREA = "area"
     """Area averages to shrink, bilinear to enlarge, with colours rounded to 8 bits."""
+    BILINEAR = "bilinear"
+    """OpenCV's bilinear, without antialiasing, with colours rounded to 8 bits (LeReS)."""
+    BILINEAR_CORNERS = "bilinear_corners"
+    """The centres of the corners stay where they are, without antialiasing (ZoeDepth)."""
 
 
 Shape = tuple[int, int, int, int]
@@ -70,7 +92,7 @@ class InputSpec:
     """Input of a network."""
 
     size: int
-    """The input size T, in pixels."""
+    """The input size T, in pixels; of the height, if `width` is given."""
     rule: ResizeRule
     multiple: int
     """Both sides must be multiples of this."""
@@ -80,6 +102,16 @@ class InputSpec:
     """Divides RGB in 0..1 after the mean is subtracted."""
     interpolation: Interpolation = Interpolation.BICUBIC
     """How the photo is resized."""
+    width: int | None = None
+    """The input size of the width; None: T."""
+    padded: bool = False
+    """Whether the photo is first extended by its reflection, int(3 sqrt(side / 2)) pixels at each end of a side, which
+    are cut off the map again, as in ZoeDepth."""
+
+    def sizes(self, size: int | None = None) -> tuple[int, int]:
+        """Input sizes of width and height; `size`: T, if it is not the usual one."""
+        height = size or self.size
+        return round(height * (self.width or self.size) / self.size / self.multiple) * self.multiple, height
 
     @property
     def example_shape(self) -> Shape:

@@ -45,6 +45,8 @@ class WeightsLocations:
     """SHA-256 of the explicit file or, without one, of the registered file."""
     weights_dir: Path | None = None
     download: bool = True
+    accepted_licences: tuple[str, ...] = ()
+    """Licences that forbid commercial use, under which weights may be downloaded all the same."""
 
     @property
     def cached_weights(self) -> Path:

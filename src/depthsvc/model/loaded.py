@@ -23,15 +23,15 @@ _MIN_DEPTH = 1e-3
 
 
 class Model:
-    """A loaded network that returns inverse depth, whichever kind of depth it was trained for."""
+    """A loaded network that returns inverse depth or metres, whichever kind of depth it was trained for."""
 
     def __init__(self, prepared: PreparedModel, engine: Engine) -> None:
         self.spec = prepared.spec
         self._path = prepared.file.path
         self._engine = engine
 
-    def inverse_depth(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 (1, 3, h, w), normalised -> relative inverse depth, float32 (h', w'), as the network returns it.
+    def depth(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 (1, 3, h, w), normalised -> depth of the kind that `spec.output` stands for, float32 (h', w').
 
         h' and w' are the network's own, for most networks h and w. Raises ModelError if the network fails, or if its
         output is not such a map.
@@ -45,7 +45,9 @@ class Model:
                 f"{self._path} is refused: for input {planes.shape} it returns {output.shape}, not an (h, w) map."
             )
         values = output.reshape(output.shape[-2:])
-        return _invert(values) if self.spec.output is OutputKind.DEPTH else values
+        if self.spec.output is OutputKind.DEPTH:
+            return _invert(values)
+        return _in_front_of_farthest(values) if self.spec.output is OutputKind.AFFINE_DEPTH else values
 
     def warm(self) -> None:
         """Run the network on the commonest input sizes, so that no photo has to wait for its slow first runs.
@@ -54,14 +56,14 @@ class Model:
         if the network does not run.
         """
         for aspect in (_COMMON_ASPECTS[0], *_COMMON_ASPECTS):
-            self.inverse_depth(self._black(*aspect))
+            self.depth(self._black(*aspect))
 
     def seconds(self) -> float:
         """Seconds for one photo of the commonest shape, with warm caches."""
         planes = self._black(*_COMMON_ASPECTS[0])
-        self.inverse_depth(planes)
+        self.depth(planes)
         started = time.perf_counter()
-        self.inverse_depth(planes)
+        self.depth(planes)
         return time.perf_counter() - started
 
     def _black(self, across: int, down: int) -> NDArray[np.float32]:
@@ -77,6 +79,13 @@ def _invert(depth: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.zeros_like(depth)
     floor = float(depth[valid].max()) * _MIN_DEPTH
     return np.where(valid, 1 / np.maximum(np.where(valid, depth, 1), floor), 0).astype(np.float32)
+
+
+def _in_front_of_farthest(depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How far each point is in front of the farthest; 0 where depth is not finite."""
+    finite = np.isfinite(depth)
+    farthest = float(depth[finite].max()) if finite.any() else 0.0
+    return np.where(finite, farthest - depth, 0).astype(np.float32)
 
 
 def open_model(prepared: PreparedModel) -> Model:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from depthsvc.errors import ModelError
-from depthsvc.imaging.spec import InputSpec, Interpolation, ResizeRule
+from depthsvc.imaging.spec import Enlargement, InputSpec, Interpolation, ResizeRule
 from depthsvc.model.architecture import COMPACT, MIDAS_SMALL
 from depthsvc.model.spec import MeasuredError, ModelSpec, OutputKind, RegisteredModel, RegisteredWeights
 
@@ -44,6 +44,7 @@ _EMBEDDED = RegisteredModel(
         ),
         OutputKind.INVERSE_DEPTH,
         follows_edges=True,
+        enlargement=Enlargement.BILINEAR,
     ),
     description="depthsvc's own compact model, 3.1 million parameters, part of the package; not MiDaS",
     architecture=COMPACT,

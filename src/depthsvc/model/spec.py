@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from depthsvc.imaging.spec import InputSpec
+from depthsvc.imaging.spec import DepthKind, Enlargement, InputSpec
 from depthsvc.model.architecture import Architecture
 from depthsvc.model.choice import EngineChoice, EngineName
 
@@ -20,6 +20,15 @@ class OutputKind(StrEnum):
 
     INVERSE_DEPTH = "inverse_depth"
     DEPTH = "depth"
+    """Of unknown scale. Users get its inverse."""
+    AFFINE_DEPTH = "affine_depth"
+    """Of unknown scale and shift. Users get how far each point is in front of the farthest."""
+    METRES = "metres"
+
+    @property
+    def depth_kind(self) -> DepthKind:
+        """What users get."""
+        return DepthKind.METRES if self is OutputKind.METRES else DepthKind.INVERSE_DEPTH
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,12 @@ class ModelSpec:
     output: OutputKind
     follows_edges: bool = False
     """Whether its map is sharpened along the photo's edges, by `depthsvc.imaging.edges`, as part of the model."""
+    enlargement: Enlargement = Enlargement.BICUBIC
+    """How its map is upsampled to the photo's size."""
+    mirrored: bool = False
+    """Whether the result is the mean with the mirrored photo's, as in ZoeDepth. Takes twice the time."""
+    farthest_m: float | None = None
+    """The largest distance in metres that it can predict; None: it predicts no metres, or without a limit."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +65,12 @@ class RegisteredWeights:
 
     filenames: tuple[str, ...]
     """Names under which the file is published; the cache uses the first."""
-    sha256: str
-    """SHA-256 of the whole file, in hexadecimal."""
+    sha256: str | None
+    """SHA-256 of the whole file, in hexadecimal; None: none has been published, so that nobody can verify the file."""
     addresses: tuple[str, ...] = ()
     """Download URLs, tried in order."""
+    size: int | None = None
+    """Size of the file in bytes, if it is known."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +95,8 @@ class RegisteredModel:
     source: str
     bf16: MeasuredError | None = None
     """None: not measured, and assumed to be inaccurate."""
+    non_commercial: bool = False
+    """Whether the licence of the weights forbids commercial use."""
 
     @property
     def name(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from depthsvc.imaging.spec import Enlargement
+from depthsvc.imaging.spec import DepthKind, Enlargement
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,12 @@ class Answer:
     shape: tuple[int, int]
     """Height and width of the result; for a point cloud, rows and columns of the grid that its points come from."""
     min: float
-    """Inverse depth of the farthest point, in the body's units if the format holds depth."""
+    """The smallest depth, in the body's units if the format holds depth."""
     max: float
-    """Inverse depth of the nearest point."""
+    """The largest depth."""
     model: str
+    kind: DepthKind
+    """What `min` and `max` are, and the numbers in the body if the format holds depth."""
     enlargement: Enlargement
     """How the model's grid is upsampled to the photo's."""
     seconds: dict[str, float]

@@ -18,11 +18,12 @@ from depthsvc.imaging.photo.pixels import Photo
 from depthsvc.imaging.pointcloud import grid_size, point_cloud
 from depthsvc.imaging.profiles import in_srgb
 from depthsvc.imaging.resize import fitting, resized, within
-from depthsvc.imaging.spec import DETAIL_PIXELS, Enlargement
+from depthsvc.imaging.spec import DETAIL_PIXELS, DepthKind, Enlargement
 from depthsvc.imaging.transparency import OPAQUE, with_opacity
 from depthsvc.options import (
     HEATMAP_MAX_PIXELS,
     SIDE_BY_SIDE_MAX_SIDE,
+    USUAL_FOV,
     BokehOptions,
     DepthOptions,
     HeatmapOptions,
@@ -45,10 +46,8 @@ class Drawing:
     """Input of the format's encoder."""
     shape: tuple[int, int]
     """Height and width of the result; for a point cloud, rows and columns of the grid that its points come from."""
-    min: float
-    """Inverse depth of the farthest point, in the content's units if that is depth."""
-    max: float
-    """Inverse depth of the nearest point."""
+    depth: DepthMap
+    """The depth in it, or behind it."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,8 @@ class MapRenderer(Renderer[Map]):
     def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
         width, height = self._grid(photo.width, photo.height)
         depth = fit_to_grid(depth, replace(photo, width=width, height=height), self.options)
-        return Drawing(depth.values, (depth.height, depth.width), depth.min, depth.max)
+        content = depth.inverse if isinstance(self.options, HeatmapOptions) else depth.values
+        return Drawing(content, (depth.height, depth.width), depth)
 
 
 class SideBySideRenderer(Renderer[SideBySideOptions]):
@@ -131,12 +131,12 @@ class SideBySideRenderer(Renderer[SideBySideOptions]):
         shrunk = Photo(resized(photo.pixels, width, height), width, height)
         depth = fit_to_grid(depth, shrunk, self.options)
         pixels = in_srgb(resized(shrunk.pixels, depth.width, depth.height), photo.profile)
-        heatmap = encode.heatmap(depth.values, self.options.colormap, invert=self.options.invert)
+        heatmap = encode.heatmap(depth.inverse, self.options.colormap, invert=self.options.invert)
         if photo.opacity is not None:
             pixels = with_opacity(pixels, resized(photo.opacity, depth.width, depth.height))
             heatmap = np.dstack([heatmap, np.full_like(heatmap[..., 0], OPAQUE)])
         pair = np.hstack([pixels, heatmap])
-        return Drawing(pair, (depth.height, 2 * depth.width), depth.min, depth.max)
+        return Drawing(pair, (depth.height, 2 * depth.width), depth)
 
 
 class PointCloudRenderer(Renderer[PointCloudOptions]):
@@ -157,9 +157,10 @@ class PointCloudRenderer(Renderer[PointCloudOptions]):
         opacity = None if photo.opacity is None else resized(photo.opacity, columns, rows)
         if opacity is not None:
             colors = with_opacity(colors, opacity)[..., :3]
-        values = depth.enlarged(columns, rows).values
-        cloud = point_cloud(colors, values, fov=self.options.fov, opacity=opacity)
-        return Drawing(cloud, (rows, columns), depth.min, depth.max)
+        enlarged = depth.enlarged(columns, rows)
+        fov = self.options.fov or (photo.fov if enlarged.kind is DepthKind.METRES else None) or USUAL_FOV
+        cloud = point_cloud(colors, enlarged.values, enlarged.kind, fov=fov, opacity=opacity)
+        return Drawing(cloud, (rows, columns), depth)
 
 
 class BokehRenderer(Renderer[BokehOptions]):
@@ -185,8 +186,8 @@ class BokehRenderer(Renderer[BokehOptions]):
     def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
         options = self.options
         pixels = in_srgb(_shrunk(photo.pixels, full_size=options.full_size), photo.profile)
-        pixels = refocus(pixels, depth.values, focus=options.focus_point, strength=options.strength)
-        return Drawing(pixels, (len(pixels), len(pixels[0])), depth.min, depth.max)
+        pixels = refocus(pixels, depth.inverse, focus=options.focus_point, strength=options.strength)
+        return Drawing(pixels, (len(pixels), len(pixels[0])), depth)
 
 
 RENDERERS: dict[type[Options], type[Renderer[Any]]] = {

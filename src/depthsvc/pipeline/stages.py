@@ -7,14 +7,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from depthsvc.depth import KIND, DepthMap
+import numpy as np
+
+from depthsvc.depth import DepthMap
 from depthsvc.errors import TooExpensive
 from depthsvc.imaging.edges import follow_edges
 from depthsvc.imaging.photo.decode import decode
 from depthsvc.imaging.photo.formats import header_of
 from depthsvc.imaging.photo.pixels import NONE, Enough, Photo
-from depthsvc.imaging.resize import colours_of, to_network_input
-from depthsvc.imaging.spec import Enlargement
+from depthsvc.imaging.resize import colours_of, reflected_margin, to_network_input
 from depthsvc.model.loaded import Model, open_model
 from depthsvc.model.spec import PreparedModel
 from depthsvc.options import HeatmapOptions, Options
@@ -81,7 +82,7 @@ class Pipeline:
         photo = renderer.without_unneeded_pixels(photo)
         drawing = renderer.draw(photo, depth)
         del photo  # the result may be as large
-        body = file_format.encode(drawing.content, about={"kind": KIND, "model": depth.model}, **options.style)
+        body = file_format.encode(drawing.content, about=drawing.depth.about, **options.style)
         clock.lap("render")
         self._prices.learn(works, listed, clock.cpu_seconds)
         return Answer(
@@ -89,9 +90,10 @@ class Pipeline:
             file_format.media_type,
             file_format.dtype,
             drawing.shape,
-            drawing.min,
-            drawing.max,
+            drawing.depth.min,
+            drawing.depth.max,
             depth.model,
+            drawing.depth.kind,
             depth.enlargement,
             clock.seconds,
             orientation,
@@ -120,9 +122,16 @@ class Pipeline:
     def infer(self, photo: Photo, input_size: int | None = None) -> DepthMap:
         """Depth of a decoded photo on the network's own grid. Raises InvalidParameter."""
         width, height = self.limits.network_size(photo.width, photo.height, input_size)
-        planes = to_network_input(photo.pixels, width, height, self.model.spec.input)
-        depth = DepthMap.of(self.model.inverse_depth(planes), self.model.spec.name)
-        if not self.model.spec.follows_edges:
-            return depth
-        values = follow_edges(colours_of(planes, self.model.spec.input), depth.values)
-        return DepthMap.of(values, self.model.spec.name, Enlargement.BILINEAR)
+        spec = self.model.spec
+        planes = to_network_input(photo.pixels, width, height, spec.input, (photo.width, photo.height))
+        values = self.model.depth(planes)
+        if spec.mirrored:
+            values = (values + self.model.depth(np.ascontiguousarray(planes[..., ::-1]))[:, ::-1]) * np.float32(0.5)
+        if spec.follows_edges:
+            valid = DepthMap.of(values, spec.name).values
+            values = follow_edges(colours_of(planes, spec.input), valid)
+        kind = spec.output.depth_kind
+        if not spec.input.padded:
+            return DepthMap.of(values, spec.name, spec.enlargement, kind)
+        margins = (reflected_margin(photo.height) / photo.height, reflected_margin(photo.width) / photo.width)
+        return DepthMap.within(values, margins, spec.name, spec.enlargement, kind)

@@ -139,7 +139,7 @@ def test_code_is_not_run_though_the_user_vouches_for_the_file(path: Path, tmp_pa
     assert not exploit.trace.exists()
 
 
-@pytest.mark.parametrize("value", [[1, 2], {"model": {}, "epoch": 3}], ids=["list", "training checkpoint"])
+@pytest.mark.parametrize("value", [[1, 2], {"weights": {}, "epoch": 3}], ids=["list", "training checkpoint"])
 def test_file_of_something_else_is_refused(path: Path, value: object) -> None:
     path.write_bytes(_pickled(value))
     assert _refusal(path) == "it is not a state dict of tensors."

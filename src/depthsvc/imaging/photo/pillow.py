@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from depthsvc.imaging.photo.chunks import essential_png
+from depthsvc.imaging.photo.exif import fov_of
 from depthsvc.imaging.photo.header import Coding, Header, png_header
 from depthsvc.imaging.photo.inflate import INFLATE_ERROR
 from depthsvc.imaging.photo.interlaced import passes
@@ -180,7 +181,8 @@ def _photo(
     pixels: NDArray[np.uint8], opacity: NDArray[np.uint8] | None, size: tuple[int, int], metadata: Mapping[Any, Any]
 ) -> Photo:
     profile = metadata.get("icc_profile") or None
-    return upright(pixels, size, orientation_of(metadata), opacity=opacity, profile=profile)
+    fov = fov_of(metadata, *size)
+    return upright(pixels, size, orientation_of(metadata), opacity=opacity, profile=profile, fov=fov)
 
 
 Pixels = tuple[NDArray[np.uint8], NDArray[np.uint8] | None]

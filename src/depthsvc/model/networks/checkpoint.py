@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import warnings
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -26,12 +27,19 @@ def load_network(architecture: Architecture, weights: VerifiedFile) -> Network:
     The bytes that are loaded are the bytes that were hashed. Nothing in the file is executed. Raises
     WeightsError, naming the file and the reason, if the hash, the format, a key, a shape or a value is wrong.
     """
-    network = build(architecture)
-    state = _read(weights)
-    if mismatch := _mismatch(state, network.state_dict()):
+    with torch.device("meta"):  # without memory, or time, for weights that are replaced anyway
+        network = build(architecture)
+    state = {
+        key: value
+        for key, value in _read(weights).items()
+        if not (isinstance(key, str) and key.endswith(architecture.ignored_keys))
+    }
+    expected = network.state_dict()
+    if mismatch := _mismatch(state, expected):
         raise WeightsError(f"{weights.path} is refused: it is not a checkpoint of {architecture.name}: {mismatch}.")
-    network.load_state_dict(state, strict=True)
-    return network.eval()
+    state = {key: value.to(expected[key].dtype) for key, value in state.items()}
+    network.load_state_dict(state, strict=True, assign=True)
+    return network.eval().requires_grad_(requires_grad=False)
 
 
 def _read(weights: VerifiedFile) -> StateDict:
@@ -59,9 +67,26 @@ def _parse_pytorch(data: bytes, weights: VerifiedFile) -> StateDict:
         ) from error
     except Exception as error:  # on damaged bytes PyTorch's parser can raise anything
         raise WeightsError(f"{weights.path} is refused: it is damaged, truncated or not a checkpoint.") from error
+    state = _unwrapped(state)
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{weights.path} is refused: it is not a state dict of tensors.")
     return state
+
+
+_WRAPPERS = ("model", "depth_model", "state_dict")
+"""Keys under which training programs save the state dict."""
+_PARALLEL = "module."
+"""Prefix of all keys of a network that was trained on several GPUs."""
+
+
+def _unwrapped(content: Any) -> Any:
+    """The state dict in a file's content, as far as there is one."""
+    for _ in _WRAPPERS:  # not until there is none: a dictionary can contain itself
+        if isinstance(content, dict):
+            content = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), dict)), content)
+    if isinstance(content, dict) and all(isinstance(key, str) and key.startswith(_PARALLEL) for key in content):
+        return {key.removeprefix(_PARALLEL): value for key, value in content.items()}
+    return content
 
 
 def _mismatch(state: StateDict, expected: StateDict) -> str | None:

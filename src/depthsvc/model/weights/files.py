@@ -75,9 +75,9 @@ def obtain(model: RegisteredModel, locations: WeightsLocations, *, first_byte_s:
 
     `first_byte_s` limits the wait for a server's first byte, and a download that has just failed is not tried again.
 
-    Raises WeightsError, naming the file and the reason, if none are available or the first ones found cannot be
-    trusted; ConfigurationError if an explicit file comes without its hash, or if a variable for proxies or certificates
-    cannot be used.
+    Raises WeightsError, naming the file and the reason, if none are available, if the first ones found cannot be
+    trusted, or if a licence that forbids commercial use has not been accepted; ConfigurationError if an explicit file
+    comes without its hash, or if a variable for proxies or certificates cannot be used.
     """
     if found := find_weights(model, locations):
         return found
@@ -86,13 +86,14 @@ def obtain(model: RegisteredModel, locations: WeightsLocations, *, first_byte_s:
     destination = folder / published.filenames[0]
     if not locations.download:
         raise WeightsError(f"{destination.name} is not in {_searched(locations)}, and downloading is off. {_BY_HAND}")
+    sha256 = _hash_to_download(model, published, locations)
     if first_byte_s is not None and (failure := recent_failure(destination)):
         raise DownloadError(f"{failure} {_BY_HAND}")
     try:
         download(
             published.addresses,
             destination,
-            lambda path: verify(path, published.sha256),
+            lambda path: verify(path, sha256),
             first_byte_s=first_byte_s,
         )
     except DownloadError as error:
@@ -100,7 +101,23 @@ def obtain(model: RegisteredModel, locations: WeightsLocations, *, first_byte_s:
         failure = recent_failure(destination) if first_byte_s is not None else None
         raise DownloadError(f"{failure or error} {_BY_HAND}") from error
     forget_failure(destination)
-    return verify(destination, locations.sha256 or published.sha256)
+    return verify(destination, sha256)
+
+
+def _hash_to_download(model: RegisteredModel, published: RegisteredWeights, locations: WeightsLocations) -> str:
+    """The SHA-256 that a download must have. Raises WeightsError if the model may not be downloaded."""
+    if model.non_commercial and model.licence not in locations.accepted_licences:
+        raise WeightsError(
+            f"The weights of {model.name} may not be used commercially ({model.licence}). To download them, accept the "
+            f"licence: --accept-licence {model.licence}"
+        )
+    if published.sha256 is None and locations.sha256 is None:
+        address = f" from {published.addresses[0]}" if published.addresses else f" ({model.source})"
+        raise WeightsError(
+            f"No hash of {model.name}'s weights has been published, so a download could not be verified. Download "
+            f"{published.filenames[0]} yourself{address}, and use --weights FILE --weights-sha256 HEX."
+        )
+    return locations.sha256 or published.sha256 or ""
 
 
 def find_weights(model: RegisteredModel, locations: WeightsLocations) -> VerifiedFile | None:
@@ -114,11 +131,16 @@ def find_weights(model: RegisteredModel, locations: WeightsLocations) -> Verifie
 def _find_registered(model: RegisteredModel, locations: WeightsLocations) -> VerifiedFile | None:
     if model.weights is None:
         return VerifiedFile(EMBEDDED_WEIGHTS, sha256_of(EMBEDDED_WEIGHTS))
+    expected = model.weights.sha256 or locations.sha256
     if locations.weights_dir is not None and (path := _present(locations.weights_dir, model.weights)):
-        return verify(path, model.weights.sha256)
+        if expected is None:
+            raise _untrusted(path, sha256_of(path), model)
+        return verify(path, expected)
+    if expected is None:
+        return None
     for path in filter(None, (_present(folder, model.weights) for folder in _caches(locations))):
         try:
-            return verify(path, model.weights.sha256)
+            return verify(path, expected)
         except WeightsError as error:
             logger.warning("%s Removing it from the cache.", error)
             with suppress(OSError):  # a cache that cannot be written
@@ -150,9 +172,13 @@ def _verify_explicit(path: Path, sha256: str | None, model: RegisteredModel) -> 
     actual = sha256_of(path)
     if model.weights is not None and actual == model.weights.sha256:
         return VerifiedFile(path, actual)
-    raise ConfigurationError(
-        f"{path} is not the published file of {model.name}. If you trust it, add its hash: --weights-sha256 {actual}"
-    )
+    raise _untrusted(path, actual, model)
+
+
+def _untrusted(path: Path, actual: str, model: RegisteredModel) -> ConfigurationError:
+    """The error for a file whose hash nobody has vouched for."""
+    what = "is not the published file of" if model.weights and model.weights.sha256 else "may be the file of"
+    return ConfigurationError(f"{path} {what} {model.name}. If you trust it, add its hash: --weights-sha256 {actual}")
 
 
 def _published(model: RegisteredModel) -> RegisteredWeights:

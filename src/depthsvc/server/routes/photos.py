@@ -63,11 +63,13 @@ _ERRORS = document_errors(
 
 HEADERS = {
     "X-Depth-Model": "Model that produced it.",
+    "X-Depth-Kind": "What the numbers are: `inverse_depth`, relative and larger where it is nearer, or `metres`.",
+    "X-Depth-Unit": "Their unit: `relative`, which no other photo shares, or `metres`.",
     "X-Depth-Shape": "Height and width of the result, as `H,W`.",
     "X-Depth-Dtype": "NumPy's name for the type of the numbers in the body.",
-    "X-Depth-Enlargement": "How the model's grid becomes the photo's: `bicubic` or `bilinear`.",
-    "X-Depth-Min": "Relative inverse depth of the farthest point.",
-    "X-Depth-Max": "Relative inverse depth of the nearest point.",
+    "X-Depth-Enlargement": "How the model's grid becomes the photo's: `bicubic`, `bilinear` or `bilinear_corners`.",
+    "X-Depth-Min": "Smallest number: relative inverse depth of the farthest point, or metres of the nearest.",
+    "X-Depth-Max": "Largest number: relative inverse depth of the nearest point, or metres of the farthest.",
     "X-Depth-Orientation": "EXIF orientation, 1 to 8, by which the photo was turned upright.",
     "X-Request-ID": "Id of the request.",
     "Server-Timing": "Milliseconds spent in queue, decode, infer and render; and processor time of the worker, `cpu`, "
@@ -104,8 +106,9 @@ async def upload(request: Request, service: CurrentService, query: Annotated[Upl
 
 @_photo_route(DepthOptions.route, "A photo's depth as numbers")
 async def depth(request: Request, service: CurrentService, options: Annotated[DepthOptions, Query()]) -> Response:
-    """Relative inverse depth: larger is nearer, scale and shift are unknown. The values are not metres, and values from
-    different photos cannot be compared."""
+    """What the numbers are depends on the model, and `X-Depth-Kind` says it. Relative inverse depth: larger is nearer,
+    scale and shift are unknown; the values are not metres, and values from different photos cannot be compared. Metres:
+    larger is farther, 0 is unknown."""
     return await _answer(request, service, options)
 
 
@@ -114,8 +117,8 @@ async def pointcloud(
     request: Request, service: CurrentService, options: Annotated[PointCloudOptions, Query()]
 ) -> Response:
     """A binary little-endian PLY file, as a pinhole camera sees the photo: x to the right, y up, and the camera looks
-    along -z. Depth is 1 at the nearest point and 6 at the farthest: a plausible shape, not metres. The farthest 2 % of
-    the range of inverse depth are left out."""
+    along -z. The unit is a metre if the model predicts metres. Otherwise depth is 1 at the nearest point and 6 at the
+    farthest: a plausible shape, not metres; and the farthest 2 % of the range of inverse depth are left out."""
     return await _answer(request, service, options)
 
 
@@ -212,6 +215,8 @@ def _headers(answer: Answer, cost: Cost) -> dict[str, str]:
     timing = ", ".join(f"{name};dur={_milliseconds(seconds)}" for name, seconds in times.items())
     return {
         "X-Depth-Model": answer.model,
+        "X-Depth-Kind": answer.kind,
+        "X-Depth-Unit": answer.kind.unit,
         "X-Depth-Shape": f"{height},{width}",
         "X-Depth-Dtype": answer.dtype,
         "X-Depth-Enlargement": answer.enlargement,
