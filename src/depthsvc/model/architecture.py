@@ -42,3 +42,42 @@ COMPACT = MidasArchitecture(
     skip_width=32,
     encoder_options={"pad_type": "same"},
 )
+
+
+@dataclass(frozen=True)
+class ResNetEncoder:
+    """A ResNet or ResNeXt with bottleneck blocks."""
+
+    blocks: tuple[int, int, int, int]
+    """Blocks at strides 4, 8, 16 and 32."""
+    groups: int = 1
+    """Groups of each block's 3x3 convolution."""
+    group_width: int = 64
+    """Channels of one group at stride 4; twice as many at each further stride."""
+
+
+RESNET50 = ResNetEncoder((3, 4, 6, 3))
+RESNEXT101_32X8D = ResNetEncoder((3, 4, 23, 3), groups=32, group_width=8)
+
+
+@dataclass(frozen=True)
+class MidasV21Architecture(Architecture):
+    """A ResNet encoder and a RefineNet decoder of one width, as in MiDaS v2.1."""
+
+    family = "midas_v21"
+    encoder: ResNetEncoder
+    width: int
+    """Channels of the decoder."""
+
+
+@dataclass(frozen=True)
+class LeresArchitecture(Architecture):
+    """A ResNet encoder with the decoder of LeReS."""
+
+    family = "leres"
+    encoder: ResNetEncoder
+
+
+MIDAS_V21_384 = MidasV21Architecture("midas_v21_384", RESNEXT101_32X8D, width=256)
+LERES_RES50 = LeresArchitecture("leres_res50", RESNET50)
+LERES_RES101 = LeresArchitecture("leres_res101", RESNEXT101_32X8D)
