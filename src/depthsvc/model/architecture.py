@@ -81,3 +81,60 @@ class LeresArchitecture(Architecture):
 MIDAS_V21_384 = MidasV21Architecture("midas_v21_384", RESNEXT101_32X8D, width=256)
 LERES_RES50 = LeresArchitecture("leres_res50", RESNET50)
 LERES_RES101 = LeresArchitecture("leres_res101", RESNEXT101_32X8D)
+
+
+class DepthAnythingSize:
+    """Widths and depths of the encoder, a vision transformer, and of the decoder."""
+
+    width: int
+    """Of a token."""
+    blocks: int
+    heads: int
+    projected_widths: tuple[int, int, int, int]
+    """Channels of the features at strides 3.5, 7, 14 and 28."""
+    decoder_width: int
+
+
+@dataclass(frozen=True)
+class DepthAnythingArchitecture(Architecture):
+    """A DINOv2 encoder and a DPT decoder, as in Depth Anything V1 and V2."""
+
+    family = "depth_anything"
+    size: DepthAnythingSize
+    taps: tuple[int, int, int, int]
+    """Blocks, from 0, after which the decoder takes the tokens."""
+    max_depth: float | None = None
+    """Metres of the farthest depth; None: the output is relative inverse depth."""
+
+
+_VITS = DepthAnythingSize(384, 12, 6, (48, 96, 192, 384), 64)
+_VITB = DepthAnythingSize(768, 12, 12, (96, 192, 384, 768), 128)
+_VITL = DepthAnythingSize(1024, 24, 16, (256, 512, 1024, 1024), 256)
+_LAST_OF_12, _LAST_OF_24 = (8, 9, 10, 11), (20, 21, 22, 23)
+_SPREAD_OF_12, _SPREAD_OF_24 = (2, 5, 8, 11), (4, 11, 17, 23)
+_INDOORS, _OUTDOORS = 20.0, 80.0
+
+DEPTH_ANYTHING_VITS14 = DepthAnythingArchitecture("depth_anything_vits14", _VITS, _LAST_OF_12)
+DEPTH_ANYTHING_VITB14 = DepthAnythingArchitecture("depth_anything_vitb14", _VITB, _LAST_OF_12)
+DEPTH_ANYTHING_VITL14 = DepthAnythingArchitecture("depth_anything_vitl14", _VITL, _LAST_OF_24)
+DEPTH_ANYTHING_V2_VITS = DepthAnythingArchitecture("depth_anything_v2_vits", _VITS, _SPREAD_OF_12)
+DEPTH_ANYTHING_V2_VITB = DepthAnythingArchitecture("depth_anything_v2_vitb", _VITB, _SPREAD_OF_12)
+DEPTH_ANYTHING_V2_VITL = DepthAnythingArchitecture("depth_anything_v2_vitl", _VITL, _SPREAD_OF_24)
+DEPTH_ANYTHING_V2_METRIC_HYPERSIM_VITS = DepthAnythingArchitecture(
+    "depth_anything_v2_metric_hypersim_vits", _VITS, _SPREAD_OF_12, _INDOORS
+)
+DEPTH_ANYTHING_V2_METRIC_HYPERSIM_VITB = DepthAnythingArchitecture(
+    "depth_anything_v2_metric_hypersim_vitb", _VITB, _SPREAD_OF_12, _INDOORS
+)
+DEPTH_ANYTHING_V2_METRIC_HYPERSIM_VITL = DepthAnythingArchitecture(
+    "depth_anything_v2_metric_hypersim_vitl", _VITL, _SPREAD_OF_24, _INDOORS
+)
+DEPTH_ANYTHING_V2_METRIC_VKITTI_VITS = DepthAnythingArchitecture(
+    "depth_anything_v2_metric_vkitti_vits", _VITS, _SPREAD_OF_12, _OUTDOORS
+)
+DEPTH_ANYTHING_V2_METRIC_VKITTI_VITB = DepthAnythingArchitecture(
+    "depth_anything_v2_metric_vkitti_vitb", _VITB, _SPREAD_OF_12, _OUTDOORS
+)
+DEPTH_ANYTHING_V2_METRIC_VKITTI_VITL = DepthAnythingArchitecture(
+    "depth_anything_v2_metric_vkitti_vitl", _VITL, _SPREAD_OF_24, _OUTDOORS
+)
