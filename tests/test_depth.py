@@ -3,11 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import OpenEXR
 import pytest
 from PIL import Image
 
 from depthsvc import DepthMap
 from depthsvc.errors import ConfigurationError
+from depthsvc.imaging.spec import DepthKind, Enlargement
 from tests.conftest import opened
 
 
@@ -65,3 +67,60 @@ def test_the_name_of_a_16_bit_png_is_understood(tmp_path: Path) -> None:
 def test_an_unknown_extension_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="Unknown output format 'tiff'"):
         DepthMap.of(np.zeros((1, 1), np.float32), "m").save(tmp_path / "d.tiff")
+
+
+METRES = DepthMap.of(np.array([[0.5, 2, 4], [8, 0, 80]], np.float32), "m", kind=DepthKind.METRES)
+"""The last but one is unknown."""
+
+
+def test_metres_are_inverted_for_whatever_shows_them() -> None:
+    assert METRES.inverse.tolist() == [[2, 0.5, 0.25], [0.125, 0, 0.0125]]
+    relative = DepthMap.of(METRES.inverse, "m")
+    assert relative.inverse is relative.values
+    assert np.array_equal(METRES.heatmap(), relative.heatmap())
+    near, *_, far = METRES.heatmap().astype(int).sum(axis=2).reshape(-1)
+    assert near > far + 400
+    normalized = METRES.normalized()
+    assert normalized.kind is DepthKind.INVERSE_DEPTH
+    assert normalized.values.tolist() == relative.normalized().values.tolist()
+
+
+def test_metres_stay_metres_when_they_are_enlarged_and_say_so() -> None:
+    assert METRES.enlarged(6, 4).kind is DepthKind.METRES
+    assert METRES.refined(np.zeros((4, 6, 3), np.uint8)).kind is DepthKind.METRES
+    assert repr(METRES) == "DepthMap(3 x 2, 0 to 80 metres, by m)"
+    assert METRES.about == {"kind": "metres", "unit": "metres", "model": "m"}
+
+
+def test_a_16_bit_png_has_millimetres_or_as_few_as_the_farthest_point_allows(tmp_path: Path) -> None:
+    for farthest, step in ((4, 0.001), (65.535, 0.001), (80, 0.002), (150, 0.003)):
+        values = np.array([[0, 1.2345, farthest]], np.float32)
+        DepthMap.of(values, "m", kind=DepthKind.METRES).save(tmp_path / "d.16.png")
+        image = opened(tmp_path / "d.16.png")
+        assert image.info["unit"] == "metres"
+        assert float(image.info["scale"]) == step
+        assert np.abs(np.asarray(image) * step - values).max() <= step / 2 + 1e-5
+
+
+@pytest.mark.parametrize(("kind", "channel"), [(DepthKind.METRES, "Z"), (DepthKind.INVERSE_DEPTH, "Y")])
+def test_exr_holds_every_bit_of_the_values(kind: DepthKind, channel: str, tmp_path: Path) -> None:
+    smooth = np.linspace(0, 9, 53 * 37, dtype=np.float32).reshape(37, 53)
+    noise = np.random.default_rng(0).random((37, 53), np.float32)
+    for values in (smooth, noise, smooth[:1, :1], noise[:17, :2]):
+        depth = DepthMap.of(values, "some model", kind=kind)
+        depth.save(tmp_path / "d.exr")
+        with OpenEXR.File(str(tmp_path / "d.exr")) as file:
+            assert np.array_equal(file.channels()[channel].pixels, values)
+            assert {name: file.header()[name] for name in ("kind", "unit", "model")} == depth.about
+
+
+def test_a_map_with_surroundings_is_upsampled_with_them_and_shown_without() -> None:
+    wide = np.tile(np.arange(16, dtype=np.float32), (12, 1))
+    depth = DepthMap.within(wide, (0.25, 0.3), "m", Enlargement.BILINEAR, DepthKind.METRES)
+    assert depth.values.shape == (8, 10)
+    assert depth.values[0].tolist() == list(range(3, 13))
+    enlarged = depth.enlarged(20, 40)
+    assert enlarged.values.shape == (40, 20)
+    assert enlarged.kind is DepthKind.METRES
+    assert np.allclose(np.diff(enlarged.values[0]), 0.5)
+    assert np.isclose(enlarged.values[0].mean(), 7.5)

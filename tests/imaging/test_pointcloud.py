@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from depthsvc.imaging.spec import DepthKind
 from depthsvc.imaging.pointcloud import PointCloud, grid_size, point_cloud, relative_depth
 
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
@@ -86,3 +87,15 @@ def test_other_programs_read_the_ply() -> None:
     assert isinstance(read, trimesh.PointCloud)
     assert np.array_equal(read.vertices, cloud.points)
     assert np.array_equal(read.colors[:, :3], cloud.colors)
+
+
+def test_metres_are_where_the_camera_saw_them() -> None:
+    depth = np.full((4, 6), 2.5, np.float32)
+    depth[1, 2] = 0  # unknown
+    cloud = point_cloud(PIXELS, depth, DepthKind.METRES, fov=90)
+    assert len(cloud.points) == 23
+    assert (cloud.points[:, 2] == -2.5).all()
+    assert np.allclose(cloud.points[0], [-2.5 * 2.5 / 3, 1.5 * 2.5 / 3, -2.5])
+    data = cloud.ply()
+    assert b"comment depth in metres\n" in data
+    assert PointCloud.of_ply(data).kind is DepthKind.METRES

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
-from depthsvc.imaging.resize import network_size, to_network_input, upsample
-from depthsvc.imaging.spec import InputSpec, Interpolation, ResizeRule
+from depthsvc.imaging.resize import network_size, reflected_margin, to_network_input, upsample
+from depthsvc.imaging.spec import Enlargement, InputSpec, Interpolation, ResizeRule
 from tests import parity
 
 MIDAS = InputSpec(256, ResizeRule.UPPER_BOUND, 32, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -80,3 +82,67 @@ def test_upsampling_never_goes_below_zero() -> None:
     edge = np.zeros((8, 8), np.float32)
     edge[:, 4:] = 100
     assert upsample(edge, 64, 64).min() == 0
+
+
+DPT = InputSpec(384, ResizeRule.MINIMAL, 32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+ZOE = InputSpec(
+    384,
+    ResizeRule.MINIMAL,
+    32,
+    (0.5, 0.5, 0.5),
+    (0.5, 0.5, 0.5),
+    interpolation=Interpolation.BILINEAR_CORNERS,
+    width=512,
+    padded=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [
+        (640, 480, (512, 384)),
+        (480, 640, (384, 512)),
+        (517, 300, (384, 224)),
+        (300, 517, (224, 384)),
+        (1920, 1080, (672, 384)),
+        (100, 50, (384, 192)),
+        (384, 384, (384, 384)),
+        (9000, 300, (1536, 384)),
+        (4000, 1, (1536, 32)),
+    ],
+)
+def test_minimal_changes_a_photo_as_little_as_one_of_its_scales_does(
+    width: int, height: int, expected: tuple[int, int]
+) -> None:
+    assert network_size(width, height, DPT) == expected
+
+
+def test_a_padded_photo_is_sized_with_its_surroundings() -> None:
+    assert [reflected_margin(side) for side in (480, 640)] == [46, 53]
+    assert network_size(640, 480, ZOE) == (512, 384)
+    assert network_size(1000, 400, ZOE) == (928, 384)
+    assert network_size(640, 480, ZOE, 768) == (1024, 768)
+
+
+def test_corners_stay_where_they_are() -> None:
+    values = np.array([[0, 1, 2], [10, 11, 12]], np.float32)
+    wide = upsample(values, 5, 3, Enlargement.BILINEAR_CORNERS)
+    assert np.allclose(wide, [[0, 0.5, 1, 1.5, 2], [5, 5.5, 6, 6.5, 7], [10, 10.5, 11, 11.5, 12]])
+    assert upsample(values, 1, 1, Enlargement.BILINEAR_CORNERS).tolist() == [[0]]
+    assert upsample(values[:1, :1] + 3, 4, 4, Enlargement.BILINEAR_CORNERS).tolist() == [[3] * 4] * 4
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 48), (7, 5), (1, 1), (2, 40)])
+def test_a_padded_input_is_that_of_the_padded_photo(width: int, height: int) -> None:
+    pixels = parity.photo(height, width)
+    rows, columns = reflected_margin(height), reflected_margin(width)
+    padded = cv2.copyMakeBorder(pixels, rows, rows, columns, columns, cv2.BORDER_REFLECT_101)
+    expected = to_network_input(padded, 96, 64, replace(ZOE, padded=False))
+    assert np.abs(to_network_input(pixels, 96, 64, ZOE) - expected).max() < 1e-5
+
+
+def test_a_photo_decoded_at_half_its_size_has_half_the_surroundings() -> None:
+    pixels = parity.photo(240, 320)
+    whole = cv2.resize(pixels, (640, 480), interpolation=cv2.INTER_LINEAR)
+    difference = to_network_input(pixels, 96, 64, ZOE, (640, 480)) - to_network_input(whole, 96, 64, ZOE)
+    assert np.abs(difference).mean() < 0.05

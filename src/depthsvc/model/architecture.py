@@ -83,6 +83,7 @@ LERES_RES50 = LeresArchitecture("leres_res50", RESNET50)
 LERES_RES101 = LeresArchitecture("leres_res101", RESNEXT101_32X8D)
 
 
+@dataclass(frozen=True)
 class DepthAnythingSize:
     """Widths and depths of the encoder, a vision transformer, and of the decoder."""
 

@@ -217,3 +217,44 @@ def test_a_registered_file_can_be_pinned_to_its_whole_hash(model: RegisteredMode
     with pytest.raises(WeightsError, match=f"expected {OTHER_SHA256}"):
         obtain(model, replace(locations, sha256=OTHER_SHA256))
     assert cached.exists()
+
+
+def test_weights_that_may_not_be_used_commercially_are_fetched_once_their_licence_is_accepted(
+    model: RegisteredModel, locations: WeightsLocations
+) -> None:
+    restricted = replace(model, licence="CC-BY-NC-4.0", non_commercial=True)
+    for accepted in ((), ("MIT",)):
+        with pytest.raises(WeightsError, match="--accept-licence CC-BY-NC-4.0"):
+            obtain(restricted, replace(locations, accepted_licences=accepted))
+    assert obtain(restricted, replace(locations, accepted_licences=("CC-BY-NC-4.0",))).sha256 == SHA256
+
+
+def test_a_file_that_is_here_needs_no_licence(model: RegisteredModel, locations: WeightsLocations) -> None:
+    _put(locations.weights_dir)
+    assert obtain(replace(model, non_commercial=True), locations).sha256 == SHA256
+
+
+@pytest.fixture
+def unpublished(model: RegisteredModel) -> RegisteredModel:
+    """A model of whose weights nobody has published a hash."""
+    assert model.weights
+    return replace(model, weights=replace(model.weights, sha256=None))
+
+
+def test_weights_without_a_published_hash_are_not_fetched(
+    unpublished: RegisteredModel, locations: WeightsLocations
+) -> None:
+    with pytest.raises(WeightsError, match="Download published.pt yourself from .*--weights FILE --weights-sha256 HEX"):
+        obtain(unpublished, locations)
+    assert obtain(unpublished, replace(locations, sha256=SHA256)).sha256 == SHA256
+
+
+def test_the_error_for_a_file_without_a_published_hash_says_the_files_own(
+    unpublished: RegisteredModel, locations: WeightsLocations
+) -> None:
+    path = _put(locations.weights_dir)
+    with pytest.raises(ConfigurationError, match=f"--weights-sha256 {SHA256}"):
+        obtain(unpublished, locations)
+    with pytest.raises(ConfigurationError, match=f"may be the file of midas_small.*--weights-sha256 {SHA256}"):
+        obtain(unpublished, replace(locations, explicit=path))
+    assert obtain(unpublished, replace(locations, sha256=SHA256)).path == path
