@@ -1,21 +1,19 @@
 """Deterministic weights and photos for parity with the official MiDaS code, and the golden figures made with it.
 
-The goldens in tests/data were computed by the official code from the same weights and photos. Everything here is
-integer hashing (splitmix64) and IEEE arithmetic, so it gives the same bits on every machine.
+The goldens in tests/data were computed by the official code from the same weights and photos.
 """
 
 from __future__ import annotations
 
 import json
-import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-DATA = Path(__file__).parent / "data"
+from tests.hashing import Array, normal, uniform
 
-Array = NDArray[np.float64]
+DATA = Path(__file__).parent / "data"
 
 
 def state_dict_entries() -> list[tuple[str, tuple[int, ...], str]]:
@@ -43,8 +41,8 @@ def photo(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
             5 * y - (1 + channel) * x + 17 * seed + 4096, 397 - 50 * channel
         )
         blocks_shape = (-(-height // 16), -(-width // 16))
-        blocks = (_uniform(f"blocks{channel}", seed, blocks_shape) * 96).astype(np.int64)[y // 16, x // 16]
-        noise = (_uniform(f"noise{channel}", seed, (height, width)) * 16).astype(np.int64)
+        blocks = (uniform(f"blocks{channel}", seed, blocks_shape) * 96).astype(np.int64)[y // 16, x // 16]
+        noise = (uniform(f"noise{channel}", seed, (height, width)) * 16).astype(np.int64)
         channels.append(np.clip(waves * 3 // 5 + blocks + noise - 16, 0, 255))
     return np.stack(channels, axis=2).astype(np.uint8)
 
@@ -69,22 +67,22 @@ def _tensor(key: str, shape: tuple[int, ...], seed: int, output_bias: float) -> 
     if kind == "num_batches_tracked":
         return np.array(1000, np.int64)
     if kind == "running_var":
-        values = 0.6 + 0.8 * _uniform(key, seed, shape)
+        values = 0.6 + 0.8 * uniform(key, seed, shape)
     elif kind == "running_mean":
-        values = 0.1 * _normal(key, seed, shape)
+        values = 0.1 * normal(key, seed, shape)
     elif key == "scratch.output_conv.4.bias":
         values = np.full(shape, output_bias)
     elif key == "scratch.output_conv.4.weight":
-        values = np.abs(_normal(key, seed, shape)) * (0.5 / 32**0.5)
+        values = np.abs(normal(key, seed, shape)) * (0.5 / 32**0.5)
     elif kind == "bias":
-        values = (0.2 if encoder else 0.05) * _normal(key, seed, shape)
+        values = (0.2 if encoder else 0.05) * normal(key, seed, shape)
     elif len(shape) == 1:  # scale of a batch norm, small at the end of a residual block
         residual = key.endswith(".bn3.weight") and not key.endswith(".0.bn3.weight")
         low, span = (0.2, 0.15) if residual else (0.8, 0.4)
-        values = low + span * _uniform(key, seed, shape)
+        values = low + span * uniform(key, seed, shape)
     else:
         fan_in = shape[1] * shape[2] * shape[3]
-        values = _normal(key, seed, shape) * (_gain(key) * (2.0 / fan_in) ** 0.5)
+        values = normal(key, seed, shape) * (_gain(key) * (2.0 / fan_in) ** 0.5)
     return values.astype(np.float32)
 
 
@@ -96,26 +94,3 @@ def _gain(key: str) -> float:
     if "resConfUnit" in key:
         return 1.0 if ".conv1." in key else 0.4
     return 0.75
-
-
-def _normal(name: str, seed: int, shape: tuple[int, ...]) -> Array:
-    """Sum of four uniforms, centred and scaled to unit variance."""
-    total: Array = _uniform(name, seed, shape, 0)
-    for lane in (1, 2, 3):
-        total = total + _uniform(name, seed, shape, lane)
-    return (total - 2.0) * 1.7320508075688772
-
-
-def _uniform(name: str, seed: int, shape: tuple[int, ...], lane: int = 0) -> Array:
-    """Multiples of 2**-53 in [0, 1), keyed by name, seed and lane."""
-    size = int(np.prod(shape, dtype=np.int64))
-    key = _splitmix64(np.array([(zlib.crc32(name.encode()) << 32) | seed], np.uint64))
-    steps = np.arange(size, dtype=np.uint64) * np.uint64(8) + np.uint64(lane + 1)
-    bits = _splitmix64(key + steps * np.uint64(0x9E3779B97F4A7C15))
-    return ((bits >> np.uint64(11)).astype(np.float64) * 2.0**-53).reshape(shape)
-
-
-def _splitmix64(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
-    return x ^ (x >> np.uint64(31))
