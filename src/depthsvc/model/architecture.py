@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any, ClassVar
 
 
@@ -138,4 +139,50 @@ DEPTH_ANYTHING_V2_METRIC_VKITTI_VITB = DepthAnythingArchitecture(
 )
 DEPTH_ANYTHING_V2_METRIC_VKITTI_VITL = DepthAnythingArchitecture(
     "depth_anything_v2_metric_vkitti_vitl", _VITL, _SPREAD_OF_24, _OUTDOORS
+)
+
+
+class DptEncoder(Enum):
+    """The encoders that DPT networks have."""
+
+    VIT = auto()
+    HYBRID = auto()
+    """A ResNet, whose stages are the two finest levels, and a ViT over its features."""
+    BEIT = auto()
+
+
+@dataclass(frozen=True)
+class DptArchitecture(Architecture):
+    """A vision transformer that is read at several depths, and a convolutional decoder, as in MiDaS v3 and v3.1."""
+
+    family = "dpt"
+    ignored_keys = (
+        "pretrained.model.norm.weight",
+        "pretrained.model.norm.bias",
+        "pretrained.model.fc_norm.weight",
+        "pretrained.model.fc_norm.bias",
+        "pretrained.model.head.weight",
+        "pretrained.model.head.bias",
+        "attn.relative_position_index",
+    )
+    encoder: DptEncoder
+    width: int
+    """Channels of a token."""
+    heads: int
+    depth: int
+    """Number of blocks."""
+    taps: tuple[int, ...]
+    """Blocks, counted from 0, whose outputs are decoded."""
+    level_widths: tuple[int, int, int, int]
+    """Channels of what the decoder gets at strides 4, 8, 16 and 32."""
+    grid: int
+    """Patches on each side of the square to which the weights' positions belong."""
+
+
+_LARGE_WIDTHS = (256, 512, 1024, 1024)
+
+DPT_LARGE = DptArchitecture("dpt_large_384", DptEncoder.VIT, 1024, 16, 24, (5, 11, 17, 23), _LARGE_WIDTHS, grid=24)
+DPT_HYBRID = DptArchitecture("dpt_hybrid_384", DptEncoder.HYBRID, 768, 12, 12, (8, 11), (256, 512, 768, 768), grid=24)
+DPT_BEIT_LARGE = DptArchitecture(
+    "dpt_beit_large_512", DptEncoder.BEIT, 1024, 16, 24, (5, 11, 17, 23), _LARGE_WIDTHS, grid=32
 )
