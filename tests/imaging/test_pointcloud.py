@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from depthsvc.imaging.spec import DepthKind
 from depthsvc.imaging.pointcloud import PointCloud, grid_size, point_cloud, relative_depth
+from depthsvc.imaging.spec import DepthKind
 
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 

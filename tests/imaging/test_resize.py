@@ -108,7 +108,7 @@ ZOE = InputSpec(
         (100, 50, (384, 192)),
         (384, 384, (384, 384)),
         (9000, 300, (1536, 384)),
-        (4000, 1, (1536, 32)),
+        (4000, 1, (384, 32)),
     ],
 )
 def test_minimal_changes_a_photo_as_little_as_one_of_its_scales_does(
@@ -120,7 +120,7 @@ def test_minimal_changes_a_photo_as_little_as_one_of_its_scales_does(
 def test_a_padded_photo_is_sized_with_its_surroundings() -> None:
     assert [reflected_margin(side) for side in (480, 640)] == [46, 53]
     assert network_size(640, 480, ZOE) == (512, 384)
-    assert network_size(1000, 400, ZOE) == (928, 384)
+    assert network_size(1000, 400, ZOE) == (896, 384)
     assert network_size(640, 480, ZOE, 768) == (1024, 768)
 
 
@@ -136,13 +136,13 @@ def test_corners_stay_where_they_are() -> None:
 def test_a_padded_input_is_that_of_the_padded_photo(width: int, height: int) -> None:
     pixels = parity.photo(height, width)
     rows, columns = reflected_margin(height), reflected_margin(width)
-    padded = cv2.copyMakeBorder(pixels, rows, rows, columns, columns, cv2.BORDER_REFLECT_101)
+    padded = np.asarray(cv2.copyMakeBorder(pixels, rows, rows, columns, columns, cv2.BORDER_REFLECT_101), np.uint8)
     expected = to_network_input(padded, 96, 64, replace(ZOE, padded=False))
     assert np.abs(to_network_input(pixels, 96, 64, ZOE) - expected).max() < 1e-5
 
 
 def test_a_photo_decoded_at_half_its_size_has_half_the_surroundings() -> None:
     pixels = parity.photo(240, 320)
-    whole = cv2.resize(pixels, (640, 480), interpolation=cv2.INTER_LINEAR)
-    difference = to_network_input(pixels, 96, 64, ZOE, (640, 480)) - to_network_input(whole, 96, 64, ZOE)
-    assert np.abs(difference).mean() < 0.05
+    whole = np.asarray(cv2.resize(pixels, (640, 480), interpolation=cv2.INTER_LINEAR), np.uint8)
+    expected = to_network_input(whole, 96, 64, ZOE)
+    assert np.abs(to_network_input(pixels, 96, 64, ZOE, (640, 480)) - expected).mean() < 0.05

@@ -14,7 +14,16 @@ from depthsvc.model.spec import RegisteredModel
 
 
 def test_models_are_the_documented_ones() -> None:
-    assert list(MODELS) == ["midas_small", "embedded"]
+    sizes = ("small", "base", "large")
+    assert list(MODELS) == [
+        *("midas_small", "embedded", "midas_v21", "dpt_hybrid", "dpt_large", "dpt_beit_large_512"),
+        *("leres_res50", "leres_res101"),
+        *(f"depth_anything_{size}" for size in sizes),
+        *(f"depth_anything_v2_{size}" for size in sizes),
+        *(f"depth_anything_v2_indoor_{size}" for size in sizes),
+        *(f"depth_anything_v2_outdoor_{size}" for size in sizes),
+        *("zoedepth_n", "zoedepth_k", "zoedepth_nk"),
+    ]
     assert all(registered(name).name == name for name in MODELS)
 
 
@@ -23,21 +32,21 @@ def test_auto_is_no_model() -> None:
 
 
 def test_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(ModelError, match=r"^Unknown model 'dpt': use one of auto, midas_small, embedded, or "):
+    with pytest.raises(ModelError, match=r"^Unknown model 'dpt': use one of auto, midas_small, embedded, .*zoedepth_nk, or "):
         registered("dpt")
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_model_has_a_licence_a_source_and_a_description(model: RegisteredModel) -> None:
-    assert model.licence == "MIT"
+    assert model.non_commercial == (model.licence not in ("MIT", "Apache-2.0"))
     assert model.source
     assert model.description
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-def test_model_takes_sides_that_its_network_can_halve_five_times(model: RegisteredModel) -> None:
-    assert model.spec.input.multiple == 32
-    assert model.spec.input.size % 32 == 0
+def test_model_accepts_sides_that_its_network_can_divide(model: RegisteredModel) -> None:
+    assert model.spec.input.multiple == (14 if model.name.startswith("depth_anything") else 32)
+    assert all(size % model.spec.input.multiple == 0 for size in model.spec.input.sizes())
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)

@@ -14,14 +14,15 @@ from depthsvc.model.spec import MeasuredError, ModelSpec, OutputKind, Registered
 AUTO = "auto"
 """Not a model: MiDaS_small if its weights are available, otherwise the embedded model."""
 
-_IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-_HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and standard deviation of the photos in ImageNet."""
+_HALF = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
 _NON_COMMERCIAL = "CC-BY-NC-4.0"
 
 _EMBEDDED = RegisteredModel(
     ModelSpec(
         "embedded",
-        InputSpec(192, ResizeRule.LOWER_BOUND, 32, **_HALF, interpolation=Interpolation.AREA),
+        InputSpec(192, ResizeRule.LOWER_BOUND, 32, *_HALF, interpolation=Interpolation.AREA),
         OutputKind.INVERSE_DEPTH,
         follows_edges=True,
         enlargement=Enlargement.BILINEAR,
@@ -48,7 +49,7 @@ _MIRROR = "https://github.com/AlexeyAB/MiDaS/releases/download/midas_dpt"
 _MIDAS = (
     _midas(
         "midas_small",
-        InputSpec(256, ResizeRule.UPPER_BOUND, 32, **_IMAGENET),
+        InputSpec(256, ResizeRule.UPPER_BOUND, 32, *_IMAGENET),
         "MiDaS v2.1 small (Ranftl et al.), 21 million parameters",
         networks.MIDAS_SMALL,
         RegisteredWeights(
@@ -64,7 +65,7 @@ _MIDAS = (
     ),
     _midas(
         "midas_v21",
-        InputSpec(384, ResizeRule.UPPER_BOUND, 32, **_IMAGENET),
+        InputSpec(384, ResizeRule.UPPER_BOUND, 32, *_IMAGENET),
         "MiDaS v2.1 (Ranftl et al.), 104 million parameters",
         networks.MIDAS_V21_384,
         RegisteredWeights(
@@ -80,7 +81,7 @@ _MIDAS = (
     ),
     _midas(
         "dpt_hybrid",
-        InputSpec(384, ResizeRule.MINIMAL, 32, **_HALF),
+        InputSpec(384, ResizeRule.MINIMAL, 32, *_HALF),
         "DPT-Hybrid (Ranftl et al.), ViT-B with ResNet-50, 123 million parameters",
         networks.DPT_HYBRID,
         RegisteredWeights(
@@ -94,7 +95,7 @@ _MIDAS = (
     ),
     _midas(
         "dpt_large",
-        InputSpec(384, ResizeRule.MINIMAL, 32, **_HALF),
+        InputSpec(384, ResizeRule.MINIMAL, 32, *_HALF),
         "DPT-Large (Ranftl et al.), ViT-L, 344 million parameters",
         networks.DPT_LARGE,
         RegisteredWeights(
@@ -106,7 +107,7 @@ _MIDAS = (
     ),
     _midas(
         "dpt_beit_large_512",
-        InputSpec(512, ResizeRule.MINIMAL, 32, **_HALF),
+        InputSpec(512, ResizeRule.MINIMAL, 32, *_HALF),
         "MiDaS v3.1 (Birkl et al.), BEiT-L at 512 pixels, 345 million parameters",
         networks.DPT_BEIT_LARGE,
         RegisteredWeights(
@@ -120,7 +121,7 @@ _MIDAS = (
 
 
 def _leres(name: str, architecture: Architecture, parameters: int, weights: RegisteredWeights) -> RegisteredModel:
-    input = InputSpec(448, ResizeRule.STRETCH, 32, **_IMAGENET, interpolation=Interpolation.BILINEAR)
+    input = InputSpec(448, ResizeRule.STRETCH, 32, *_IMAGENET, interpolation=Interpolation.BILINEAR)
     return RegisteredModel(
         ModelSpec(name, input, OutputKind.AFFINE_DEPTH, enlargement=Enlargement.BILINEAR),
         f"LeReS (Yin et al.), {parameters} million parameters",
@@ -159,7 +160,7 @@ def _depth_anything(
     farthest_m: float | None = None,
     non_commercial: bool = True,
 ) -> RegisteredModel:
-    input = InputSpec(518, ResizeRule.LOWER_BOUND, 14, **_IMAGENET)
+    input = InputSpec(518, ResizeRule.LOWER_BOUND, 14, *_IMAGENET)
     size = name.rpartition("_")[2]
     where = {None: "", 20.0: " in metres, indoors", 80.0: " in metres, outdoors"}[farthest_m]
     return RegisteredModel(
@@ -337,7 +338,7 @@ def _zoedepth(
         384,
         ResizeRule.MINIMAL,
         32,
-        **_HALF,
+        *_HALF,
         interpolation=Interpolation.BILINEAR_CORNERS,
         width=width,
         padded=True,
@@ -362,7 +363,7 @@ def _zoedepth_file(filename: str, sha256: str | None = None, size: int | None = 
 _ZOEDEPTH = (
     _zoedepth(
         "zoedepth_n",
-        networks.ZOED_N,
+        networks.ZOE_N,
         "indoors",
         _zoedepth_file(
             "ZoeD_M12_N.pt",
@@ -370,8 +371,8 @@ _ZOEDEPTH = (
             1_443_406_099,
         ),
     ),
-    _zoedepth("zoedepth_k", networks.ZOED_K, "outdoors", _zoedepth_file("ZoeD_M12_K.pt"), width=768),
-    _zoedepth("zoedepth_nk", networks.ZOED_NK, "indoors and outdoors", _zoedepth_file("ZoeD_M12_NK.pt")),
+    _zoedepth("zoedepth_k", networks.ZOE_K, "outdoors", _zoedepth_file("ZoeD_M12_K.pt"), width=768),
+    _zoedepth("zoedepth_nk", networks.ZOE_NK, "indoors and outdoors", _zoedepth_file("ZoeD_M12_NK.pt")),
 )
 
 MODELS: dict[str, RegisteredModel] = {

@@ -19,7 +19,7 @@ def exif(focal_mm: int, orientation: int = 1) -> bytes:
     return block.tobytes()
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "AVIF", "HEIF"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "HEIF"])
 def test_the_angle_of_view_comes_from_the_focal_length(format: str) -> None:
     data = encoded(photo(40, 60), format, exif=exif(26))
     fov = decode(data, Bounds(10**6)).fov
@@ -34,6 +34,6 @@ def test_it_is_that_of_the_longer_side_of_any_shape() -> None:
     assert fov_of({"exif": exif(26)}, 300, 400) == fov_of({"exif": exif(26)}, 400, 300)
 
 
-@pytest.mark.parametrize("block", [b"", b"II*\0", exif(0), exif(26)[:60], b"MM" + exif(26)[8:]])
+@pytest.mark.parametrize("block", [b"", b"II*\0", exif(0), exif(26)[:40], b"II" + exif(26)[8:]])
 def test_without_a_focal_length_it_is_unknown(block: bytes) -> None:
     assert fov_of({"exif": block}, 400, 300) is None

@@ -115,8 +115,8 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.fc2(F.gelu(self.fc1(x)))
-        return x
+        hidden: Tensor = self.fc2(F.gelu(self.fc1(x)))
+        return hidden
 
 
 class LayerScale(nn.Module):
