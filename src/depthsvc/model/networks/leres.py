@@ -7,6 +7,8 @@ checkpoints.
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,11 +17,6 @@ from depthsvc.model.architecture import Architecture, LeresArchitecture, ResNetE
 from depthsvc.model.networks.base import Network
 from depthsvc.model.networks.refinenet import conv3x3
 from depthsvc.model.networks.resnet import WIDTHS, ResNet
-
-_WIDTH = 256
-"""Channels of the decoder above stride 32."""
-_COARSEST_WIDTH = 512
-"""Channels of the decoder at stride 32."""
 
 
 def _doubled(x: Tensor) -> Tensor:
@@ -63,26 +60,26 @@ class FeatureTransferBlock(nn.Module):
 class FeatureFusionModule(nn.Module):
     """One step of the decoder: merge the coarser path with this stride's features and double the size."""
 
-    def __init__(self, inputs: int) -> None:
+    def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
-        self.ftb1 = FeatureTransferBlock(inputs, _WIDTH)
-        self.ftb2 = FeatureTransferBlock(_WIDTH, _WIDTH)
+        self.ftb1 = FeatureTransferBlock(inputs, width)
+        self.ftb2 = FeatureTransferBlock(width, width)
 
     def forward(self, skip: Tensor, path: Tensor) -> Tensor:
-        """`skip` (N, inputs, H, W) and `path` (N, 256, H, W) -> (N, 256, 2 H, 2 W)."""
+        """`skip` (N, inputs, H, W) and `path` (N, width, H, W) -> (N, width, 2 H, 2 W)."""
         return _doubled(self.ftb2(self.ftb1(skip) + path))
 
 
 class AdaptiveOutput(nn.Module):
-    """(N, 256, H, W) -> (N, 1, 2 H, 2 W)."""
+    """(N, width, H, W) -> (N, 1, 2 H, 2 W)."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.adapt_conv = nn.Sequential(
-            conv3x3(_WIDTH, _WIDTH // 2),
-            nn.BatchNorm2d(_WIDTH // 2),
+            conv3x3(width, width // 2),
+            nn.BatchNorm2d(width // 2),
             nn.ReLU(inplace=True),
-            conv3x3(_WIDTH // 2, 1),
+            conv3x3(width // 2, 1),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -92,14 +89,14 @@ class AdaptiveOutput(nn.Module):
 class Decoder(nn.Module):
     """From the encoder's features to one channel of depth."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv = FeatureTransferBlock(WIDTHS[3], _COARSEST_WIDTH)
-        self.conv1 = conv3x3(_COARSEST_WIDTH, _WIDTH)
-        self.ffm2 = FeatureFusionModule(WIDTHS[2])
-        self.ffm1 = FeatureFusionModule(WIDTHS[1])
-        self.ffm0 = FeatureFusionModule(WIDTHS[0])
-        self.outconv = AdaptiveOutput()
+        self.conv = FeatureTransferBlock(WIDTHS[3], 2 * width)
+        self.conv1 = conv3x3(2 * width, width)
+        self.ffm2 = FeatureFusionModule(WIDTHS[2], width)
+        self.ffm1 = FeatureFusionModule(WIDTHS[1], width)
+        self.ffm0 = FeatureFusionModule(WIDTHS[0], width)
+        self.outconv = AdaptiveOutput(width)
 
     def forward(self, features: tuple[Tensor, ...]) -> Tensor:
         """Features at strides 4, 8, 16 and 32 of an (H, W) input -> (N, 1, H, W)."""
@@ -118,13 +115,21 @@ class LeresNetwork(Network):
     def __init__(self, architecture: LeresArchitecture) -> None:
         super().__init__()
         self.encoder_modules = Encoder(architecture.encoder)
-        self.decoder_modules = Decoder()
+        self.decoder_modules = Decoder(architecture.width)
 
     def forward(self, x: Tensor) -> Tensor:
         """float32 (N, 3, H, W), H and W multiples of 32 -> float32 (N, H, W)."""
         x = x.contiguous(memory_format=torch.channels_last)
         depth: Tensor = self.decoder_modules(self.encoder_modules(x))
         return depth.squeeze(1)
+
+    def for_inference(self) -> nn.Module:
+        """A copy with channels-last weights.
+
+        On a CPU pooling and upsampling are 4 to 10 times as fast in this layout, and with weights in it too the
+        convolutions of small maps need not rearrange them for each photo.
+        """
+        return copy.deepcopy(self).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def build(architecture: Architecture) -> LeresNetwork:

@@ -6,6 +6,8 @@ TPAMI 2022, in version 2.1. Attribute names match the official checkpoint.
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -112,6 +114,14 @@ class MidasV21Network(Network):
         """float32 (N, 3, H, W), H and W multiples of 32 -> float32 (N, H, W), >= 0."""
         x = x.contiguous(memory_format=torch.channels_last)
         return F.relu(self.scratch(self.pretrained(x))).squeeze(1)
+
+    def for_inference(self) -> nn.Module:
+        """A copy with channels-last weights.
+
+        On a CPU pooling and upsampling are 4 to 10 times as fast in this layout, and with weights in it too the
+        convolutions of small maps need not rearrange them for each photo.
+        """
+        return copy.deepcopy(self).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def build(architecture: Architecture) -> MidasV21Network:
