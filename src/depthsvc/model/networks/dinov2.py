@@ -28,7 +28,8 @@ class DinoV2(nn.Module):
         super().__init__()
         self._taps = taps
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
-        self.pos_embed = nn.Parameter(0.02 * torch.randn(1, 1 + _GRID * _GRID, width))
+        self.pos_embed = nn.Parameter(torch.empty(1, 1 + _GRID * _GRID, width))
+        nn.init.trunc_normal_(self.pos_embed, std=0.02)
         self.mask_token = nn.Parameter(torch.zeros(1, width))  # for training; checkpoints have it
         self.patch_embed = PatchEmbedding(width)
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(blocks))
@@ -115,8 +116,8 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.fc2(F.gelu(self.fc1(x)))
-        return x
+        outputs: Tensor = self.fc2(F.gelu(self.fc1(x)))
+        return outputs
 
 
 class LayerScale(nn.Module):
