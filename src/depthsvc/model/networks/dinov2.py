@@ -53,10 +53,11 @@ class DinoV2(nn.Module):
         """The position embedding, resized as `F.interpolate` does it: (1, rows * columns, width)."""
         # Officially the offset is kept from a photo of exactly the trained size, which is not resized.
         offset = _OFFSET * ((rows != _GRID) | (columns != _GRID))
-        grid = self.pos_embed[0, 1:].unflatten(0, (_GRID, _GRID))
+        grid = self.pos_embed[0, 1:].view(_GRID, -1)  # a row of patches in each
         vertical = _bicubic_matrix(rows, _GRID / (rows + offset)).to(grid.dtype)
         horizontal = _bicubic_matrix(columns, _GRID / (columns + offset)).to(grid.dtype)
-        positions = horizontal @ (vertical @ grid.flatten(1)).unflatten(1, (_GRID, -1))
+        stretched = (vertical @ grid).view(-1, _GRID, self.pos_embed.shape[-1])
+        positions: Tensor = horizontal @ stretched
         return positions.flatten(0, 1).unsqueeze(0)
 
 
@@ -85,8 +86,9 @@ class Block(nn.Module):
         self.ls2 = LayerScale(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.ls1(self.attn(self.norm1(x)))
-        return x + self.ls2(self.mlp(self.norm2(x)))
+        attended: Tensor = x + self.ls1(self.attn(self.norm1(x)))
+        mixed: Tensor = attended + self.ls2(self.mlp(self.norm2(attended)))
+        return mixed
 
 
 class Attention(nn.Module):
