@@ -77,11 +77,13 @@ class LeresArchitecture(Architecture):
 
     family = "leres"
     encoder: ResNetEncoder
+    width: int
+    """Channels of the decoder; twice as many at stride 32."""
 
 
 MIDAS_V21_384 = MidasV21Architecture("midas_v21_384", RESNEXT101_32X8D, width=256)
-LERES_RES50 = LeresArchitecture("leres_res50", RESNET50)
-LERES_RES101 = LeresArchitecture("leres_res101", RESNEXT101_32X8D)
+LERES_RES50 = LeresArchitecture("leres_res50", RESNET50, width=256)
+LERES_RES101 = LeresArchitecture("leres_res101", RESNEXT101_32X8D, width=256)
 
 
 @dataclass(frozen=True)

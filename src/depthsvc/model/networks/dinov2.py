@@ -28,7 +28,8 @@ class DinoV2(nn.Module):
         super().__init__()
         self._taps = taps
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
-        self.pos_embed = nn.Parameter(0.02 * torch.randn(1, 1 + _GRID * _GRID, width))
+        self.pos_embed = nn.Parameter(torch.empty(1, 1 + _GRID * _GRID, width))
+        nn.init.trunc_normal_(self.pos_embed, std=0.02)
         self.mask_token = nn.Parameter(torch.zeros(1, width))  # for training; checkpoints have it
         self.patch_embed = PatchEmbedding(width)
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(blocks))
@@ -52,10 +53,11 @@ class DinoV2(nn.Module):
         """The position embedding, resized as `F.interpolate` does it: (1, rows * columns, width)."""
         # Officially the offset is kept from a photo of exactly the trained size, which is not resized.
         offset = _OFFSET * ((rows != _GRID) | (columns != _GRID))
-        grid = self.pos_embed[0, 1:].unflatten(0, (_GRID, _GRID))
+        grid = self.pos_embed[0, 1:].view(_GRID, -1)  # a row of patches in each
         vertical = _bicubic_matrix(rows, _GRID / (rows + offset)).to(grid.dtype)
         horizontal = _bicubic_matrix(columns, _GRID / (columns + offset)).to(grid.dtype)
-        positions = horizontal @ (vertical @ grid.flatten(1)).unflatten(1, (_GRID, -1))
+        stretched = (vertical @ grid).view(-1, _GRID, self.pos_embed.shape[-1])
+        positions: Tensor = horizontal @ stretched
         return positions.flatten(0, 1).unsqueeze(0)
 
 
@@ -84,8 +86,9 @@ class Block(nn.Module):
         self.ls2 = LayerScale(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.ls1(self.attn(self.norm1(x)))
-        return x + self.ls2(self.mlp(self.norm2(x)))
+        attended: Tensor = x + self.ls1(self.attn(self.norm1(x)))
+        mixed: Tensor = attended + self.ls2(self.mlp(self.norm2(attended)))
+        return mixed
 
 
 class Attention(nn.Module):
@@ -115,8 +118,8 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden: Tensor = self.fc2(F.gelu(self.fc1(x)))
-        return hidden
+        outputs: Tensor = self.fc2(F.gelu(self.fc1(x)))
+        return outputs
 
 
 class LayerScale(nn.Module):
