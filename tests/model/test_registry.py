@@ -32,7 +32,9 @@ def test_auto_is_no_model() -> None:
 
 
 def test_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(ModelError, match=r"^Unknown model 'dpt': use one of auto, midas_small, embedded, .*zoedepth_nk, or "):
+    with pytest.raises(
+        ModelError, match=r"^Unknown model 'dpt': use one of auto, midas_small, embedded, .*zoedepth_nk, or "
+    ):
         registered("dpt")
 
 
