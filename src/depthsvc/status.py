@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from depthsvc.imaging.spec import InputSpec
+from depthsvc.imaging.spec import DepthKind, InputSpec
 from depthsvc.model.spec import OutputKind
 
 
@@ -42,21 +42,25 @@ class Health(BaseModel):
 
 
 class ModelEntry(BaseModel):
-    """One model of the registry."""
+    """One model: of the registry, or a custom one that is served."""
 
     name: str
     description: str
     licence: str
+    non_commercial: bool = Field(description="Whether its weights may not be used commercially.")
     source: str
+    size_bytes: int | None = Field(description="Size of its published weights, if it is known.")
     input: InputSpec
     output: OutputKind
-    in_use: bool
+    kind: DepthKind = Field(description="What its depth is: relative `inverse_depth`, or `metres`.")
+    in_use: bool = Field(description="Whether this service serves it.")
 
 
 class Models(BaseModel):
     """The models that this version of the service knows."""
 
-    in_use: str = Field(description="Name of the model in use, which may be a custom model.")
+    in_use: str = Field(description="Name of the model that photos get unless they ask for another.")
+    served: list[str] = Field(description="Names that the parameter `model` accepts.")
     degraded: bool = Field(description="Whether it is standing in for MiDaS_small, whose weights are not available.")
     engine: str = Field(description="Engine that runs it.")
     precision: str = Field(description="Number format in which it runs.")

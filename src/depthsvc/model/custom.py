@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from depthsvc.errors import ModelError, problem_reason
-from depthsvc.imaging.spec import InputSpec, Interpolation, ResizeRule
+from depthsvc.imaging.spec import Enlargement, InputSpec, Interpolation, ResizeRule
 from depthsvc.model.spec import ModelSpec, OutputKind
 
 TORCHSCRIPT_SUFFIXES = (".pt", ".ts", ".torchscript")
@@ -32,6 +32,8 @@ class _InputDescription(BaseModel):
     mean: tuple[_Finite, _Finite, _Finite] = Field(description="Subtracted from RGB in 0..1.")
     std: tuple[_Positive, _Positive, _Positive] = Field(description="Divides RGB after the mean is subtracted.")
     interpolation: Interpolation = Field(Interpolation.BICUBIC, description="How the photo is resized.")
+    width: int | None = Field(None, ge=8, le=4096, description="Input size of the width where it differs.")
+    padded: bool = Field(False, description="Whether the photo is extended by its reflection, as for ZoeDepth.")
 
 
 class ModelDescription(BaseModel):
@@ -43,6 +45,9 @@ class ModelDescription(BaseModel):
     input: _InputDescription
     output: OutputKind
     follows_edges: bool = Field(False, description="Whether to sharpen the map along the photo's edges.")
+    enlargement: Enlargement = Field(Enlargement.BICUBIC, description="How the map is upsampled to the photo's size.")
+    mirrored: bool = Field(False, description="Whether to return the mean with the mirrored photo's map.")
+    farthest_m: float | None = Field(None, gt=0, allow_inf_nan=False, description="Largest distance in metres.")
 
     @classmethod
     def of(cls, spec: ModelSpec) -> ModelDescription:
@@ -51,7 +56,8 @@ class ModelDescription(BaseModel):
 
     def spec(self, default_name: str) -> ModelSpec:
         """The described model, named `default_name` if the description has no name."""
-        return ModelSpec(self.name or default_name, InputSpec(**dict(self.input)), self.output, self.follows_edges)
+        fields = {**dict(self), "name": self.name or default_name, "input": InputSpec(**dict(self.input))}
+        return ModelSpec(**fields)
 
 
 def is_model_path(model: str) -> bool:

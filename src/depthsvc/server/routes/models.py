@@ -20,20 +20,25 @@ router = APIRouter(tags=["models"])
 )
 async def models(service: CurrentService) -> Models:
     """The registered models, and which model is in use."""
+    served = [service.model.name]
     entries = [
         ModelEntry(
             name=model.name,
             description=model.description,
             licence=model.licence,
+            non_commercial=model.non_commercial,
             source=model.source,
+            size_bytes=model.weights.size if model.weights else None,
             input=model.spec.input,
             output=model.spec.output,
-            in_use=model.name == service.model.name,
+            kind=model.spec.output.depth_kind,
+            in_use=model.name in served,
         )
         for model in MODELS.values()
     ]
     return Models(
         in_use=service.model.name,
+        served=served,
         degraded=service.model.degraded,
         engine=service.model.choice.engine,
         precision=service.model.choice.precision,
