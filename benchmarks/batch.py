@@ -41,7 +41,7 @@ _process: tuple[Pipeline, Barrier] | None = None
 
 def _open(config: WorkerConfig, barrier: Barrier) -> None:
     global _process
-    pipeline = Pipeline.open(config.model, max_pixels=config.max_pixels, max_input_size=config.max_input_size)
+    pipeline = Pipeline.open(config.models[0], max_pixels=config.max_pixels, max_input_size=config.max_input_size)
     pipeline.model.warm()
     _process = pipeline, barrier
 

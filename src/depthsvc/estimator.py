@@ -7,7 +7,7 @@ from os import PathLike
 from typing import Any
 
 from depthsvc.depth import DepthMap
-from depthsvc.errors import ConfigurationError
+from depthsvc.errors import ConfigurationError, InvalidParameter
 from depthsvc.imaging.photo.pixels import Enough, Photo
 from depthsvc.imaging.photo.source import PhotoSource, open_photo
 from depthsvc.imaging.picture import Picture
@@ -111,4 +111,6 @@ class DepthEstimator(Verbs[DepthMap, Picture, PointCloud]):
         return renderer.draw(taken, depth)
 
     def _decode(self, photo: PhotoSource, enough: Enough, options: Options) -> Photo:
+        if options.model not in (None, self.model):
+            raise InvalidParameter(f"model: this estimator has {self.model}. Make another one for {options.model}.")
         return open_photo(photo, lambda data: self.pipeline.decode(data, options.input_size, enough=enough))

@@ -51,6 +51,13 @@ class _Options(BaseModel):
         "Larger shows more detail and takes longer. By default the model's own size.",
     )
 
+    model: str | None = Field(
+        None,
+        min_length=1,
+        max_length=64,
+        description="Name of a model that the service serves; by default its first.",
+    )
+
     @classmethod
     def for_format(cls, format: Format, **values: Any) -> Self:
         """Options with this `file_format`, one of the result's. Raises pydantic's ValidationError."""

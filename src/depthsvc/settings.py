@@ -42,12 +42,16 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-def _split(value: object) -> object:
-    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+def _split(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _split_words(value: object) -> object:
+    return _split(value) if isinstance(value, str) else value
 
 
 def _split_keys(value: object) -> object:
-    keys = _split(value)
+    keys = _split_words(value)
     if keys == []:
         raise ValueError("is set but contains no key; unset it to run without keys")
     return keys
@@ -69,7 +73,7 @@ def checked_root_path(text: str) -> str:
 
 
 RootPath = Annotated[str, AfterValidator(checked_root_path)]
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)]
 ApiKeys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
 
@@ -81,7 +85,8 @@ class WeightsSettings(BaseSettings):
         "auto",
         min_length=1,
         description="`auto`, a name from `depthsvc weights list`, or the path of a TorchScript (.pt, .ts) or "
-        "ONNX (.onnx) file with its JSON description next to it.",
+        "ONNX (.onnx) file with its JSON description next to it. `serve` accepts several, separated by commas or each "
+        "with its own option: photos get the first unless they ask for another.",
     )
     weights: Path | None = Field(
         None, description="Checkpoint file to use for the named model instead of the registered one."
@@ -257,6 +262,11 @@ class Settings(
     """Settings of the service, validated once at start. Units are in the names."""
 
     model_config = SettingsConfigDict(env_prefix="DEPTHSVC_", extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models to serve, the default first."""
+        return tuple(_split(self.model))
 
     @property
     def weights_locations(self) -> WeightsLocations:

@@ -58,20 +58,28 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT]):
         self,
         photo: PhotoSource,
         *,
+        model: str | None = None,
         input_size: int | None = None,
         size: str = "source",
         refine: bool = False,
         full_size: bool = False,
         normalize: bool = False,
     ) -> DepthT:
-        """Relative inverse depth: larger is nearer.
+        """Relative inverse depth, larger is nearer; or metres, if the model predicts them. The map's `kind` says which.
 
-        `size` is "source" for the photo's upright width and height, or "model" for the network's own grid. `refine`
-        aligns depth edges with the photo's, which takes longer. It looks at no more than 12.5 megapixels of the photo
-        unless `full_size` is set. `normalize` scales the values to 0..1. Raises RequestError and OSError.
+        `model` is a name that the service serves, by default its first. `size` is "source" for the photo's upright
+        width and height, or "model" for the network's own grid. `refine` aligns depth edges with the photo's, which
+        takes longer. It looks at no more than 12.5 megapixels of the photo unless `full_size` is set. `normalize`
+        scales the values to 0..1. Raises RequestError and OSError.
         """
         options = make_options(
-            DepthOptions, input_size=input_size, size=size, refine=refine, full_size=full_size, normalize=normalize
+            DepthOptions,
+            model=model,
+            input_size=input_size,
+            size=size,
+            refine=refine,
+            full_size=full_size,
+            normalize=normalize,
         )
         return self._depth(photo, options)
 
@@ -83,6 +91,7 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT]):
         self,
         photo: PhotoSource,
         *,
+        model: str | None = None,
         input_size: int | None = None,
         size: str = "source",
         refine: bool = False,
@@ -99,6 +108,7 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT]):
         """
         query = make_options(
             UploadQuery,
+            model=model,
             input_size=input_size,
             size=size,
             refine=refine,
@@ -118,6 +128,7 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT]):
         self,
         photo: PhotoSource,
         *,
+        model: str | None = None,
         input_size: int | None = None,
         fov: float | None = None,
         stride: int = 1,
@@ -129,7 +140,9 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT]):
         EXIF data, if they say it, and everything else by 60 degrees. `stride` keeps every n-th pixel of each row
         and column, and grows until there are at most `max_points`. Raises RequestError and OSError.
         """
-        options = make_options(PointCloudOptions, input_size=input_size, fov=fov, stride=stride, max_points=max_points)
+        options = make_options(
+            PointCloudOptions, model=model, input_size=input_size, fov=fov, stride=stride, max_points=max_points
+        )
         return self._point_cloud(photo, options)
 
     @unknown_keywords_raise(InvalidParameter)
@@ -137,6 +150,7 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT]):
         self,
         photo: PhotoSource,
         *,
+        model: str | None = None,
         input_size: int | None = None,
         focus: str | tuple[float, float] = "auto",
         strength: float = 0.5,
@@ -148,7 +162,9 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT]):
         nearest thing that stands out. `strength`, 0 to 1, scales the blur. The result has at most 12.5 megapixels
         unless `full_size` is set. Raises RequestError and OSError.
         """
-        options = make_options(BokehOptions, input_size=input_size, focus=focus, strength=strength, full_size=full_size)
+        options = make_options(
+            BokehOptions, model=model, input_size=input_size, focus=focus, strength=strength, full_size=full_size
+        )
         return self._bokeh(photo, options)
 
     @abstractmethod

@@ -42,7 +42,7 @@ def pool(model: PreparedModel) -> Iterator[WorkerPool]:
 
 
 def config_of(model: PreparedModel) -> WorkerConfig:
-    return WorkerConfig(model, max_pixels=50_000_000, max_input_size=1024)
+    return WorkerConfig((model,), max_pixels=50_000_000, max_input_size=1024)
 
 
 LONG = 640

@@ -224,7 +224,7 @@ def test_workers_refuse_a_model_that_changed_and_start_again_once_it_is_put_back
 ) -> None:
     path = torchscript(tmp_path / "own.pt", 2)
     original, replaced = path.read_bytes(), torchscript(tmp_path / "other.pt", 3).read_bytes()
-    config = WorkerConfig(_prepared(str(path), EngineName.TORCHSCRIPT, cache_dir), 50_000_000, 1024)
+    config = WorkerConfig((_prepared(str(path), EngineName.TORCHSCRIPT, cache_dir),), 50_000_000, 1024)
     with WorkerPool(config, workers=1, queue_size=8) as pool:
         pool.wait_until_warm()
         path.write_bytes(replaced)

@@ -68,7 +68,7 @@ def ask(
     model = PreparedModel(spec, VerifiedFile(Path("m"), ""), EngineChoice())
     chosen = Settings(**settings)
     app = ForwardedMiddleware(
-        create_app(Service(chosen, model, cast(PhotoPool, pool), api_keys(chosen))), TrustedProxies(proxies)
+        create_app(Service(chosen, (model,), cast(PhotoPool, pool), api_keys(chosen))), TrustedProxies(proxies)
     )
 
     async def request() -> httpx.Response:

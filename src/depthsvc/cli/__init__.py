@@ -51,7 +51,7 @@ def main() -> None:
     """One photo in, its depth out: relative inverse depth, larger and brighter is nearer."""
 
 
-@main.command(cls=CommandWithSettings, settings=("Settings",))
+@main.command(cls=CommandWithSettings, settings=("Settings",), repeated=("model",))
 def serve(settings: Settings) -> None:
     """Run the HTTP service."""
     from depthsvc.cli.logs import configure

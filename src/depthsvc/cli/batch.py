@@ -108,6 +108,8 @@ def batch(
     from depthsvc.batch.session import Plan
     from depthsvc.batch.sources import NothingFound
 
+    if url and _is_given(context, "model"):
+        wanted["model"] = settings.model
     try:
         options = _options(format, wanted)
         remote = Remote(url, api_key, concurrency) if url else None
@@ -156,14 +158,19 @@ def _check_paths(paths: tuple[str, ...], list_file: str | None, *, watch: bool) 
 
 
 def _check_no_worker_options(context: click.Context, url: str | None) -> None:
-    """A service has its own model and workers: silently ignoring an option would mislead."""
+    """A service has its own workers: silently ignoring an option would mislead. It may have several models."""
     if not url:
         return
     for name in setting_names(_COMPUTING):
-        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+        if name != "model" and _is_given(context, name):
             raise click.UsageError(
                 f"--{name.replace('_', '-')} cannot be combined with --url: the service decides that."
             )
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    """Whether an option is on the command line."""
+    return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
 
 def _is_uri(word: str) -> bool:

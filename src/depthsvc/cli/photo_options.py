@@ -25,8 +25,8 @@ FORMAT_HELP = "; ".join(f"{format.name}: {format.description}" for format in FIL
 
 _CHOOSING = {"side_by_side": Result.SIDE_BY_SIDE, "bokeh": Result.BOKEH}
 """Options that choose a result with a single format."""
-_DECIDED = {"format", "palette"}
-"""Options of photos that are none of a command: --format decides the one, the command itself the other."""
+_DECIDED = {"format", "palette", "model"}
+"""Options of photos that are none of a command: --format and the setting --model decide two, the command the third."""
 
 
 class PhotoCommand(CommandWithSettings):

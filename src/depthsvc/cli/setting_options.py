@@ -31,14 +31,17 @@ def setting_names(given: tuple[str, ...]) -> list[str]:
 class CommandWithSettings(click.Command):
     """A command with an option for each of the given settings; it receives all settings as `settings`."""
 
-    def __init__(self, *arguments: Any, settings: tuple[str, ...], **keywords: Any) -> None:
-        """`settings`: names as for `setting_names`."""
+    def __init__(
+        self, *arguments: Any, settings: tuple[str, ...], repeated: tuple[str, ...] = (), **keywords: Any
+    ) -> None:
+        """`settings`: names as for `setting_names`. `repeated`: those whose options may be given several times."""
         super().__init__(*arguments, **keywords)
         self._settings = settings
+        self._repeated = repeated
 
     @cached_property
     def _setting_options(self) -> dict[str, click.Option]:
-        return {name: _option(name) for name in setting_names(self._settings)}
+        return {name: _option(name, repeated=name in self._repeated) for name in setting_names(self._settings)}
 
     def get_params(self, context: click.Context) -> list[click.Parameter]:
         *own, help_option = super().get_params(context)
@@ -50,7 +53,8 @@ class CommandWithSettings(click.Command):
 
     def invoke(self, context: click.Context) -> Any:
         options = {name: context.params.pop(name) for name in self._setting_options}
-        given = {name: value for name, value in options.items() if value is not None}
+        given = {name: value for name, value in options.items() if value not in (None, ())}
+        given = {name: ",".join(value) if isinstance(value, tuple) else value for name, value in given.items()}
         context.params["settings"] = self.read(given)
         return super().invoke(context)
 
@@ -64,7 +68,7 @@ class CommandWithSettings(click.Command):
         return read_settings(given, lambda name: f"{flag(name)} (or {variable(name)})")
 
 
-def _option(name: str) -> click.Option:
+def _option(name: str, *, repeated: bool) -> click.Option:
     from depthsvc.settings import Settings, default_text, flag, variable
 
     field = Settings.model_fields[name]
@@ -74,6 +78,7 @@ def _option(name: str) -> click.Option:
         default=None,
         help=f"{field.description}  [{default_text(name)}; {variable(name)}]",
         metavar=None if is_flag else "VALUE",
+        multiple=repeated,
     )
 
 

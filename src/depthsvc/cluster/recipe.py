@@ -55,7 +55,7 @@ class Recipe:
     def make(self) -> Pipeline:
         """A warm pipeline that has this process to itself. Raises ModelError, WeightsError or ConfigurationError."""
         model = prepare(resolve(self.model, self.locations), self.locations.cache_dir, self.choice)
-        return open_pipeline(WorkerConfig(model, self.max_pixels, self.max_input_size, self.max_photo_cost))
+        return open_pipeline(WorkerConfig((model,), self.max_pixels, self.max_input_size, self.max_photo_cost))
 
 
 @contextmanager

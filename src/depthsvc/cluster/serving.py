@@ -63,10 +63,12 @@ class Replica:
 
 
 @contextmanager
-def replicas(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
+def replicas(settings: Settings) -> Iterator[tuple[tuple[PreparedModel, ...], PhotoPool]]:
     """A running deployment, and the pool in front of it. Raises ConfigurationError, ModelError or WeightsError."""
     if settings.max_photos_per_worker:
         raise ConfigurationError("--max-photos-per-worker cannot be combined with --ray.")
+    if len(settings.models) > 1:
+        raise ConfigurationError("With --ray a service has one model. Start one service for each.")
     start_fork_server()
     model = prepared_model(settings)
     most = max(settings.workers, settings.ray_max_workers or 0)
@@ -80,7 +82,7 @@ def replicas(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
                 workers=settings.workers,
                 queue_size=settings.queue_size,
             ) as pool:
-                yield model, pool
+                yield (model,), pool
         finally:
             if settings.ray_address != LOCAL:
                 serve.delete(APPLICATION)

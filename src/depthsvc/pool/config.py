@@ -12,7 +12,8 @@ from depthsvc.model.spec import PreparedModel
 class WorkerConfig:
     """The configuration of every worker of a pool. Small and picklable."""
 
-    model: PreparedModel
+    models: tuple[PreparedModel, ...]
+    """Those that it holds. A photo gets the first unless it asks for another."""
     max_pixels: int
     max_input_size: int
     max_photo_cost: float = math.inf

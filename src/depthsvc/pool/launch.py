@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 
-from depthsvc.errors import ModelError
+from depthsvc.errors import ConfigurationError, ModelError
 from depthsvc.model.prepare import is_prepared, prepare
 from depthsvc.model.resolve import resolve
 from depthsvc.model.spec import PreparedModel, ResolvedModel
@@ -21,13 +21,30 @@ def worker_config(settings: Settings, *, max_photo_cost: float = math.inf) -> Wo
 
     Raises ConfigurationError, ModelError or WeightsError.
     """
-    model = prepared_model(settings)
-    return WorkerConfig(model, settings.max_pixels, settings.max_input_size, max_photo_cost)
+    return WorkerConfig(prepared_models(settings), settings.max_pixels, settings.max_input_size, max_photo_cost)
+
+
+def prepared_models(settings: Settings) -> tuple[PreparedModel, ...]:
+    """The models that the settings choose, prepared on this machine. Raises as `worker_config` does."""
+    if len(settings.models) > 1 and (settings.weights or settings.weights_sha256):
+        raise ConfigurationError(
+            "--weights and --weights-sha256 belong to one model. With several models, put the published files into a "
+            "folder and name it with --weights-dir."
+        )
+    models = tuple(_prepared(name, settings) for name in settings.models)
+    names = [model.name for model in models]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigurationError(f"The model {twice} is given twice.")
+    return models
 
 
 def prepared_model(settings: Settings) -> PreparedModel:
-    """The model that the settings choose, prepared on this machine. Raises as `worker_config` does."""
-    resolved = resolve(settings.model, settings.weights_locations)
+    """The one model that the settings choose. Raises as `worker_config` does."""
+    return _prepared(settings.model, settings)
+
+
+def _prepared(name: str, settings: Settings) -> PreparedModel:
+    resolved = resolve(name, settings.weights_locations)
     quick = is_prepared(resolved, settings.cache_dir, settings.engine_choice)
     logger.info("loading %s%s", resolved.name, "" if quick else "; this first start takes longer")
     model = _prepare_apart(resolved, settings)

@@ -11,6 +11,7 @@ from contextlib import suppress
 import cv2
 
 from depthsvc.errors import DepthServiceError, RequestError
+from depthsvc.model.spec import PreparedModel
 from depthsvc.options import Options
 from depthsvc.pipeline.answer import Answer
 from depthsvc.pipeline.stages import Pipeline
@@ -28,19 +29,19 @@ def serve(channel: Channel, config: WorkerConfig) -> None:
     options with the photo's bytes, and sends an Answer without its body with the body's bytes, or an Exception.
     """
     try:
-        pipeline = open_pipeline(config)
+        pipelines = open_pipelines(config)
     except Exception as error:
         channel.send(error if isinstance(error, DepthServiceError) else RuntimeError(repr(error)))
         return
     channel.send(None)
     with suppress(EOFError, OSError):  # the other side has closed it
         while True:
-            _answer_next(channel, pipeline)
+            _answer_next(channel, pipelines)
 
 
-def _answer_next(channel: Channel, pipeline: Pipeline) -> None:
+def _answer_next(channel: Channel, pipelines: dict[str | None, Pipeline]) -> None:
     options, photo = channel.receive()
-    outcome = reply(pipeline, photo, options)
+    outcome = reply(pipelines[options.model], photo, options)
     del photo  # not needed while a slow reader receives the result
     if isinstance(outcome, Exception):
         channel.send(outcome)
@@ -48,16 +49,25 @@ def _answer_next(channel: Channel, pipeline: Pipeline) -> None:
         channel.send(outcome.without_body(), outcome.body)
 
 
-def open_pipeline(config: WorkerConfig) -> Pipeline:
-    """A warm pipeline, tuned to have this process to itself. Raises ModelError."""
+def open_pipelines(config: WorkerConfig) -> dict[str | None, Pipeline]:
+    """A warm pipeline for each model by its name, and for None that of the first, tuned to have this process to
+    themselves. Raises ModelError."""
     bound_heap()
-    cv2.setNumThreads(config.model.choice.threads)
+    cv2.setNumThreads(config.models[0].choice.threads)
     cv2.utils.logging.setLogLevel(_SILENT)  # that a photo is damaged is an answer, not news
+    pipelines: dict[str | None, Pipeline] = {model.name: _open(model, config) for model in config.models}
+    pipelines[None] = pipelines[config.models[0].name]
+    return pipelines
+
+
+def open_pipeline(config: WorkerConfig) -> Pipeline:
+    """The pipeline of the first model. Raises ModelError."""
+    return open_pipelines(config)[None]
+
+
+def _open(model: PreparedModel, config: WorkerConfig) -> Pipeline:
     pipeline = Pipeline.open(
-        config.model,
-        max_pixels=config.max_pixels,
-        max_input_size=config.max_input_size,
-        max_cost=config.max_photo_cost,
+        model, max_pixels=config.max_pixels, max_input_size=config.max_input_size, max_cost=config.max_photo_cost
     )
     pipeline.model.warm()
     return pipeline

@@ -33,8 +33,8 @@ logger = logging.getLogger(__name__)
 def run(settings: Settings, listening: socket.socket, keys: ApiKeys, proxies: TrustedProxies) -> None:
     """Run the service on a bound socket until a signal stops it; for errors see `depthsvc.server.boot`."""
     roster = Roster(connection_limit(settings), proxies)
-    with (_replicas if settings.ray else _processes)(settings) as (model, pool):
-        service = Service(settings, model, pool, keys)
+    with (_replicas if settings.ray else _processes)(settings) as (models, pool):
+        service = Service(settings, models, pool, keys)
         server = _Server(service, listening, roster, proxies, announce=lambda: _announce(service, listening))
         server.run(sockets=[listening])
         service.close()
@@ -44,7 +44,7 @@ def run(settings: Settings, listening: socket.socket, keys: ApiKeys, proxies: Tr
 
 
 @contextmanager
-def _processes(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
+def _processes(settings: Settings) -> Iterator[tuple[tuple[PreparedModel, ...], PhotoPool]]:
     worker = worker_config(settings, max_photo_cost=settings.max_photo_cost)
     with WorkerPool(
         worker,
@@ -53,11 +53,11 @@ def _processes(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
         max_photos_per_worker=settings.max_photos_per_worker,
     ) as pool:
         pool.wait_until_warm()
-        yield worker.model, pool
+        yield worker.models, pool
 
 
 @contextmanager
-def _replicas(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
+def _replicas(settings: Settings) -> Iterator[tuple[tuple[PreparedModel, ...], PhotoPool]]:
     from depthsvc.cluster.serving import replicas
 
     with replicas(settings) as served:
@@ -138,23 +138,30 @@ class _Server(uvicorn.Server):
 
 
 def _announce(service: Service, listening: socket.socket) -> None:
-    settings, model = service.settings, service.model
+    settings, models = service.settings, service.models
     host, port = listening.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     address = f"http://{shown}:{port}"
-    fallback = "  (FALLBACK: MiDaS_small is not available)" if model.degraded else ""
+    names = ", ".join(model.name for model in models)
+    fallback = "  (FALLBACK: MiDaS_small is not available)" if any(model.degraded for model in models) else ""
+    engines = "".join(f"  engine   {_engine(model, models)}\n" for model in models)
     access = f"{len(service.api_keys)} API key(s)" if service.api_keys else "open to everyone who can reach it"
     if settings.log_format is not LogFormat.JSON:  # whoever collects the lines would get some that are not JSON
         with suppress(OSError):  # nobody has to read it
             print(
                 f"depthsvc is ready at {address}\n"
-                f"  model    {model.name}{fallback}\n"
-                f"  engine   {engine_text(model)}\n"
+                f"  model    {names}{fallback}\n"
+                f"{engines}"
                 f"  workers  {_workers_text(settings)}, {settings.threads_per_worker} thread(s) each\n"
                 f"  access   {access}",
                 flush=True,
             )
-    logger.info("ready at %s with %s and %d workers, %s", address, model.name, settings.workers, access)
+    logger.info("ready at %s with %s and %d workers, %s", address, names, settings.workers, access)
+
+
+def _engine(model: PreparedModel, models: tuple[PreparedModel, ...]) -> str:
+    """Its engine, and of several models which one's it is."""
+    return f"{engine_text(model)} for {model.name}" if len(models) > 1 else engine_text(model)
 
 
 def _workers_text(settings: Settings) -> str:

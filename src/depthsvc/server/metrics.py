@@ -12,15 +12,16 @@ from depthsvc.model.spec import PreparedModel
 from depthsvc.pool.base import PhotoPool, RestartCause
 from depthsvc.version import __version__
 
+_INFO = ("version", "model", "engine", "degraded")
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Metrics:
     """The counters and histograms of one service. Its pool's are read at each scrape."""
 
-    def __init__(self, pool: PhotoPool, model: PreparedModel) -> None:
+    def __init__(self, pool: PhotoPool, models: tuple[PreparedModel, ...]) -> None:
         self.registry = CollectorRegistry()
-        self.registry.register(_PoolCollector(pool, model))
+        self.registry.register(_PoolCollector(pool, models))
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self.in_progress = Gauge("depthsvc_requests_in_progress", "HTTP requests in progress.", registry=self.registry)
@@ -37,17 +38,21 @@ class Metrics:
         self._stages = Histogram(
             "depthsvc_stage_seconds",
             "Time that photos spent in each stage: queue, decode, infer, render.",
-            ("stage",),
+            ("model", "stage"),
             buckets=_SECONDS,
             registry=self.registry,
         )
 
         self._spent = Counter(
-            "depthsvc_photo_cpu_seconds", "Processor time that workers spent on photos.", registry=self.registry
+            "depthsvc_photo_cpu_seconds",
+            "Processor time that workers spent on photos.",
+            ("model",),
+            registry=self.registry,
         )
         self._expected = Counter(
             "depthsvc_photo_expected_cpu_seconds",
             "Processor time that was expected for these photos before they were decoded.",
+            ("model",),
             registry=self.registry,
         )
         self._held = Gauge(
@@ -77,27 +82,27 @@ class Metrics:
         """Have `count` tell the bytes held in one direction at each scrape."""
         self._held.labels(direction).set_function(count)
 
-    def observe_cost(self, expected_s: float, spent_s: float) -> None:
+    def observe_cost(self, model: str, expected_s: float, spent_s: float) -> None:
         """Record a photo's processor time, in seconds, beside what was expected."""
-        self._expected.inc(expected_s)
-        self._spent.inc(spent_s)
+        self._expected.labels(model).inc(expected_s)
+        self._spent.labels(model).inc(spent_s)
         self._estimates.observe(spent_s / expected_s)
 
-    def observe_stages(self, seconds: Mapping[str, float]) -> None:
+    def observe_stages(self, model: str, seconds: Mapping[str, float]) -> None:
         """Record a photo's time in every stage, in seconds."""
         for stage, duration in seconds.items():
-            self._stages.labels(stage).observe(duration)
+            self._stages.labels(model, stage).observe(duration)
 
 
 class _PoolCollector(Collector):
     """Reads the pool's own state."""
 
-    def __init__(self, pool: PhotoPool, model: PreparedModel) -> None:
+    def __init__(self, pool: PhotoPool, models: tuple[PreparedModel, ...]) -> None:
         self._pool = pool
-        self._model = model
+        self._models = models
 
     def collect(self) -> Iterator[Metric]:
-        pool, model = self._pool, self._model
+        pool = self._pool
         yield _gauge("depthsvc_workers", "Configured workers.", pool.workers)
         yield _gauge("depthsvc_workers_warm", "Workers that are ready for a photo or processing one.", pool.warm)
         yield _gauge("depthsvc_queue_depth", "Photos waiting for a worker.", pool.waiting)
@@ -107,8 +112,11 @@ class _PoolCollector(Collector):
         for cause in RestartCause:
             restarts.add_metric([cause], pool.restarts[cause])
         yield restarts
-        info = {"model": model.name, "engine": model.choice.engine, "degraded": str(model.degraded).lower()}
-        yield InfoMetricFamily("depthsvc", "The version and the model in use.", {"version": __version__, **info})
+        info = InfoMetricFamily("depthsvc", "The version and the models that are served.", labels=_INFO)
+        for model in self._models:
+            values = (__version__, model.name, model.choice.engine, str(model.degraded).lower())
+            info.add_metric(_INFO, dict(zip(_INFO, values, strict=True)))
+        yield info
 
 
 def _gauge(name: str, description: str, value: float) -> GaugeMetricFamily:

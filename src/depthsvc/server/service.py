@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
-from depthsvc.errors import ConfigurationError, Unavailable
+from depthsvc.errors import ConfigurationError, InvalidParameter, Unavailable
 from depthsvc.imaging.photo.formats import formats_named
 from depthsvc.model.spec import PreparedModel
+from depthsvc.options import Options
 from depthsvc.pipeline.answer import Answer
 from depthsvc.pipeline.cost import Appraiser, Cost
 from depthsvc.pipeline.limits import Limits
@@ -30,31 +31,40 @@ if TYPE_CHECKING:
 class Service:
     """One running service."""
 
-    def __init__(self, settings: Settings, model: PreparedModel, pool: PhotoPool, api_keys: ApiKeys) -> None:
-        """Raises ConfigurationError for an unknown photo format, or if a package for tracing is missing."""
+    def __init__(
+        self, settings: Settings, models: tuple[PreparedModel, ...], pool: PhotoPool, api_keys: ApiKeys
+    ) -> None:
+        """`models`: photos get the first unless they ask for another.
+
+        Raises ConfigurationError for an unknown photo format, or if a package for tracing is missing."""
         self.settings = settings
-        self.model = model
+        self.models = models
         self.pool = pool
         self.api_keys = api_keys
-        self.metrics = Metrics(pool, model)
+        self.metrics = Metrics(pool, models)
         self.tracing = _tracing() if settings.traces else None
         self.uploads = buffers.uploads(settings.max_buffered_bytes, settings.client_timeout_s)
         self.answers = buffers.answers(settings.max_buffered_bytes, settings.client_timeout_s)
         self.metrics.watch_held("photos", lambda: self.uploads.bytes)
         self.metrics.watch_held("results", lambda: self.answers.bytes)
-        self.appraiser = Appraiser(
-            Limits(model.spec, settings.max_pixels, settings.max_input_size),
-            Prices(),
-            max_cost=settings.max_photo_cost,
-            max_memory_bytes=settings.max_photo_memory_mb * 1e6,
-            max_answer_bytes=settings.max_buffered_bytes,
-            formats=formats_named(settings.photo_formats),
-        )
+        self._appraisers = {model.name: _appraiser(model, settings) for model in models}
         self.started = time.monotonic()
         self.draining = False
         """Whether the service is shutting down: it finishes the photos it has accepted and refuses new ones."""
         self.accepted = 0
         """Photos being received or computed."""
+
+    @property
+    def model(self) -> PreparedModel:
+        """The model that photos get unless they ask for another."""
+        return self.models[0]
+
+    def appraiser(self, options: Options) -> Appraiser:
+        """The appraiser for the model that these options ask for. Raises InvalidParameter if it is not served."""
+        name = options.model or self.model.name
+        if name not in self._appraisers:
+            raise InvalidParameter(f"model: {name!r} is not served here. Use one of {', '.join(self._appraisers)}.")
+        return self._appraisers[name]
 
     @property
     def ready(self) -> bool:
@@ -75,9 +85,9 @@ class Service:
 
     def observe(self, cost: Cost, answer: Answer) -> None:
         """Learn from a photo's times, and add them to the metrics and to the current request's trace."""
-        self.appraiser.learn(cost, answer.cpu_seconds)
-        self.metrics.observe_cost(cost.seconds, sum(answer.cpu_seconds.values()))
-        self.metrics.observe_stages(answer.seconds)
+        self._appraisers[answer.model].learn(cost, answer.cpu_seconds)
+        self.metrics.observe_cost(answer.model, cost.seconds, sum(answer.cpu_seconds.values()))
+        self.metrics.observe_stages(answer.model, answer.seconds)
         if self.tracing:
             self.tracing.record_stages(answer.seconds)
 
@@ -95,6 +105,17 @@ class Service:
             yield
         finally:
             self.accepted -= 1
+
+
+def _appraiser(model: PreparedModel, settings: Settings) -> Appraiser:
+    return Appraiser(
+        Limits(model.spec, settings.max_pixels, settings.max_input_size),
+        Prices(),
+        max_cost=settings.max_photo_cost,
+        max_memory_bytes=settings.max_photo_memory_mb * 1e6,
+        max_answer_bytes=settings.max_buffered_bytes,
+        formats=formats_named(settings.photo_formats),
+    )
 
 
 def _tracing() -> Tracing:

@@ -20,7 +20,7 @@ router = APIRouter(tags=["models"])
 )
 async def models(service: CurrentService) -> Models:
     """The registered models, and which model is in use."""
-    served = [service.model.name]
+    served = [model.name for model in service.models]
     entries = [
         ModelEntry(
             name=model.name,

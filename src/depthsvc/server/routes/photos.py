@@ -137,7 +137,7 @@ async def _answer(request: Request, service: Service, query: Options) -> Respons
     with service.accept(client), service.uploads.promise(_declared_bytes(request, service), client) as upload:
         body = await received(request, upload)
         photo, options = body.photo, _options(request, query, body)
-        cost = service.appraiser.appraise(photo, options)
+        cost = service.appraiser(options).appraise(photo, options)
         with ExitStack() as until_sent:
             hold = until_sent.enter_context(service.answers.promise(cost.answer_bytes, client))
             answer = await _computed(request, service, photo, options, cost)
