@@ -14,8 +14,6 @@ PATCH = 14
 """Pixels along a patch's side."""
 _GRID = 37
 """Patches along the side of the images that the position embedding was trained with."""
-_OFFSET = 0.1
-"""Added to the number of patches when the position embedding is resized."""
 _CUBIC = -0.75
 """PyTorch's parameter of the bicubic kernel."""
 
@@ -51,11 +49,11 @@ class DinoV2(nn.Module):
 
     def _patch_positions(self, rows: int, columns: int) -> Tensor:
         """The position embedding, resized as `F.interpolate` does it: (1, rows * columns, width)."""
-        # Officially the offset is kept from a photo of exactly the trained size, which is not resized.
-        offset = _OFFSET * ((rows != _GRID) | (columns != _GRID))
+        # Officially 0.1 is added to both numbers of patches, except at the trained size, which is not resized.
+        added = (rows != _GRID) | (columns != _GRID)
         grid = self.pos_embed[0, 1:].view(_GRID, -1)  # a row of patches in each
-        vertical = _bicubic_matrix(rows, _GRID / (rows + offset)).to(grid.dtype)
-        horizontal = _bicubic_matrix(columns, _GRID / (columns + offset)).to(grid.dtype)
+        vertical = _bicubic_matrix(rows, 10 * rows + added).to(grid.dtype)
+        horizontal = _bicubic_matrix(columns, 10 * columns + added).to(grid.dtype)
         stretched = (vertical @ grid).view(-1, _GRID, self.pos_embed.shape[-1])
         positions: Tensor = horizontal @ stretched
         return positions.flatten(0, 1).unsqueeze(0)
@@ -137,9 +135,13 @@ def _layer_norm(width: int) -> nn.LayerNorm:
     return nn.LayerNorm(width, eps=1e-6)
 
 
-def _bicubic_matrix(size: int, step: float) -> Tensor:
-    """Weights of the trained rows (or columns) in each resized one, float32 (size, 37); `step` trained ones apart."""
-    centres = (torch.arange(size, dtype=torch.float32) + 0.5) * step - 0.5
+def _bicubic_matrix(size: int, stretched: int) -> Tensor:
+    """Weights of the 37 trained rows (or columns) in each resized one: float32 (size, 37).
+
+    The trained rows are stretched over `stretched` tenths of a row. The only rounding is that of the division, in a
+    trace, which has both as tensors, as in Python.
+    """
+    centres = (torch.arange(size, dtype=torch.float32) + 0.5) * (10 * _GRID) / stretched - 0.5
     first = centres.floor()
     taps = torch.arange(-1, 3, dtype=torch.float32)
     weights = _bicubic_kernel((centres - first).unsqueeze(1) - taps)
