@@ -89,3 +89,30 @@ DPT_HYBRID = DptArchitecture("dpt_hybrid_384", DptEncoder.HYBRID, 768, 12, 12, (
 DPT_BEIT_LARGE = DptArchitecture(
     "dpt_beit_large_512", DptEncoder.BEIT, 1024, 16, 24, (5, 11, 17, 23), _LARGE_WIDTHS, grid=32
 )
+
+
+@dataclass(frozen=True)
+class ZoeArchitecture(Architecture):
+    """Metric depth from the maps of a DPT network, as in ZoeDepth."""
+
+    family = "zoe"
+    ignored_keys = (
+        *DptArchitecture.ignored_keys,
+        "log_binomial_transform.k_idx",
+        "log_binomial_transform.K_minus_1",
+    )
+    core: DptArchitecture
+    attractors: tuple[int, int, int, int]
+    """Points to which bins are drawn, at strides 16, 8, 4 and 2."""
+    limits: tuple[float, float] | None = None
+    """Metres between which bins lie. None: they have no limits."""
+    is_routed: bool = False
+    """Whether there is a head for indoor scenes and one for streets, and a router that chooses."""
+
+
+_ZOE_CORE = DptArchitecture(
+    "dpt_beit_large_384", DptEncoder.BEIT, 1024, 16, 24, (5, 11, 17, 23), _LARGE_WIDTHS, grid=24
+)
+ZOE_N = ZoeArchitecture("zoed_n", _ZOE_CORE, (16, 8, 4, 1))
+ZOE_K = ZoeArchitecture("zoed_k", _ZOE_CORE, (16, 8, 4, 1), limits=(1e-3, 80.0))
+ZOE_NK = ZoeArchitecture("zoed_nk", _ZOE_CORE, (16, 16, 16, 16), is_routed=True)

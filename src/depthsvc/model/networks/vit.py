@@ -121,7 +121,9 @@ class VisionTransformer(nn.Module):
         self._taps = architecture.taps
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + self._grid**2, width))
-        self.patch_embed = HybridEmbedding(width) if architecture.encoder is DptEncoder.HYBRID else PatchEmbedding(width)
+        self.patch_embed = (
+            HybridEmbedding(width) if architecture.encoder is DptEncoder.HYBRID else PatchEmbedding(width)
+        )
         self.blocks = nn.ModuleList(Block(width, architecture.heads) for _ in range(architecture.depth))
 
     def forward(self, x: Tensor) -> Tapped:
