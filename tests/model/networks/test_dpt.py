@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,9 @@ ENGINE_TOLERANCES = {EngineName.TORCHSCRIPT: 5e-6, EngineName.OPENVINO: 1e-5, En
 HALF = (0.5, 0.5, 0.5)
 SHAPES = [(128, 64), (64, 160), (96, 96)]
 """Height and width: portrait, landscape and square."""
-TINY_VIT = replace(DPT_LARGE, width=48, heads=3, depth=4, taps=(0, 1, 2, 3), level_widths=(16, 32, 48, 48), grid=4)
+TINY_VIT = replace(
+    DPT_LARGE, width=48, heads=3, depth=4, taps=(0, 1, 2, 3), level_widths=(16, 32, 48, 48), grid=4, decoder_width=16
+)
 TINY_HYBRID = replace(TINY_VIT, encoder=DPT_HYBRID.encoder, depth=2, taps=(0, 1), level_widths=(256, 512, 48, 48))
 TINY_BEIT = replace(TINY_VIT, encoder=DPT_BEIT_LARGE.encoder)
 TINY = {"vit": TINY_VIT, "hybrid": TINY_HYBRID, "beit": TINY_BEIT}
@@ -112,9 +115,7 @@ def test_no_pixel_is_below_0(tiny: DptNetwork) -> None:
 
 
 def test_form_for_inference_shares_its_weights(tiny: DptNetwork) -> None:
-    standardized = {
-        f"{name}.weight" for name, module in tiny.named_modules() if isinstance(module, StandardizedConv2d)
-    }
+    standardized = {f"{name}.weight" for name, module in tiny.named_modules() if isinstance(module, StandardizedConv2d)}
     fast = tiny.for_inference()
     ours = {name: parameter.data_ptr() for name, parameter in tiny.named_parameters() if name not in standardized}
     assert {name: dict(fast.named_parameters())[name].data_ptr() for name in ours} == ours
@@ -128,8 +129,14 @@ def test_form_for_inference_computes_the_same(tiny: DptNetwork) -> None:
 
 
 def test_patches_of_the_hybrid_are_those_of_timm() -> None:
-    timm = import_timm()
-    backbone = timm.create_model("vit_base_r50_s16_384", pretrained=False).patch_embed.backbone
+    import_timm()
+    from timm.layers import StdConv2dSame
+    from timm.models.resnetv2 import ResNetV2
+
+    convolution = partial(StdConv2dSame, eps=1e-8)
+    backbone = ResNetV2(
+        (3, 4, 9), num_classes=0, global_pool="", preact=False, stem_type="same", conv_layer=convolution
+    )
     zoo.fill(backbone)
     network = HybridResNet().eval()
     state = backbone.state_dict()

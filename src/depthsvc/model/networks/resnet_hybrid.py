@@ -134,8 +134,8 @@ class HybridResNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = _Normalized(3, 64, 7, 2)
-        inputs = (64, *self.widths)
-        self.stages = nn.ModuleList(_Stage(width, *stage) for width, stage in zip(inputs, _STAGES, strict=False))
+        inputs = (64, *self.widths[:-1])
+        self.stages = nn.ModuleList(_Stage(width, *stage) for width, stage in zip(inputs, _STAGES, strict=True))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """float32 (N, 3, H, W), H and W multiples of 32 -> (N, C, H / 4, W / 4) and the coarser features."""

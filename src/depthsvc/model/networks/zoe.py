@@ -23,8 +23,6 @@ from depthsvc.model.networks.vit import attend
 _BINS = 64
 _EMBEDDING = 128
 """Channels of the embedding of bins."""
-_DECODED = 256
-"""Channels of the decoder's maps."""
 _FEATURES = 32
 """Channels of the features from which relative depth is made."""
 _ALPHA = 300.0
@@ -152,7 +150,8 @@ class _MetricNetwork(Network):
         super().__init__()
         self._bins = BoundedBins(*architecture.limits) if architecture.limits else Bins()
         self.core = nn.ModuleDict({"core": DptNetwork(architecture.core)})
-        self.conv2 = nn.Conv2d(_DECODED, _DECODED, 1)
+        width = architecture.core.decoder_width
+        self.conv2 = nn.Conv2d(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """float32 (N, 3, H, W), H and W multiples of 32 -> metres, float32 (N, H, W)."""
@@ -185,9 +184,10 @@ class ZoeNetwork(_MetricNetwork):
 
     def __init__(self, architecture: ZoeArchitecture) -> None:
         super().__init__(architecture)
-        self.seed_bin_regressor = PixelMlp(_DECODED, 256, _BINS)
-        self.seed_projector = _projector(128)
-        self.projectors = nn.ModuleList(_projector(128) for _ in architecture.attractors)
+        width = architecture.core.decoder_width
+        self.seed_bin_regressor = PixelMlp(width, 256, _BINS)
+        self.seed_projector = PixelMlp(width, 128, _EMBEDDING)
+        self.projectors = nn.ModuleList(PixelMlp(width, 128, _EMBEDDING) for _ in architecture.attractors)
         self.attractors = _attractors(architecture)
         self.conditional_log_binomial = ConditionalLogBinomial(_FEATURES + 1, 80)
 
@@ -207,11 +207,12 @@ class RoutedZoeNetwork(_MetricNetwork):
 
     def __init__(self, architecture: ZoeArchitecture) -> None:
         super().__init__(architecture)
-        self.patch_transformer = PatchTransformer()
+        width = architecture.core.decoder_width
+        self.patch_transformer = PatchTransformer(width)
         self.mlp_classifier = nn.Sequential(nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 2))
-        self.seed_bin_regressors = _of_domains(lambda: PixelMlp(_DECODED, 64, _BINS))
-        self.seed_projector = _projector(64)
-        self.projectors = nn.ModuleList(_projector(64) for _ in architecture.attractors)
+        self.seed_bin_regressors = _of_domains(lambda: PixelMlp(width, 64, _BINS))
+        self.seed_projector = PixelMlp(width, 64, _EMBEDDING)
+        self.projectors = nn.ModuleList(PixelMlp(width, 64, _EMBEDDING) for _ in architecture.attractors)
         self.attractors = _of_domains(lambda: _attractors(architecture))
         self.conditional_log_binomial = _of_domains(lambda: ConditionalLogBinomial(_FEATURES, 40))
 
@@ -235,13 +236,13 @@ class RoutedZoeNetwork(_MetricNetwork):
 
 
 class PatchTransformer(nn.Module):
-    """A small transformer over the bottleneck's pixels, (N, 256, h, w) -> the first token, (N, 128)."""
+    """A small transformer over the bottleneck's pixels, (N, C, h, w) -> the first token, (N, 128)."""
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: int) -> None:
         super().__init__()
         layers = nn.ModuleList(PostNormBlock(128, 1024, heads=4) for _ in range(4))
         self.transformer_encoder = nn.ModuleDict({"layers": layers})
-        self.embedding_convPxP = nn.Conv2d(_DECODED, 128, 1)
+        self.embedding_convPxP = nn.Conv2d(inputs, 128, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         # The token that is read starts as zeros, in front of the pixels.
@@ -292,10 +293,6 @@ def _positions(tokens: Tensor) -> Tensor:
     frequency = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10000.0) / width))
     phase = position * frequency
     return torch.cat((phase.sin(), phase.cos()), 1).to(tokens.dtype)
-
-
-def _projector(hidden: int) -> PixelMlp:
-    return PixelMlp(_DECODED, hidden, _EMBEDDING)
 
 
 def _attractors(architecture: ZoeArchitecture) -> nn.ModuleList:
