@@ -179,6 +179,8 @@ class DptArchitecture(Architecture):
     """Channels of what the decoder gets at strides 4, 8, 16 and 32."""
     grid: int
     """Patches on each side of the square to which the weights' positions belong."""
+    decoder_width: int = 256
+    """Channels of the decoder."""
 
 
 _LARGE_WIDTHS = (256, 512, 1024, 1024)

@@ -19,9 +19,6 @@ from depthsvc.model.networks.refinenet import FeatureFusionBlock, conv3x3
 from depthsvc.model.networks.resnet_hybrid import with_standardized_weights
 from depthsvc.model.networks.vit import VisionTransformer
 
-_WIDTH = 256
-"""Channels of the decoder."""
-
 
 class Readout(nn.Module):
     """Adds what the class token knows to every patch, (N, 1 + T, C) -> (N, T, C)."""
@@ -87,12 +84,12 @@ def _transformer(architecture: DptArchitecture) -> nn.Module:
 
 
 class Decoded(NamedTuple):
-    """The decoder's maps, all at strides of the input, which metric heads read as well."""
+    """The decoder's maps, which metric heads read as well."""
 
     bottleneck: Tensor
-    """(N, 256, H / 32, W / 32)."""
+    """(N, C, H / 32, W / 32)."""
     paths: tuple[Tensor, Tensor, Tensor, Tensor]
-    """(N, 256, ...) at strides 16, 8, 4 and 2."""
+    """(N, C, ...) at strides 16, 8, 4 and 2."""
     features: Tensor
     """(N, 32, H, W), from which the last convolution makes depth."""
 
@@ -100,20 +97,21 @@ class Decoded(NamedTuple):
 class Decoder(nn.Module):
     """RefineNet over four maps, and the head."""
 
-    def __init__(self, widths: tuple[int, int, int, int]) -> None:
+    def __init__(self, architecture: DptArchitecture) -> None:
         super().__init__()
-        self.layer1_rn = conv3x3(widths[0], _WIDTH, bias=False)
-        self.layer2_rn = conv3x3(widths[1], _WIDTH, bias=False)
-        self.layer3_rn = conv3x3(widths[2], _WIDTH, bias=False)
-        self.layer4_rn = conv3x3(widths[3], _WIDTH, bias=False)
-        self.refinenet1 = FeatureFusionBlock(_WIDTH, _WIDTH)
-        self.refinenet2 = FeatureFusionBlock(_WIDTH, _WIDTH)
-        self.refinenet3 = FeatureFusionBlock(_WIDTH, _WIDTH)
-        self.refinenet4 = FeatureFusionBlock(_WIDTH, _WIDTH)
+        widths, width = architecture.level_widths, architecture.decoder_width
+        self.layer1_rn = conv3x3(widths[0], width, bias=False)
+        self.layer2_rn = conv3x3(widths[1], width, bias=False)
+        self.layer3_rn = conv3x3(widths[2], width, bias=False)
+        self.layer4_rn = conv3x3(widths[3], width, bias=False)
+        self.refinenet1 = FeatureFusionBlock(width, width)
+        self.refinenet2 = FeatureFusionBlock(width, width)
+        self.refinenet3 = FeatureFusionBlock(width, width)
+        self.refinenet4 = FeatureFusionBlock(width, width)
         self.output_conv = nn.Sequential(
-            conv3x3(_WIDTH, _WIDTH // 2),
+            conv3x3(width, width // 2),
             nn.Upsample(scale_factor=2.0, mode="bilinear", align_corners=True),
-            conv3x3(_WIDTH // 2, 32),
+            conv3x3(width // 2, 32),
             nn.ReLU(),
             nn.Conv2d(32, 1, kernel_size=1),
         )
@@ -141,7 +139,7 @@ class DptNetwork(Network):
     def __init__(self, architecture: DptArchitecture) -> None:
         super().__init__()
         self.pretrained = Encoder(architecture)
-        self.scratch = Decoder(architecture.level_widths)
+        self.scratch = Decoder(architecture)
 
     def decode(self, x: Tensor) -> Decoded:
         """float32 (N, 3, H, W), H and W multiples of 32 -> the decoder's maps."""

@@ -27,27 +27,36 @@ class StandardizedConv2d(nn.Conv2d):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
         total = max(kernel - stride, 0)
-        super().__init__(inputs, outputs, kernel, stride, padding=total - total // 2, bias=False)
-        self._wider = total % 2
+        before, after = total // 2, total - total // 2
+        super().__init__(inputs, outputs, kernel, stride, padding=after, bias=False)
+        self._padding = after
+        self._surplus = after - before
+        """Padding in front of the first row and column that SAME does not have."""
 
     def _final_weight(self) -> Tensor:
-        """Standardised filters; zeros before the first row and column make up for the padding that SAME lacks there."""
+        """Standardised filters, with zeros where they meet surplus padding."""
         standardized = F.layer_norm(self.weight, self.weight.shape[1:], eps=1e-8)
-        kernel = self.kernel_size[0] + self._wider
+        side = self.kernel_size[0] + self._surplus
         # The exporter to ONNX has to know the shape, which it forgets when padding.
-        shape = (self.out_channels, self.in_channels, kernel, kernel)
-        return F.pad(standardized, [self._wider, 0, self._wider, 0]).reshape(shape)
+        shape = (self.out_channels, self.in_channels, side, side)
+        return F.pad(standardized, [self._surplus, 0, self._surplus, 0]).reshape(shape)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.conv2d(input, self._final_weight(), None, self.stride, self.padding)
 
     def standardized(self) -> nn.Conv2d:
         """The same function as a plain convolution."""
-        kernel = self.kernel_size[0] + self._wider
+        weight = self._final_weight().detach()
         plain = nn.Conv2d(
-            self.in_channels, self.out_channels, kernel, self.stride, self.padding, bias=False, device="meta"
+            self.in_channels,
+            self.out_channels,
+            weight.shape[2],
+            self.stride[0],
+            self._padding,
+            bias=False,
+            device="meta",
         )
-        plain.weight = nn.Parameter(self._final_weight().detach())
+        plain.weight = nn.Parameter(weight)
         return plain
 
 
@@ -125,8 +134,8 @@ class HybridResNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = _Normalized(3, 64, 7, 2)
-        inputs = (64, *self.widths)
-        self.stages = nn.ModuleList(_Stage(width, *stage) for width, stage in zip(inputs, _STAGES, strict=False))
+        inputs = (64, *self.widths[:-1])
+        self.stages = nn.ModuleList(_Stage(width, *stage) for width, stage in zip(inputs, _STAGES, strict=True))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """float32 (N, 3, H, W), H and W multiples of 32 -> (N, C, H / 4, W / 4) and the coarser features."""
