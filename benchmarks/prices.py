@@ -138,7 +138,7 @@ def slowest_png(pixels: Pixels, level: int) -> bytes:
 
 def results() -> list[Options]:
     """One option of every kind that has a price."""
-    formats = [DepthFormat(name) for name in ("f16", "npy", "png16")]
+    formats = [DepthFormat(name) for name in ("f16", "npy", "png16", "exr")]
     return [
         *(HeatmapOptions(palette=palette, refine=refine) for palette in (False, True) for refine in (False, True)),
         *(DepthOptions(format=format, refine=refine) for format in formats for refine in (False, True)),

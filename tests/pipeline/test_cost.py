@@ -21,7 +21,8 @@ from depthsvc.errors import (
 from depthsvc.imaging.photo.formats import formats_named
 from depthsvc.imaging.photo.header import Coding, Header
 from depthsvc.imaging.photo.pixels import NONE
-from depthsvc.model.registry import registered
+from depthsvc.model.registry import MODELS, registered
+from depthsvc.model.spec import RegisteredModel
 from depthsvc.options import (
     BokehOptions,
     DepthFormat,
@@ -36,6 +37,7 @@ from depthsvc.pipeline import cost
 from depthsvc.pipeline.cost import NORMAL, Appraiser, works_of
 from depthsvc.pipeline.limits import Limits
 from depthsvc.pipeline.prices import Prices, price_list
+from depthsvc.settings import Settings
 from tests.conftest import encoded
 from tests.parity import photo
 
@@ -69,7 +71,7 @@ def test_every_kind_of_work_has_a_price() -> None:
         kind = works_of(NORMAL, options, EMBEDDED)["render"].kind
         assert kind in listed["render"]
         assert kind in listed["bytes"]
-    assert {"embedded", "midas_small"} <= set(listed["infer"])
+    assert set(MODELS) == set(listed["infer"]) == set(listed["infer_memory"])
 
 
 def test_a_price_is_never_negative_or_nothing() -> None:
@@ -271,3 +273,11 @@ def test_a_format_that_is_left_out_is_refused() -> None:
         ConfigurationError, match=r"'heif' is no photo format\. Choose from jpeg, png, webp, avif, heic"
     ):
         formats_named(["heif"])
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_every_model_accepts_an_ordinary_photo(model: RegisteredModel) -> None:
+    usual = Settings.model_fields
+    limits = Limits(model.spec, 120_000_000, usual["max_input_size"].default)
+    works = works_of(NORMAL, HeatmapOptions(), limits)
+    assert Prices().peak_bytes(works) < 1e6 * usual["max_photo_memory_mb"].default

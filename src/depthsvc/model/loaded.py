@@ -18,6 +18,8 @@ from depthsvc.model.weights.files import check_unchanged, read_unchanged
 
 _COMMON_ASPECTS = ((4, 3), (3, 4), (1, 1))
 
+_WARM_S = 2.0
+"""Seconds that warming may take."""
 _MIN_DEPTH = 1e-3
 """Depth below this fraction of the map's largest depth is clipped before it is inverted."""
 
@@ -50,18 +52,30 @@ class Model:
         return _in_front_of_farthest(values) if self.spec.output is OutputKind.AFFINE_DEPTH else values
 
     def warm(self) -> None:
-        """Run the network on the commonest input sizes, so that no photo has to wait for its slow first runs.
+        """Run the network on its smallest and then the commonest input sizes, as far as _WARM_S allows.
 
-        TorchScript optimises during its first two runs, and every engine prepares for each new size. Raises ModelError
-        if the network does not run.
+        So no photo has to wait for its slow first runs: TorchScript optimises during its first two runs, and every
+        engine prepares for each new size. Large networks start without: their photos take seconds anyway. Raises
+        ModelError if the network does not run.
         """
+        ends = time.perf_counter() + _WARM_S
+        smallest = np.zeros(self.spec.input.example_shape, np.float32)
+        self.depth(smallest)
+        seconds_per_value = self._seconds(smallest) / smallest.size
         for aspect in (_COMMON_ASPECTS[0], *_COMMON_ASPECTS):
-            self.depth(self._black(*aspect))
+            planes = self._black(*aspect)
+            if time.perf_counter() + seconds_per_value * planes.size > ends:
+                return
+            seconds_per_value = self._seconds(planes) / planes.size
 
     def seconds(self) -> float:
         """Seconds for one photo of the commonest shape, with warm caches."""
         planes = self._black(*_COMMON_ASPECTS[0])
         self.depth(planes)
+        return self._seconds(planes)
+
+    def _seconds(self, planes: NDArray[np.float32]) -> float:
+        """Seconds that one run takes."""
         started = time.perf_counter()
         self.depth(planes)
         return time.perf_counter() - started
