@@ -230,7 +230,7 @@ class HttpSettings(BaseSettings):
         800.0,
         gt=0,
         description="Largest expected memory of a worker for one photo, beside its model, in 10^6 bytes; a photo that "
-        "would need more gets a 422.",
+        "would need more gets a 422. A model that takes most of it for a normal photo gets half as much again as that.",
     )
     max_connections: int = Field(
         4096,

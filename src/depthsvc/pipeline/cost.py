@@ -24,6 +24,10 @@ _LARGE_NETWORK = 400_000
 """Pixels of the network's input beyond this take longer: what it computes from them leaves the caches."""
 
 
+_ROOM = 1.5
+"""A photo may take at least this many times a normal photo's memory: large networks need more than the usual limit."""
+
+
 @dataclass(frozen=True)
 class Cost:
     """The expected cost of one photo."""
@@ -57,14 +61,15 @@ class Appraiser:
         formats: tuple[PhotoFormat, ...] = PHOTO_FORMATS,
     ) -> None:
         """`max_cost`: largest cost of a photo, as a multiple of a normal photo's. `max_memory_bytes`: largest memory of
-        a worker for it. `max_answer_bytes`: largest size of a result. `formats`: those that are accepted."""
+        a worker for it, raised for a model that needs most of that for a normal photo. `max_answer_bytes`: largest size of a result. `formats`: those that are accepted."""
         self._formats = formats
         self._limits = limits
         self._prices = prices
         self._max_cost = max_cost
-        self._max_memory_bytes = max_memory_bytes
         self._max_answer_bytes = max_answer_bytes
-        self._normal_s = sum(prices.listed_s(works_of(NORMAL, HeatmapOptions(), limits)).values())
+        normal = works_of(NORMAL, HeatmapOptions(), limits)
+        self._max_memory_bytes = max(max_memory_bytes, _ROOM * prices.peak_bytes(normal))
+        self._normal_s = sum(prices.listed_s(normal).values())
 
     def appraise(self, data: bytes | bytearray, options: Options) -> Cost:
         """The cost of a photo. Raises RequestError for one that its header or its options rule out."""
