@@ -61,7 +61,8 @@ class Appraiser:
         formats: tuple[PhotoFormat, ...] = PHOTO_FORMATS,
     ) -> None:
         """`max_cost`: largest cost of a photo, as a multiple of a normal photo's. `max_memory_bytes`: largest memory of
-        a worker for it, raised for a model that needs most of that for a normal photo. `max_answer_bytes`: largest size of a result. `formats`: those that are accepted."""
+        a worker for it, raised for a model that needs most of that for a normal photo. `max_answer_bytes`: largest size
+        of a result. `formats`: those that are accepted."""
         self._formats = formats
         self._limits = limits
         self._prices = prices

@@ -7,8 +7,9 @@ official checkpoints. Sizes come from the shapes of tensors, so that one trace i
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from depthsvc.model.networks.vit import Attention, Mlp, layer_norm
 
 PATCH = 14
 """Pixels along a patch's side."""
@@ -31,7 +32,7 @@ class DinoV2(nn.Module):
         self.mask_token = nn.Parameter(torch.zeros(1, width))  # for training; checkpoints have it
         self.patch_embed = PatchEmbedding(width)
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(blocks))
-        self.norm = _layer_norm(width)
+        self.norm = layer_norm(width)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """float32 (N, 3, H, W), H and W multiples of 14 -> for each tap (N, width, H / 14, W / 14)."""
@@ -76,10 +77,10 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.norm1 = _layer_norm(width)
+        self.norm1 = layer_norm(width)
         self.attn = Attention(width, heads)
         self.ls1 = LayerScale(width)
-        self.norm2 = _layer_norm(width)
+        self.norm2 = layer_norm(width)
         self.mlp = Mlp(width)
         self.ls2 = LayerScale(width)
 
@@ -87,37 +88,6 @@ class Block(nn.Module):
         attended: Tensor = x + self.ls1(self.attn(self.norm1(x)))
         mixed: Tensor = attended + self.ls2(self.mlp(self.norm2(attended)))
         return mixed
-
-
-class Attention(nn.Module):
-    """Self-attention over all tokens."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self._heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        queries, keys, values = (
-            part.unflatten(-1, (self._heads, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=-1)
-        )
-        attended = F.scaled_dot_product_attention(queries, keys, values)
-        projected: Tensor = self.proj(attended.transpose(1, 2).flatten(2))
-        return projected
-
-
-class Mlp(nn.Module):
-    """The two layers that each token passes by itself."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(width, 4 * width)
-        self.fc2 = nn.Linear(4 * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        outputs: Tensor = self.fc2(F.gelu(self.fc1(x)))
-        return outputs
 
 
 class LayerScale(nn.Module):
@@ -129,10 +99,6 @@ class LayerScale(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.gamma
-
-
-def _layer_norm(width: int) -> nn.LayerNorm:
-    return nn.LayerNorm(width, eps=1e-6)
 
 
 def _bicubic_matrix(size: int, stretched: int) -> Tensor:
