@@ -20,7 +20,7 @@ from depthsvc.model.architecture import DPT_BEIT_LARGE, DPT_HYBRID, DPT_LARGE, A
 from depthsvc.model.choice import EngineName, Precision
 from depthsvc.model.engines.kinds import KINDS, EngineKind
 from depthsvc.model.networks.base import build
-from depthsvc.model.networks.beit import Beit, token_pairs
+from depthsvc.model.networks.beit import Beit, RelativeAttention, token_pairs
 from depthsvc.model.networks.dpt import DptNetwork, Readout
 from depthsvc.model.networks.encoder import import_timm
 from depthsvc.model.networks.resnet_hybrid import HybridResNet, StandardizedConv2d
@@ -130,12 +130,12 @@ def test_form_for_inference_computes_the_same(tiny: DptNetwork) -> None:
 
 def test_patches_of_the_hybrid_are_those_of_timm() -> None:
     import_timm()
-    from timm.layers import StdConv2dSame
+    from timm.layers import StdConv2dSame  # type: ignore[attr-defined]
     from timm.models.resnetv2 import ResNetV2
 
     convolution = partial(StdConv2dSame, eps=1e-8)
     backbone = ResNetV2(
-        (3, 4, 9), num_classes=0, global_pool="", preact=False, stem_type="same", conv_layer=convolution
+        [3, 4, 9], num_classes=0, global_pool="", preact=False, stem_type="same", conv_layer=convolution
     )
     zoo.fill(backbone)
     network = HybridResNet().eval()
@@ -187,17 +187,16 @@ def test_pairs_of_tokens_are_numbered_by_their_distance() -> None:
     assert pairs[0].tolist() == [2, 0, 0, 0, 0, 0, 0]
     assert pairs[1:, 0].tolist() == [1] * 6
     # Patches (0, 0) and (1, 2), one row and two columns apart, and those two the other way round.
-    assert (pairs[1, 6], pairs[6, 1]) == (3, 3 + 2 * 5 + 4)
-    assert (pairs[1, 2], pairs[5, 6]) == (pairs[2, 3], pairs[4, 5])
+    assert [pairs[1, 6].item(), pairs[6, 1].item()] == [3, 3 + 2 * 5 + 4]
+    assert pairs[1, 2] == pairs[2, 3] == pairs[4, 5] == pairs[5, 6]
 
 
 def test_biases_of_the_trained_grid_are_not_resized() -> None:
-    attention = Beit(TINY_BEIT).blocks[0].attn  # type: ignore[union-attr]
-    torch.nn.init.normal_(attention.relative_position_bias_table)  # type: ignore[union-attr,arg-type]
-    bias = attention._bias((4, 4), token_pairs(4, 4))  # type: ignore[union-attr,operator]
+    attention = RelativeAttention(width=48, heads=3, grid=4)
+    torch.nn.init.normal_(attention.relative_position_bias_table)
+    bias = attention._bias((4, 4), token_pairs(4, 4))
     index = torch.from_numpy(zoo.tensor("relative_position_index", (17, 17)))
-    expected = attention.relative_position_bias_table[index].permute(2, 0, 1)[None]  # type: ignore[union-attr,index]
-    assert torch.equal(bias, expected)
+    assert torch.equal(bias, attention.relative_position_bias_table[index].permute(2, 0, 1)[None])
 
 
 def test_readout_adds_the_class_token_to_every_patch() -> None:
