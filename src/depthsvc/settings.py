@@ -146,7 +146,8 @@ class WorkerSettings(BaseSettings):
         default_factory=available_cpus,
         ge=1,
         le=256,
-        description="Worker processes, each with its own copy of the model.",
+        description="Worker processes, each with its own copy of the models. By default as many as there are CPUs, or "
+        "fewer if the memory allows fewer.",
     )
     worker_threads: int | None = Field(
         None, ge=1, le=256, description="Threads per worker; by default the CPUs divided by the workers."
@@ -155,7 +156,8 @@ class WorkerSettings(BaseSettings):
     deadline_s: float = Field(
         30.0,
         gt=0,
-        description="Time limit for a photo, waiting included. A photo that could not keep it gets a 503 at once, one "
+        description="Time limit for a photo, waiting included; by default longer for a model that takes more than 2 s. "
+        "A photo that could not keep it gets a 503 at once, one "
         "that no worker has begun by then a 503, and one that is not finished a 504.",
     )
     max_photos_per_worker: int | None = Field(

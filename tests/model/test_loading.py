@@ -149,7 +149,9 @@ def test_embedded_model_is_asked_for_by_name(embedded: DepthEstimator) -> None:
 
 
 def test_unknown_name_is_answered_with_the_known_ones(locations: WeightsLocations) -> None:
-    with pytest.raises(ModelError, match=r"^Unknown model 'dpt': use one of auto, midas_small, embedded, .* or the path"):
+    with pytest.raises(
+        ModelError, match=r"^Unknown model 'dpt': use one of auto, midas_small, embedded, .* or the path"
+    ):
         resolve("dpt", locations)
 
 

@@ -63,7 +63,7 @@ class Replica:
 
 
 @contextmanager
-def replicas(settings: Settings) -> Iterator[tuple[tuple[PreparedModel, ...], PhotoPool]]:
+def replicas(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
     """A running deployment, and the pool in front of it. Raises ConfigurationError, ModelError or WeightsError."""
     if settings.max_photos_per_worker:
         raise ConfigurationError("--max-photos-per-worker cannot be combined with --ray.")
@@ -82,7 +82,7 @@ def replicas(settings: Settings) -> Iterator[tuple[tuple[PreparedModel, ...], Ph
                 workers=settings.workers,
                 queue_size=settings.queue_size,
             ) as pool:
-                yield (model,), pool
+                yield model, pool
         finally:
             if settings.ray_address != LOCAL:
                 serve.delete(APPLICATION)

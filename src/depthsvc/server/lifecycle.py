@@ -9,12 +9,14 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from types import FrameType
 
 import uvicorn
 
 from depthsvc.model.spec import PreparedModel
 from depthsvc.pool.base import PhotoPool
+from depthsvc.pool.fitting import fitted, with_threads, worker_bytes
 from depthsvc.pool.launch import engine_text, worker_config
 from depthsvc.pool.workers import WorkerPool
 from depthsvc.server.app import create_app
@@ -29,11 +31,14 @@ from depthsvc.settings import LogFormat, Settings
 
 logger = logging.getLogger(__name__)
 
+_Served = tuple[Settings, tuple[PreparedModel, ...], PhotoPool]
+"""The settings as they fit this machine, the models, and the pool that runs them."""
+
 
 def run(settings: Settings, listening: socket.socket, keys: ApiKeys, proxies: TrustedProxies) -> None:
     """Run the service on a bound socket until a signal stops it; for errors see `depthsvc.server.boot`."""
     roster = Roster(connection_limit(settings), proxies)
-    with (_replicas if settings.ray else _processes)(settings) as (models, pool):
+    with (_replicas if settings.ray else _processes)(settings) as (settings, models, pool):
         service = Service(settings, models, pool, keys)
         server = _Server(service, listening, roster, proxies, announce=lambda: _announce(service, listening))
         server.run(sockets=[listening])
@@ -44,8 +49,10 @@ def run(settings: Settings, listening: socket.socket, keys: ApiKeys, proxies: Tr
 
 
 @contextmanager
-def _processes(settings: Settings) -> Iterator[tuple[tuple[PreparedModel, ...], PhotoPool]]:
+def _processes(settings: Settings) -> Iterator[_Served]:
     worker = worker_config(settings, max_photo_cost=settings.max_photo_cost)
+    settings = fitted(settings, worker.models)
+    worker = replace(worker, models=with_threads(worker.models, settings.threads_per_worker))
     with WorkerPool(
         worker,
         workers=settings.workers,
@@ -53,15 +60,15 @@ def _processes(settings: Settings) -> Iterator[tuple[tuple[PreparedModel, ...], 
         max_photos_per_worker=settings.max_photos_per_worker,
     ) as pool:
         pool.wait_until_warm()
-        yield worker.models, pool
+        yield settings, worker.models, pool
 
 
 @contextmanager
-def _replicas(settings: Settings) -> Iterator[tuple[tuple[PreparedModel, ...], PhotoPool]]:
+def _replicas(settings: Settings) -> Iterator[_Served]:
     from depthsvc.cluster.serving import replicas
 
-    with replicas(settings) as served:
-        yield served
+    with replicas(settings) as (model, pool):
+        yield settings, (model,), pool
 
 
 class _Server(uvicorn.Server):
@@ -152,7 +159,7 @@ def _announce(service: Service, listening: socket.socket) -> None:
                 f"depthsvc is ready at {address}\n"
                 f"  model    {names}{fallback}\n"
                 f"{engines}"
-                f"  workers  {_workers_text(settings)}, {settings.threads_per_worker} thread(s) each\n"
+                f"  workers  {_workers_text(settings, models)}, {settings.threads_per_worker} thread(s) each\n"
                 f"  access   {access}",
                 flush=True,
             )
@@ -164,8 +171,8 @@ def _engine(model: PreparedModel, models: tuple[PreparedModel, ...]) -> str:
     return f"{engine_text(model)} for {model.name}" if len(models) > 1 else engine_text(model)
 
 
-def _workers_text(settings: Settings) -> str:
+def _workers_text(settings: Settings, models: tuple[PreparedModel, ...]) -> str:
     if not settings.ray:
-        return str(settings.workers)
+        return f"{settings.workers}, about {worker_bytes(settings, models) / 1e9:.1f} GB each"
     most = f" to {settings.ray_max_workers}" if settings.ray_max_workers else ""
     return f"{settings.workers}{most} replicas of Ray Serve ({settings.ray_address})"
