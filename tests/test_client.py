@@ -30,6 +30,7 @@ from depthsvc.errors import (
     Unavailable,
 )
 from depthsvc.imaging.pointcloud import PointCloud
+from depthsvc.model.registry import MODELS
 from depthsvc.version import __version__
 from tests.conftest import RunningService, encoded, opened
 from tests.parity import photo
@@ -178,7 +179,8 @@ def test_health_and_models_are_typed(ask: Ask, embedded_service: RunningService)
     assert (health.workers.configured, health.workers.warm) == (1, 1)
     models = ask(embedded_service.url, "models")
     assert models.in_use == "embedded"
-    assert {model.name for model in models.models} == {"midas_small", "embedded"}
+    assert models.served == ["embedded"]
+    assert [model.name for model in models.models] == list(MODELS)
 
 
 def test_health_of_a_service_that_is_not_ready_is_no_error(ask: Ask) -> None:

@@ -115,7 +115,7 @@ def test_http_takes_and_sends_them(copy: Copy) -> None:
         assert depth_of(answer.text).shape == (60, 80)
         problem = client.post("/depth", files={"image": b"no photo"}).json()
         assert "TIFF, BMP, GIF or PPM" in problem["detail"]
-        assert "f16, npy, png16, csv" in client.post("/depth?format=xml", files={"image": PPM}).json()["detail"]
+        assert "f16, npy, png16, exr, csv" in client.post("/depth?format=xml", files={"image": PPM}).json()["detail"]
 
 
 def test_openapi_and_the_page_know_them(copy: Copy) -> None:

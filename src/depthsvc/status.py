@@ -47,12 +47,12 @@ class ModelEntry(BaseModel):
     name: str
     description: str
     licence: str
-    non_commercial: bool = Field(description="Whether its weights may not be used commercially.")
+    non_commercial: bool = Field(False, description="Whether its weights may not be used commercially.")
     source: str
-    size_bytes: int | None = Field(description="Size of its published weights, if it is known.")
+    size_bytes: int | None = Field(None, description="Size of its published weights, if it is known.")
     input: InputSpec
     output: OutputKind
-    kind: DepthKind = Field(description="What its depth is: relative `inverse_depth`, or `metres`.")
+    kind: DepthKind = Field(DepthKind.INVERSE_DEPTH, description="What its depth is: relative `inverse_depth`, or `metres`.")
     in_use: bool = Field(description="Whether this service serves it.")
 
 
@@ -60,7 +60,7 @@ class Models(BaseModel):
     """The models that this version of the service knows."""
 
     in_use: str = Field(description="Name of the model that photos get unless they ask for another.")
-    served: list[str] = Field(description="Names that the parameter `model` accepts.")
+    served: list[str] = Field([], description="Names that the parameter `model` accepts.")
     degraded: bool = Field(description="Whether it is standing in for MiDaS_small, whose weights are not available.")
     engine: str = Field(description="Engine that runs it.")
     precision: str = Field(description="Number format in which it runs.")

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from depthsvc.model.registry import MODELS
 from depthsvc.version import __version__
 from tests.conftest import Checkpoint, RunningService, StartService, encoded, until
 from tests.parity import photo
@@ -52,7 +53,7 @@ def test_models_lists_the_registry_and_the_one_in_use(client: httpx.Client) -> N
     models = client.get("/models").json()
     assert (models["in_use"], models["degraded"]) == ("midas_small", False)
     entries = {model["name"]: model for model in models["models"]}
-    assert set(entries) == {"midas_small", "embedded"}
+    assert list(entries) == list(MODELS)
     assert entries["midas_small"]["in_use"]
     assert not entries["embedded"]["in_use"]
     assert "not MiDaS" in entries["embedded"]["description"]
@@ -63,6 +64,7 @@ def test_openapi_documents_routes_parameters_and_errors(client: httpx.Client) ->
     document = client.get("/openapi.json").json()
     upload = document["paths"]["/upload"]["post"]
     assert {parameter["name"] for parameter in upload["parameters"]} == {
+        "model",
         "size",
         "refine",
         "input_size",

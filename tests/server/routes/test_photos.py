@@ -84,6 +84,7 @@ def test_the_three_formats_agree(client: httpx.Client, photo_png: bytes) -> None
         "min": png16.headers["X-Depth-Min"],
         "max": png16.headers["X-Depth-Max"],
         "kind": "inverse_depth",
+        "unit": "relative",
         "model": png16.headers["X-Depth-Model"],
     }
     assert np.abs(low + grey / 65535 * (high - low) - raw).max() <= np.spacing(raw.max())
