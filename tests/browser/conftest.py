@@ -128,6 +128,19 @@ class Visit:
         return [r.url for r in self.requests if r.url.startswith("http") and urlsplit(r.url).netloc != own]
 
 
+def downloaded(visit: Visit, kind: str) -> tuple[str, bytes]:
+    """Name and bytes of a file that a button of the page makes."""
+    with visit.page.expect_download() as download:
+        visit.page.click(f"[data-save={kind}]")
+    return download.value.suggested_filename, Path(download.value.path()).read_bytes()
+
+
+def asked(site: RunningService, photo: Path, route: str) -> bytes:
+    """What the service itself answers."""
+    with site.client() as client:
+        return client.post(route, files={"image": photo.read_bytes()}).raise_for_status().content
+
+
 StartVisit = Callable[..., Visit]
 
 

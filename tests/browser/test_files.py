@@ -15,23 +15,13 @@ from playwright.sync_api import Route
 from depthsvc.imaging.colormaps import color_table
 from depthsvc.imaging.resize import upsample
 from depthsvc.imaging.spec import Colormap, Enlargement
-from tests.browser.conftest import Visit
+from tests.browser.conftest import Visit, asked, downloaded
 from tests.conftest import RunningService, encoded, opened
 
 VERTEX = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")])
-
-
-def downloaded(visit: Visit, kind: str) -> tuple[str, bytes]:
-    """Name and bytes of a file that a button of the page makes."""
-    with visit.page.expect_download() as download:
-        visit.page.click(f"[data-save={kind}]")
-    return download.value.suggested_filename, Path(download.value.path()).read_bytes()
-
-
-def asked(site: RunningService, scene: Path, route: str) -> bytes:
-    """What the service itself answers."""
-    with site.client() as client:
-        return client.post(route, files={"image": scene.read_bytes()}).raise_for_status().content
+ENLARGED = """[page.upsample(
+    { values: numbers[0], width: 256, height: 192, enlargement: given.enlargement }, given.width, given.height
+).values]"""
 
 
 def test_heatmap_png(visit: Visit, site: RunningService, scene: Path) -> None:
@@ -67,7 +57,7 @@ def test_16_bit_png(visit: Visit, site: RunningService, scene: Path) -> None:
     assert np.abs(own.astype(int) - served.astype(int)).max() <= 0.002 * 65535
     assert (np.asarray(opened(data)) == own).all()
     said, told = opened(data).info, opened(asked(site, scene, "/depth?format=png16")).info
-    assert (said["kind"], said["model"]) == (told["kind"], told["model"])
+    assert [said[name] for name in ("kind", "unit", "model")] == [told[name] for name in ("kind", "unit", "model")]
     assert float(said["min"]) == pytest.approx(float(told["min"]), rel=0.01)
     assert float(said["max"]) == pytest.approx(float(told["max"]), rel=0.01)
 
@@ -148,13 +138,21 @@ def test_refocusing_waits_for_a_busy_service_and_says_what_it_refuses(visit: Vis
 @pytest.mark.parametrize(("height", "width"), [(480, 640), (97, 331), (40, 30), (192, 256)])
 def test_enlarging_equals_the_services(lasting_visit: Visit, height: int, width: int, enlargement: Enlargement) -> None:
     values = (np.random.default_rng(1).random((192, 256), np.float32) * 1000).astype(np.float16).astype(np.float32)
-    enlarged = """[page.upsample(
-        { values: numbers[0], width: 256, height: 192, enlargement: given.enlargement }, given.width, given.height
-    ).values]"""
     given = {"width": width, "height": height, "enlargement": enlargement}
-    [own] = lasting_visit.computed("/static/depth/resize.js", enlarged, values, **given)
+    [own] = lasting_visit.computed("/static/depth/resize.js", ENLARGED, values, **given)
     own = own.reshape(height, width)
     np.testing.assert_allclose(own, upsample(values, width, height, enlargement), atol=1e-3 * 1000)
+
+
+@pytest.mark.parametrize(("height", "width"), [(480, 640), (97, 331), (40, 30), (1, 1), (1000, 257)])
+def test_enlarging_between_corners_has_exactly_the_services_numbers(
+    lasting_visit: Visit, height: int, width: int
+) -> None:
+    values = (np.random.default_rng(3).random((192, 256), np.float32) * 80).astype(np.float16).astype(np.float32)
+    given = {"width": width, "height": height, "enlargement": Enlargement.BILINEAR_CORNERS}
+    [own] = lasting_visit.computed("/static/depth/resize.js", ENLARGED, values, **given)
+    served = upsample(values, width, height, Enlargement.BILINEAR_CORNERS)
+    assert (own.reshape(height, width) == served).all()
 
 
 def test_half_floats_are_numpys(lasting_visit: Visit) -> None:

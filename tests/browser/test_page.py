@@ -507,7 +507,7 @@ def test_both_languages_have_all_words() -> None:
     english, chinese = words("en"), words("zh")
     assert english.keys() == chinese.keys()
     html = (SAMPLES.parent / "index.html").read_text()
-    assert set(re.findall(r'data-(?:words|label|alt)="(\w+)"', html)) <= english.keys()
+    assert set(re.findall(r'data-(?:words|metres|label|alt)="(\w+)"', html)) <= english.keys()
     for key in english:
         filled_in = [sorted(re.findall(r"\{\w+\}", text[key])) for text in (english, chinese)]
         assert filled_in[0] == filled_in[1], key

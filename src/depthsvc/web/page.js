@@ -6,14 +6,25 @@ import { fromCamera } from "./photo/camera.js";
 import { formatNames, loadFormats, mediaTypes } from "./photo/formats.js";
 import { fromDrop, fromInput, fromPaste, fromSamples } from "./photo/sources.js";
 import { askForKey, fromForm } from "./service/access.js";
+import { ModelChoice } from "./service/models.js";
 import { Sender } from "./service/sender.js";
 import { describeModel, fail } from "./service/status.js";
 import { loadColormaps } from "./views/heatmap_drawing.js";
+import { speakOfKind } from "./views/kind_words.js";
 import { Views } from "./views/views.js";
 import { say, speak } from "./words/i18n.js";
 
 speak(element("language"));
-describeModel();
+const models = new ModelChoice({ field: element("models"), select: element("model-choice", HTMLSelectElement) }, () => {
+  describe();
+  sender.sendAgain();
+});
+/** Say what is known of the model that photos are sent to. Once there is a picture, its own depth says its kind. */
+function describe() {
+  describeModel(() => models.model);
+  if (models.model?.kind && element("result").hidden) speakOfKind(models.model.kind);
+}
+const offered = models.load().then(describe);
 
 const file = element("file", HTMLInputElement);
 const formats = loadFormats().then(() => {
@@ -24,9 +35,10 @@ const formats = loadFormats().then(() => {
 const views = new Views(await loadColormaps().catch(() => ({})), renewDownloads);
 offerDownloads(views);
 
-const sender = new Sender((picture) => {
+const sender = new Sender(() => models.asked(), (picture) => {
   askForKey(false);
   views.show(picture);
+  speakOfKind(picture.depth.kind);
   element("shrunk-note").hidden = !picture.isShrunk;
 });
 /** @param {File} photo */
@@ -52,7 +64,11 @@ fromCamera(
   send,
   failWith,
 );
-fromForm(() => sender.sendAgain(), () => failWith("wrong_key"));
+fromForm(async () => {
+  await models.load();
+  describe();
+  sender.sendAgain();
+}, () => failWith("wrong_key"));
 element("cancel").addEventListener("click", () => sender.cancel());
-await formats;
+await Promise.all([formats, offered]);
 document.body.dataset.ready = "";

@@ -1,9 +1,12 @@
 // Relative nearness: inverse depth scaled to one photo, 0 at its farthest and 1 at its nearest point.
 
-/** @import { DepthMap } from "./resize.js" */
+/** @import { DepthMap, Grid } from "./resize.js" */
+
+import { inverseDepth } from "./kind.js";
 
 /** @typedef {[low: number, high: number]} Range the least and the greatest value */
-/** @typedef {DepthMap & {constant: boolean}} Nearness values 0..1; `constant` if all are the same */
+/** @typedef {Grid & {constant: boolean, range: Range}} Nearness values 0..1 in a range of inverse depth; `constant` if
+ *     all are the same */
 
 const ROUNDING = 1e-6; // a range below this fraction of the maximum is rounding: the map is constant
 
@@ -33,12 +36,13 @@ export function scale([low, high]) {
 }
 
 /**
- * A map of nearness from one of inverse depth.
+ * A map of nearness from one of depth.
  * @param {DepthMap} map
  * @returns {Nearness}
  */
-export function normalized(map) {
-  const range = extent(map.values);
+export function normalized({ values, width, height, kind }) {
+  const inverse = inverseDepth(values, kind);
+  const range = extent(inverse);
   const nearness = scale(range);
-  return { ...map, values: map.values.map(nearness), constant: nearness(range[1]) === 0 };
+  return { values: inverse.map(nearness), width, height, constant: nearness(range[1]) === 0, range };
 }

@@ -1,9 +1,14 @@
 // Enlarging the network's depth grid, with the interpolation that the service uses.
 
-/** @typedef {{values: Float32Array, width: number, height: number}} DepthMap one value a pixel, row by row */
-/** @typedef {DepthMap & {enlargement: string | null}} NetworkMap how to enlarge it: "bilinear" or "bicubic" */
+/** @import { Kind } from "./kind.js" */
 
+/** @typedef {{values: Float32Array, width: number, height: number}} Grid one value a pixel, row by row */
+/** @typedef {Grid & {kind: Kind}} DepthMap depth of a kind */
+/** @typedef {DepthMap & {enlargement: string | null}} NetworkMap how to enlarge it, by the name of an enlargement */
+
+/** @typedef {(place: number, from: number, to: number) => number} PositionOf which of `from` samples a place is at */
 /** @typedef {(fraction: number) => number[]} WeightsOf four weights at a fraction 0..1 of the way from sample 1 to 2 */
+/** @typedef {{positionOf: PositionOf, weightsOf: WeightsOf}} Enlargement */
 
 const SHARPNESS = -0.75; // the constant of OpenCV's and PyTorch's bicubic interpolation
 
@@ -26,16 +31,37 @@ function linearWeights(fraction) {
 }
 
 /**
+ * The whole of the samples covers the whole of the places: half-pixel centres.
+ * @type {PositionOf}
+ */
+const betweenEdges = (place, from, to) => ((place + 0.5) * from) / to - 0.5;
+
+/**
+ * The first and the last place are at the first and the last sample; in float32, as the service computes it.
+ * @type {PositionOf}
+ */
+const betweenCorners = (place, from, to) => Math.fround(place * (to > 1 ? Math.fround((from - 1) / (to - 1)) : 0));
+
+/** @type {Enlargement} */
+const BICUBIC = { positionOf: betweenEdges, weightsOf: cubicWeights };
+/** @type {Record<string, Enlargement>} */
+const ENLARGEMENTS = {
+  bicubic: BICUBIC,
+  bilinear: { positionOf: betweenEdges, weightsOf: linearWeights },
+  bilinear_corners: { positionOf: betweenCorners, weightsOf: linearWeights },
+};
+
+/**
  * For each of `to` places, the four of `from` samples that make it, clamped to the ends, and their weights.
  * @param {number} from
  * @param {number} to
- * @param {WeightsOf} weightsOf
+ * @param {Enlargement} enlargement
  */
-function taps(from, to, weightsOf) {
+function taps(from, to, { positionOf, weightsOf }) {
   const indices = new Int32Array(4 * to);
   const weights = new Float32Array(4 * to);
   for (let place = 0; place < to; place++) {
-    const position = ((place + 0.5) * from) / to - 0.5;
+    const position = positionOf(place, from, to);
     const first = Math.floor(position);
     weights.set(weightsOf(position - first), 4 * place);
     for (let tap = 0; tap < 4; tap++) {
@@ -46,24 +72,22 @@ function taps(from, to, weightsOf) {
 }
 
 /**
- * Rows of (height, width) enlarged to `columns`: (height, columns).
- * @param {Float32Array} values
- * @param {number} width
- * @param {number} height
+ * Rows of a map enlarged to `columns`: (height, columns). Products are float32, as the service's are.
+ * @param {Grid} map
  * @param {number} columns
- * @param {WeightsOf} weightsOf
+ * @param {Enlargement} enlargement
  */
-function stretched(values, width, height, columns, weightsOf) {
-  const { indices, weights } = taps(width, columns, weightsOf);
+function stretched({ values, width, height }, columns, enlargement) {
+  const { indices, weights } = taps(width, columns, enlargement);
   const result = new Float32Array(height * columns);
   for (let y = 0, at = 0; y < height; y++) {
     const row = y * width;
     for (let tap = 0; tap < 4 * columns; tap += 4, at++) {
       result[at] =
-        values[row + indices[tap]] * weights[tap] +
-        values[row + indices[tap + 1]] * weights[tap + 1] +
-        values[row + indices[tap + 2]] * weights[tap + 2] +
-        values[row + indices[tap + 3]] * weights[tap + 3];
+        Math.fround(values[row + indices[tap]] * weights[tap]) +
+        Math.fround(values[row + indices[tap + 1]] * weights[tap + 1]) +
+        Math.fround(values[row + indices[tap + 2]] * weights[tap + 2]) +
+        Math.fround(values[row + indices[tap + 3]] * weights[tap + 3]);
     }
   }
   return result;
@@ -72,7 +96,7 @@ function stretched(values, width, height, columns, weightsOf) {
 /**
  * A map that can be read at another size, some rows at a time.
  *
- * Half-pixel centres, clamped at 0 because inverse depth is never negative: `depthsvc.imaging.resize.upsample`.
+ * Clamped at 0 because depth is never negative: `depthsvc.imaging.resize.upsample`.
  * @param {NetworkMap} map
  * @param {number} width columns of the result
  * @param {number} height rows of the result
@@ -82,16 +106,17 @@ export function enlarged(map, width, height) {
   if (map.width === width && map.height === height) {
     return (first, last) => map.values.subarray(first * width, last * width);
   }
-  const weightsOf = map.enlargement === "bilinear" ? linearWeights : cubicWeights;
-  const wide = stretched(map.values, map.width, map.height, width, weightsOf);
-  const { indices, weights } = taps(map.height, height, weightsOf);
+  const enlargement = ENLARGEMENTS[map.enlargement ?? ""] ?? BICUBIC;
+  const wide = stretched(map, width, enlargement);
+  const { indices, weights } = taps(map.height, height, enlargement);
   return (first, last) => {
     const result = new Float32Array((last - first) * width);
     for (let y = first, at = 0; y < last; y++) {
       const [a, b, c, d] = indices.subarray(4 * y, 4 * y + 4).map((row) => row * width);
       const [wa, wb, wc, wd] = weights.subarray(4 * y, 4 * y + 4);
       for (let x = 0; x < width; x++, at++) {
-        const value = wide[a + x] * wa + wide[b + x] * wb + wide[c + x] * wc + wide[d + x] * wd;
+        const before = Math.fround(wide[a + x] * wa) + Math.fround(wide[b + x] * wb);
+        const value = before + Math.fround(wide[c + x] * wc) + Math.fround(wide[d + x] * wd);
         result[at] = value > 0 ? value : 0;
       }
     }
@@ -107,7 +132,7 @@ export function enlarged(map, width, height) {
  * @returns {DepthMap}
  */
 export function upsample(map, width, height) {
-  return { values: enlarged(map, width, height)(0, height), width, height };
+  return { values: enlarged(map, width, height)(0, height), width, height, kind: map.kind };
 }
 
 /**

@@ -24,7 +24,10 @@ const downloadsOf = ({ heatmap, refocus }) => ({
   png16: { suffix: "-depth16.png", make: (picture) => depthPng16(picture.depth, picture) },
   npy: { suffix: "-depth.npy", make: (picture) => depthNpy(picture.depth, picture) },
   ply: { suffix: "-points.ply", make: (picture) => pointsPly(picture.depth, picture) },
-  refocused: { suffix: "-refocused.jpg", make: (picture) => refocused(picture.photo, refocus.wanted) },
+  refocused: {
+    suffix: "-refocused.jpg",
+    make: ({ photo, depth }) => refocused(photo, depth.asked, refocus.wanted),
+  },
 });
 
 /**

@@ -1,15 +1,20 @@
 // The service, as the page sees it.
 
+/** @import { Kind } from "../depth/kind.js" */
 /** @import { NetworkMap } from "../depth/resize.js" */
 
 import { fromFloat16 } from "../depth/float16.js";
+import { INVERSE_DEPTH, METRES } from "../depth/kind.js";
 import { recall, remember } from "../storage.js";
 
 /**
- * A photo's relative inverse depth on the network's own small grid, larger is nearer; by which EXIF orientation the
- * photo was turned; milliseconds by stage.
- * @typedef {NetworkMap & {model: string, orientation: number, timing: Record<string, number>}} Depth
+ * A photo's depth on the network's own small grid; the model that produced it, and the name that was asked for (null:
+ * none was); by which EXIF orientation the photo was turned; milliseconds by stage.
+ * @typedef {NetworkMap & {model: string, asked: string | null, orientation: number,
+ *     timing: Record<string, number>}} Depth
  */
+
+/** @typedef {{name: string, kind: Kind | null, licence: string, non_commercial: boolean}} Model of what it predicts */
 
 const KEY = "apiKey"; // in the storage of this tab, which is emptied when the tab is closed
 let givenKey = recall("sessionStorage", KEY);
@@ -53,14 +58,28 @@ export async function health() {
 }
 
 /**
+ * The models that photos may be sent to, the service's default first.
+ * @returns {Promise<Model[]>}
+ */
+export async function servedModels() {
+  const response = await fetch("models", { headers: authorization() });
+  if (!response.ok) throw new Error(`The service responded with status ${response.status}.`);
+  /** @type {{served: string[], models: Model[]}} */
+  const { served, models } = await response.json();
+  const unlisted = { kind: null, licence: "", non_commercial: false };
+  return served.map((name) => models.find((model) => model.name === name) ?? { ...unlisted, name });
+}
+
+/**
  * A photo's depth. The photo is sent once; the page makes everything else from the response.
  * @param {Blob} photo
+ * @param {string | null} asked the model; null for the service's default
  * @param {{signal: AbortSignal, onProgress: (sent: number) => void}} options sent: 0..1
  * @returns {Promise<Depth>}
  * @throws {Problem} also with code "unreachable"; AbortError when cancelled
  */
-export async function depth(photo, { signal, onProgress }) {
-  const request = await sent("depth?size=model", photo, { signal, onProgress });
+export async function depth(photo, asked, { signal, onProgress }) {
+  const request = await sent(`depth?${queryOf({ size: "model" }, asked)}`, photo, { signal, onProgress });
   /** @type {ArrayBuffer} */
   const body = request.response;
   const [height, width] = (request.getResponseHeader("X-Depth-Shape") ?? "").split(",").map(Number);
@@ -73,8 +92,10 @@ export async function depth(photo, { signal, onProgress }) {
     values: fromFloat16(body),
     width,
     height,
+    kind: request.getResponseHeader("X-Depth-Kind") === METRES ? METRES : INVERSE_DEPTH,
     enlargement: request.getResponseHeader("X-Depth-Enlargement"),
     model: request.getResponseHeader("X-Depth-Model") ?? "",
+    asked,
     orientation: Number(request.getResponseHeader("X-Depth-Orientation")) || 1,
     timing,
   };
@@ -84,14 +105,21 @@ export async function depth(photo, { signal, onProgress }) {
  * A photo refocused by the service at its full size, or at 12.5 megapixels: the page's own view of it is only as large
  * as the screen.
  * @param {Blob} photo
+ * @param {string | null} asked the model; null for the service's default
  * @param {{x: number, y: number, strength: number}} wanted fractions 0..1: the sharp point, and the blur
  * @returns {Promise<Blob>} a JPEG
  * @throws {Problem} also with code "unreachable"
  */
-export async function refocused(photo, { x, y, strength }) {
-  const query = new URLSearchParams({ focus: `${x.toFixed(4)},${y.toFixed(4)}`, strength: String(strength) });
+export async function refocused(photo, asked, { x, y, strength }) {
+  const query = queryOf({ focus: `${x.toFixed(4)},${y.toFixed(4)}`, strength: String(strength) }, asked);
   return new Blob([(await sent(`bokeh?${query}`, photo)).response], { type: "image/jpeg" });
 }
+
+/**
+ * @param {Record<string, string>} options
+ * @param {string | null} model
+ */
+const queryOf = (options, model) => new URLSearchParams(model === null ? options : { ...options, model });
 
 /** @param {Blob} photo */
 function formOf(photo) {

@@ -1,6 +1,7 @@
 // What the page says is happening: the model in use, the progress of a photo, what went wrong.
 
 /** @import { Key, Values } from "../words/i18n.js" */
+/** @import { Model } from "./api.js" */
 
 import { element } from "../elements.js";
 import { foreignKind, formatNames } from "../photo/formats.js";
@@ -25,14 +26,21 @@ function reveal(box) {
   box.scrollIntoView({ block: "nearest" });
 }
 
-/** Show which model the service uses, and whether it is the fallback. */
-export async function describeModel() {
+/**
+ * Show which model is in use, whether it is the fallback, and whether its licence forbids commercial use.
+ * @param {() => Model | null} chosen null: the service's default, of which no more is known
+ */
+export async function describeModel(chosen) {
   try {
-    const { model: name, degraded } = await health();
-    if (!name) throw new Error("This is not depthsvc's /health.");
-    say(model, degraded ? "modelFallback" : "modelIs", { model: name });
-    model.classList.toggle("degraded", degraded);
-    element("fallback-note").hidden = !degraded;
+    const { model: standard, degraded } = await health();
+    if (!standard) throw new Error("This is not depthsvc's /health.");
+    const { name, licence, non_commercial } = chosen() ?? { name: standard, licence: "", non_commercial: false };
+    const isFallback = degraded && name === standard;
+    say(model, isFallback ? "modelFallback" : non_commercial ? "modelNonCommercial" : "modelIs", { model: name });
+    model.classList.toggle("degraded", isFallback);
+    element("fallback-note").hidden = !isFallback;
+    element("licence-note").hidden = !non_commercial;
+    if (non_commercial) say(element("licence-note"), "licenceNote", { model: name, licence });
   } catch {
     say(model, "modelSilent");
   }

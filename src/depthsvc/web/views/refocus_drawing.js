@@ -5,7 +5,7 @@
 // linear light, what spreads over it: a neighbour counts if its own blur reaches that far, and what is behind never
 // spreads over what is sharper in front. So no halo grows around a sharp foreground.
 
-/** @import { DepthMap } from "../depth/resize.js" */
+/** @import { Grid } from "../depth/resize.js" */
 /** @import { Place } from "./cursor.js" */
 
 import { context, program, texture } from "./webgl.js";
@@ -106,7 +106,7 @@ export class Bokeh {
   /**
    * Load a photo, for `draw`.
    * @param {HTMLCanvasElement} photo at the canvas's size
-   * @param {DepthMap} nearness 0..1, at the canvas's size
+   * @param {Grid} nearness 0..1, at the canvas's size
    * @param {number} cell how many of the canvas's pixels one of the network's spans
    */
   load(photo, nearness, cell) {

@@ -25,7 +25,7 @@ const LONGEST = 1280; // pixels of the refocused photo
  */
 function subject(depth) {
   const side = 16;
-  const { values } = upsample(depth, side, side);
+  const { values } = normalized(upsample(depth, side, side));
   let best = { x: 0.5, y: 0.5, value: -1 };
   for (let y = side / 4; y < 0.7 * side; y++) {
     for (let x = side / 4; x < 0.75 * side; x++) {

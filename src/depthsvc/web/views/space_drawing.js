@@ -28,7 +28,7 @@ const FRAGMENT = `
   }`;
 
 const OVERLAP = 1.5; // points are larger than the distance between them, so that surfaces have no holes
-const [CLOSEST, FARTHEST] = [0.05, 200]; // bounds of what is drawn, in the cloud's unit
+const CLOSEST = 0.02; // bound of what is drawn, as a fraction of the pivot's distance
 const LIMITS = { yaw: 1.3, pitch: 1.1, closest: 4, farthest: 0.35 };
 /** @type {View} */
 const START = { yaw: 0.22, pitch: -0.08, zoom: 1 };
@@ -44,11 +44,11 @@ const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 /**
  * The camera's matrix: the cloud turned about a point on the photo's axis, seen in perspective.
  * @param {View} view
- * @param {number} pivot distance of that point from the camera
+ * @param {{pivot: number, farthest: number}} distances of that point and of the cloud's farthest, from the camera
  * @param {[number, number]} lens focal length in half widths and half heights
  * @returns {Float32Array} 4 x 4, column by column
  */
-function cameraMatrix({ yaw, pitch, zoom }, pivot, lens) {
+function cameraMatrix({ yaw, pitch, zoom }, { pivot, farthest }, lens) {
   const [cy, sy, cp, sp] = [Math.cos(yaw), Math.sin(yaw), Math.cos(pitch), Math.sin(pitch)];
   const turned = [
     [cy, 0, sy],
@@ -57,8 +57,9 @@ function cameraMatrix({ yaw, pitch, zoom }, pivot, lens) {
   ];
   const moved = turned.map((row, axis) => [...row, row[2] * pivot - (axis === 2 ? pivot / zoom : 0)]);
   const [x, y, z] = moved;
-  const a = (FARTHEST + CLOSEST) / (CLOSEST - FARTHEST);
-  const b = (2 * FARTHEST * CLOSEST) / (CLOSEST - FARTHEST);
+  const [front, back] = [CLOSEST * pivot, 2 * farthest + pivot / zoom];
+  const a = (back + front) / (front - back);
+  const b = (2 * back * front) / (front - back);
   const columns = [0, 1, 2, 3].map((k) => [lens[0] * x[k], lens[1] * y[k], a * z[k] + (k === 3 ? b : 0), -z[k]]);
   return new Float32Array(columns.flat());
 }
@@ -70,7 +71,7 @@ export class Scene {
   #buffers;
   /** @type {PointCloud | null} */
   #cloud = null;
-  #pivot = 1;
+  #distances = { pivot: 1, farthest: 1 };
   #frame = 0;
   #view = { ...START };
 
@@ -103,7 +104,7 @@ export class Scene {
   load(cloud) {
     this.#cloud = cloud;
     const depths = cloud.points.filter((_, index) => index % 3 === 2).sort();
-    this.#pivot = -(depths[depths.length >> 1] ?? -1);
+    this.#distances = { pivot: -(depths[depths.length >> 1] ?? -1), farthest: -(depths[0] ?? -1) };
     attribute(this.#gl, 0, this.#buffers[0], cloud.points, this.#gl.FLOAT, false);
     attribute(this.#gl, 1, this.#buffers[1], cloud.colours, this.#gl.UNSIGNED_BYTE, true);
     this.draw();
@@ -127,7 +128,7 @@ export class Scene {
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     if (!this.#cloud) return;
     gl.useProgram(this.#program.program);
-    gl.uniformMatrix4fv(this.#program.places.camera, false, cameraMatrix(this.#view, this.#pivot, lens));
+    gl.uniformMatrix4fv(this.#program.places.camera, false, cameraMatrix(this.#view, this.#distances, lens));
     gl.uniform1f(this.#program.places.size, (OVERLAP * focal * longer) / 2 / this.#cloud.focal);
     gl.drawArrays(gl.POINTS, 0, this.#cloud.count);
   }

@@ -1,10 +1,11 @@
 // The 3-D view in the page, made when it is first looked at.
 
-/** @import { Nearness } from "../depth/nearness.js" */
+/** @import { Distances } from "../depth/pointcloud.js" */
+/** @import { DepthMap } from "../depth/resize.js" */
 /** @import { Picture } from "../photo/picture.js" */
 
 import { normalized } from "../depth/nearness.js";
-import { pointCloud } from "../depth/pointcloud.js";
+import { distances, pointCloud } from "../depth/pointcloud.js";
 import { fitting, upsample } from "../depth/resize.js";
 import { sizeOn } from "../photo/picture.js";
 import { Scene } from "./space_drawing.js";
@@ -20,13 +21,15 @@ const GRID = 720; // points along the photo's longer side
 const STEEP = 0.05; // of the depth: a larger step between next-but-one points is an edge, not a surface
 
 /**
- * The map without the soft edges between near and far things, where the network's small grid mixes the two.
- * @param {Nearness} map
+ * Distances without the soft edges between near and far things, where the network's small grid mixes the two.
+ * @param {DepthMap} map
+ * @returns {Distances}
  */
-function withoutEdges(map) {
-  const { values, width, height, constant } = map;
-  if (constant) return map;
-  const kept = values.slice();
+function distancesWithoutEdges(map) {
+  const whole = distances(map);
+  const { values, width, height, constant } = normalized(map);
+  if (constant) return whole;
+  const kept = whole.values.slice();
   /**
    * @param {number} at
    * @param {number} other
@@ -38,7 +41,7 @@ function withoutEdges(map) {
       if (steep(at - width, at + width)) for (let row = -2; row <= 2; row++) kept[at + row * width] = 0;
     }
   }
-  return { ...map, values: kept };
+  return { ...whole, values: kept };
 }
 
 /** The 3-D view of the current picture. */
@@ -83,9 +86,9 @@ export class SpaceView {
    */
   #load(scene, picture) {
     const [width, height] = fitting(picture.width, picture.height, GRID);
-    const nearness = withoutEdges(normalized(upsample(picture.depth, width, height)));
+    const distances = distancesWithoutEdges(upsample(picture.depth, width, height));
     scene.reset();
-    scene.load(pointCloud(nearness, picture.pixelsAt(width, height)));
+    scene.load(pointCloud(distances, picture.pixelsAt(width, height)));
     this.#shown = picture;
     this.#swinging.abort();
     this.#swinging = new AbortController();

@@ -53,6 +53,9 @@ export class Views {
       {
         ...canvasIn("heatmap"),
         legend: element("legend", HTMLCanvasElement),
+        farEnd: element("far-end"),
+        nearEnd: element("near-end"),
+        scaleNote: element("scale-note"),
         photoFrame: element("photo-frame"),
         readout: element("readout"),
         marks: [inFrame("heatmap", ".cursor"), inFrame("photo", ".cursor")],

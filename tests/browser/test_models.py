@@ -1,0 +1,183 @@
+"""The choice among the models of a service, of which these tests tell the page that there are several."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+from playwright.sync_api import Request, Route
+
+from tests.browser.conftest import StartVisit, Visit, downloaded
+
+EMBEDDED = {"name": "embedded", "kind": "inverse_depth", "licence": "MIT", "non_commercial": False}
+METRIC = {"name": "metric", "kind": "metres", "licence": "CC-BY-NC-4.0", "non_commercial": True}
+
+
+DEPTH = np.linspace(1, 9, 24 * 32, dtype="<f2")
+
+
+def offer(visit: Visit, *models: dict[str, Any]) -> list[str | None]:
+    """Have the page find these models in the service. Returns by which names photos will have asked for one."""
+    served = [model["name"] for model in models]
+    kinds = {model["name"]: model["kind"] for model in models}
+    asked: list[str | None] = []
+
+    def depth(route: Route) -> None:
+        [name] = parse_qs(urlsplit(route.request.url).query).get("model", [None])
+        asked.append(name)
+        model = name or served[0]
+        headers = {"X-Depth-Shape": "24,32", "X-Depth-Model": model, "X-Depth-Kind": kinds[model]}
+        route.fulfill(headers=headers, body=DEPTH.tobytes())
+
+    body = json.dumps({"in_use": served[0], "served": served, "models": models})
+    visit.page.route("**/models", lambda route: route.fulfill(body=body))
+    for path in (re.compile(r"/depth\?"), re.compile(r"/bokeh\?")):
+        visit.page.route(path, depth)
+    visit.open()
+    return asked
+
+
+def choose(visit: Visit, model: str) -> None:
+    """Choose a model, and wait until the photo has its depth."""
+    visit.page.select_option("#model-choice", model)
+    visit.page.wait_for_function(
+        "model => document.querySelector('#facts').textContent.includes(`· ${model} ·`)", arg=model
+    )
+    visit.page.wait_for_selector("#waiting", state="hidden")
+
+
+def posted(request: Request) -> bool:
+    return request.method == "POST"
+
+
+def test_a_service_with_one_model_offers_no_choice(visit: Visit, scene: Path) -> None:
+    visit.upload(scene)
+    assert visit.page.locator("#models").is_hidden()
+    [request] = filter(posted, visit.requests)
+    assert "model=" not in request.url.replace("size=model", "")
+
+
+def test_another_model_computes_the_photo_again(visit: Visit, scene: Path) -> None:
+    asked = offer(visit, EMBEDDED, METRIC)
+    visit.upload(scene)
+    options = visit.page.locator("#model-choice option").all_inner_texts()
+    assert options == ["embedded", "metric (metres)"]
+    assert "not metres" in visit.page.inner_text("#meaning")
+    choose(visit, "metric")
+    assert asked == [None, "metric"]
+    assert "values are metres" in visit.page.inner_text("#meaning")
+    assert visit.page.locator("#scale-note").is_visible()
+    choose(visit, "embedded")
+    assert asked == [None, "metric", None], "the default needs no name"
+    assert "not metres" in visit.page.inner_text("#meaning")
+    assert visit.page.locator("#scale-note").is_hidden()
+    assert visit.page.inner_text("#far-end") == "far"
+
+
+def test_a_photo_is_refocused_by_the_model_that_it_is_shown_with(visit: Visit, scene: Path) -> None:
+    asked = offer(visit, EMBEDDED, METRIC)
+    visit.upload(scene)
+    choose(visit, "metric")
+    downloaded(visit.view("refocus"), "refocused")
+    assert asked == [None, "metric", "metric"]
+
+
+def test_the_choice_is_remembered_as_long_as_the_model_is_served(visit: Visit, scene: Path) -> None:
+    asked = offer(visit, EMBEDDED, METRIC)
+    visit.page.select_option("#model-choice", "metric")
+    visit.open().upload(scene)
+    assert visit.page.input_value("#model-choice") == "metric"
+    assert asked == ["metric"]
+    asked = offer(visit, EMBEDDED)
+    visit.upload(scene)
+    assert asked == [None]
+
+
+def test_what_is_sent_before_the_models_are_known_waits_for_them(visit: Visit, scene: Path) -> None:
+    asked = offer(visit, EMBEDDED, METRIC)
+    visit.page.select_option("#model-choice", "metric")
+    held: list[Route] = []
+    visit.page.unroute("**/models")
+    visit.page.route("**/models", lambda route: held.append(route))
+    visit.page.reload()
+    visit.page.wait_for_selector("#colormap", state="attached")
+    visit.page.wait_for_function("() => document.querySelector('#file').accept !== 'image/*'")
+    visit.page.set_input_files("#file", scene)
+    visit.page.wait_for_selector("#waiting:visible")
+    assert asked == []
+    models = [EMBEDDED, METRIC]
+    held[0].fulfill(body=json.dumps({"served": ["embedded", "metric"], "models": models}))
+    visit.shown("scene.png")
+    assert asked == ["metric"]
+
+
+def test_a_model_chosen_before_a_photo_only_says_what_it_is(visit: Visit) -> None:
+    offer(visit, EMBEDDED, METRIC)
+    assert visit.page.inner_text("#model") == "Model: embedded"
+    assert visit.page.locator("#licence-note").is_hidden()
+    visit.requests.clear()
+    visit.page.select_option("#model-choice", "metric")
+    visit.page.wait_for_selector("#licence-note:visible")
+    assert visit.page.inner_text("#model") == "Model: metric · non-commercial use only"
+    assert visit.page.inner_text("#licence-note") == (
+        "The licence of metric's weights forbids commercial use: CC-BY-NC-4.0."
+    )
+    assert "values are metres" in visit.page.inner_text("#meaning")
+    assert list(filter(posted, visit.requests)) == []
+
+
+def test_a_non_commercial_model_says_so_where_there_is_no_choice(visit: Visit) -> None:
+    offer(visit, METRIC)
+    assert visit.page.locator("#models").is_hidden()
+    visit.page.wait_for_selector("#licence-note:visible")
+    assert "CC-BY-NC-4.0" in visit.page.inner_text("#licence-note")
+    visit.page.click("#language")
+    assert visit.page.inner_text("#model") == "模型：metric · 仅限非商业用途"
+
+
+def test_a_cancelled_photo_is_not_sent_to_another_model(visit: Visit, scene: Path, tmp_path: Path) -> None:
+    asked = offer(visit, EMBEDDED, METRIC)
+    visit.upload(scene)
+    held = re.compile(r"/depth\?")
+
+    def hold(_: Route) -> None:
+        pass
+
+    visit.page.route(held, hold)
+    other = tmp_path / "other.png"
+    other.write_bytes(scene.read_bytes())
+    visit.page.set_input_files("#file", other)
+    with visit.page.expect_event("requestfailed"):
+        visit.page.click("#cancel")
+    visit.page.unroute(held, hold)
+    choose(visit, "metric")
+    assert visit.page.inner_text("#facts").startswith("scene.png")
+    assert asked == [None, "metric"]
+
+
+def test_a_model_that_is_served_no_more_is_explained(visit: Visit, scene: Path) -> None:
+    offer(visit, EMBEDDED, METRIC)
+    visit.upload(scene)
+    problem = {"code": "invalid_parameter", "detail": "model: 'metric' is not one of embedded."}
+    refusal = json.dumps(problem)
+    visit.page.route(re.compile(r"/depth\?"), lambda route: route.fulfill(status=422, body=refusal))
+    visit.page.select_option("#model-choice", "metric")
+    visit.page.wait_for_selector("#failure:visible")
+    assert "model: 'metric' is not one of embedded." in visit.page.inner_text("#failure")
+    assert "embedded" in visit.page.inner_text("#facts"), "the last result stays"
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+def test_the_choice_can_be_used_by_everyone(start_visit: StartVisit, scene: Path, axe: str, locale: str) -> None:
+    visit = start_visit(locale=locale, bypass_csp=True)
+    offer(visit, EMBEDDED, METRIC)
+    visit.upload(scene)
+    choose(visit, "metric")
+    visit.page.add_script_tag(content=axe)
+    found = visit.page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+    assert [f"{v['id']}: {node['target']}" for v in found for node in v["nodes"]] == []
