@@ -52,7 +52,9 @@ class ModelEntry(BaseModel):
     size_bytes: int | None = Field(None, description="Size of its published weights, if it is known.")
     input: InputSpec
     output: OutputKind
-    kind: DepthKind = Field(DepthKind.INVERSE_DEPTH, description="What its depth is: relative `inverse_depth`, or `metres`.")
+    kind: DepthKind = Field(
+        DepthKind.INVERSE_DEPTH, description="What its depth is: relative `inverse_depth`, or `metres`."
+    )
     in_use: bool = Field(description="Whether this service serves it.")
 
 

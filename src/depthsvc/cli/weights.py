@@ -9,6 +9,7 @@ import click
 from depthsvc.cli.setting_options import CommandWithSettings, log_to_stderr
 
 if TYPE_CHECKING:
+    from depthsvc.model.spec import RegisteredModel
     from depthsvc.settings import Settings
 
 
@@ -25,8 +26,19 @@ def list_weights(settings: Settings) -> None:
 
     for model in MODELS.values():
         found = find_weights(model, settings.weights_locations)
-        state = found.path if found else f"not on this machine; download them: depthsvc weights fetch {model.name}"
-        click.echo(f"{model.name}\n  {model.description}\n  licence {model.licence}\n  weights {state}")
+        licence = f"{model.licence}, not for commercial use" if model.non_commercial else model.licence
+        state = found.path if found else _how_to_get(model)
+        click.echo(f"{model.name}\n  {model.description}\n  licence {licence}\n  weights {state}")
+
+
+def _how_to_get(model: RegisteredModel) -> str:
+    """Where weights come from that are not on this machine."""
+    assert model.weights
+    size = f" ({model.weights.size / 1e6:.0f} MB)" if model.weights.size else ""
+    if model.weights.sha256 is None:
+        return "not on this machine, and without a published hash: use --weights FILE --weights-sha256 HEX"
+    accept = f" --accept-licence {model.licence}" if model.non_commercial else ""
+    return f"not on this machine; download them{size}: depthsvc weights fetch {model.name}{accept}"
 
 
 @weights.command("fetch", cls=CommandWithSettings, settings=("weights_dir", "cache_dir", "accept_licence", "log_level"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 
 from depthsvc.errors import ConfigurationError, ModelError
 from depthsvc.model.prepare import is_prepared, prepare
@@ -46,8 +47,14 @@ def prepared_model(settings: Settings) -> PreparedModel:
 def _prepared(name: str, settings: Settings) -> PreparedModel:
     resolved = resolve(name, settings.weights_locations)
     quick = is_prepared(resolved, settings.cache_dir, settings.engine_choice)
-    logger.info("loading %s%s", resolved.name, "" if quick else "; this first start takes longer")
-    model = _prepare_apart(resolved, settings)
+    if quick:
+        logger.info("loading %s", resolved.name)
+        model = _prepare_apart(resolved, settings)
+    else:
+        logger.info("preparing %s: once, it may take a minute", resolved.name)
+        started = time.monotonic()
+        model = _prepare_apart(resolved, settings)
+        logger.info("prepared %s in %.0f s", resolved.name, time.monotonic() - started)
     if model.measured:
         logger.info("engine auto is %s", engine_text(model))
     return model

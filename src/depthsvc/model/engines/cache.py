@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -24,6 +26,7 @@ logger = logging.getLogger(__name__)
 ARTEFACT_FORMAT = 4
 """Part of an artefact's name; increase it when the network or the way it is written changes."""
 _SUMS = "sha256.json"
+_CODE_BYTES = 20_000_000
 
 
 def artefact(model: ResolvedModel, kind: EngineKind, precision: Precision, cache_dir: Path) -> VerifiedFile:
@@ -49,15 +52,16 @@ def artefact(model: ResolvedModel, kind: EngineKind, precision: Precision, cache
         kind.write(load_network(architecture, weights), model.spec.input, into / place.name, precision)
 
     try:
-        return _make_alone(cache_dir / "engines" / place, write)
+        return _make_alone(cache_dir / "engines" / place, write, _needed_bytes(weights))
     except OSError as error:
         logger.warning("%s cannot be written (%s); using a temporary folder.", cache_dir, error.strerror)
     try:
-        return _make_alone(private_temporary_folder() / place, write)
+        return _make_alone(private_temporary_folder() / place, write, _needed_bytes(weights))
     except OSError as error:
         raise ConfigurationError(
             f"{model.spec.name} cannot be prepared: {cache_dir} and the folder for temporary files cannot be written "
-            f"({error.strerror or error}). Set DEPTHSVC_CACHE_DIR to a folder with 200 MB of free space."
+            f"({error.strerror or error}). Set DEPTHSVC_CACHE_DIR to a folder with {_needed_bytes(weights) / 1e6:.0f} "
+            "MB of free space."
         ) from error
 
 
@@ -100,12 +104,21 @@ def _with_sums(path: Path, sums: dict[str, str]) -> VerifiedFile:
     return VerifiedFile(path, sums[path.name], tuple(beside))
 
 
-def _make_alone(path: Path, write: Callable[[Path], None]) -> VerifiedFile:
+def _make_alone(path: Path, write: Callable[[Path], None], needed_bytes: int) -> VerifiedFile:
     """Have `write` fill a folder, unless another process does so first. Raises OSError if it cannot be written."""
     folder = path.parent
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(folder.name + ".lock")):
-        return _intact(path) or _make(path, write)
+        if found := _intact(path):
+            return found
+        if shutil.disk_usage(folder.parent).free < needed_bytes:  # before minutes have been spent on it
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return _make(path, write)
+
+
+def _needed_bytes(weights: VerifiedFile) -> int:
+    """Room for a file made from these weights: as large in float32, and some for its code."""
+    return 2 * weights.path.stat().st_size + _CODE_BYTES
 
 
 def _make(path: Path, write: Callable[[Path], None]) -> VerifiedFile:
