@@ -172,6 +172,26 @@ def test_a_model_that_is_served_no_more_is_explained(visit: Visit, scene: Path) 
     assert "embedded" in visit.page.inner_text("#facts"), "the last result stays"
 
 
+def test_a_service_with_keys_offers_its_models_to_who_has_one(visit: Visit, scene: Path) -> None:
+    offer(visit, EMBEDDED, METRIC)
+
+    def lock(route: Route) -> None:
+        if route.request.headers.get("authorization") == "Bearer open-sesame":
+            route.fallback()
+        else:
+            route.fulfill(status=401, body='{"code": "unauthorized", "detail": ""}')
+
+    visit.page.route(re.compile(r"/(models|depth\?.*)$"), lock)
+    visit.open().page.set_input_files("#file", scene)
+    visit.page.wait_for_selector("#access:visible")
+    assert visit.page.locator("#models").is_hidden()
+    assert visit.page.inner_text("#model") == "Model: embedded"
+    visit.page.fill("#key", "open-sesame")
+    visit.page.keyboard.press("Enter")
+    visit.shown("scene.png")
+    assert visit.page.locator("#models").is_visible()
+
+
 @pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
 def test_the_choice_can_be_used_by_everyone(start_visit: StartVisit, scene: Path, axe: str, locale: str) -> None:
     visit = start_visit(locale=locale, bypass_csp=True)
