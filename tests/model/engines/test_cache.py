@@ -17,9 +17,10 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from depthsvc.errors import ConfigurationError
 from depthsvc.model.architecture import COMPACT
 from depthsvc.model.choice import Precision
-from depthsvc.model.engines import torchscript
+from depthsvc.model.engines import cache, torchscript
 from depthsvc.model.engines.cache import artefact
 from depthsvc.model.engines.kinds import TORCHSCRIPT
 from depthsvc.model.networks.checkpoint import load_network
@@ -107,10 +108,11 @@ def test_processes_that_start_together_make_it_once(weights: VerifiedFile, tmp_p
     counter = tmp_path / "written"
     code = f"""
 from pathlib import Path
+from depthsvc.errors import ConfigurationError
 from depthsvc.model.architecture import COMPACT
 from depthsvc.model.engines.cache import artefact
 from depthsvc.model.choice import Precision
-from depthsvc.model.engines import torchscript
+from depthsvc.model.engines import cache, torchscript
 from depthsvc.model.engines.kinds import TORCHSCRIPT
 from depthsvc.model.registry import registered
 from depthsvc.model.spec import ResolvedModel, VerifiedFile
@@ -208,6 +210,7 @@ def test_trace_that_does_not_fit_on_the_disk_is_an_error_and_leaves_no_part(
     code = f"""
 import resource, signal
 from pathlib import Path
+from depthsvc.errors import ConfigurationError
 from depthsvc.model.architecture import COMPACT
 from depthsvc.model.engines.cache import artefact
 from depthsvc.model.choice import Precision
@@ -244,3 +247,13 @@ def test_cache_in_order_needs_no_temporary_folder(
     monkeypatch.setattr(tempfile, "tempdir", str(unwritable_cache))
     cache = filled_cache if is_filled else tmp_path / "empty"
     assert _cached(weights, cache).is_relative_to(cache)
+
+
+def test_a_disk_without_room_is_noticed_before_anything_is_computed(
+    weights: VerifiedFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    monkeypatch.setattr(cache, "_make", lambda *_: pytest.fail("the model was prepared"))
+    with pytest.raises(ConfigurationError, match=r"No space left on device.*folder with \d+ MB of free space"):
+        _cached(weights, tmp_path / "cache")
