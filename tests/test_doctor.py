@@ -25,6 +25,7 @@ NAMES = [
     "processor",
     "cpus",
     "memory",
+    "gpus",
     "settings",
     "engines",
     "extras",

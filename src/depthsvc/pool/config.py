@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from depthsvc.model.gpus import GpuMemory
 from depthsvc.model.spec import PreparedModel
 
 
@@ -16,3 +17,13 @@ class WorkerConfig:
     max_pixels: int
     max_input_size: int
     max_photo_cost: float = math.inf
+
+
+@dataclass(frozen=True)
+class PoolConfig:
+    """The configuration of a pool."""
+
+    worker: WorkerConfig
+    workers: int
+    fitted: GpuMemory | None = None
+    """The GPU's memory, if it decided the number of workers."""

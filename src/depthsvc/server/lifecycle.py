@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NamedTuple
 
 import uvicorn
 
 from depthsvc.model.spec import PreparedModel
 from depthsvc.pool.base import PhotoPool
-from depthsvc.pool.launch import engine_text, worker_config
+from depthsvc.pool.config import PoolConfig
+from depthsvc.pool.launch import engine_text, pool_config
 from depthsvc.pool.workers import WorkerPool
 from depthsvc.server.app import create_app
 from depthsvc.server.clients import ForwardedMiddleware, TrustedProxies
@@ -30,12 +32,21 @@ from depthsvc.settings import LogFormat, Settings
 logger = logging.getLogger(__name__)
 
 
+class _Crew(NamedTuple):
+    """What answers the photos."""
+
+    model: PreparedModel
+    pool: PhotoPool
+    words: str
+    """The workers, for people."""
+
+
 def run(settings: Settings, listening: socket.socket, keys: ApiKeys, proxies: TrustedProxies) -> None:
     """Run the service on a bound socket until a signal stops it; for errors see `depthsvc.server.boot`."""
     roster = Roster(connection_limit(settings), proxies)
-    with (_replicas if settings.ray else _processes)(settings) as (model, pool):
+    with (_replicas if settings.ray else _processes)(settings) as (model, pool, words):
         service = Service(settings, model, pool, keys)
-        server = _Server(service, listening, roster, proxies, announce=lambda: _announce(service, listening))
+        server = _Server(service, listening, roster, proxies, announce=lambda: _announce(service, listening, words))
         server.run(sockets=[listening])
         service.close()
         logger.info("stopped")
@@ -44,24 +55,24 @@ def run(settings: Settings, listening: socket.socket, keys: ApiKeys, proxies: Tr
 
 
 @contextmanager
-def _processes(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
-    worker = worker_config(settings, max_photo_cost=settings.max_photo_cost)
+def _processes(settings: Settings) -> Iterator[_Crew]:
+    config = pool_config(settings, max_photo_cost=settings.max_photo_cost)
     with WorkerPool(
-        worker,
-        workers=settings.workers,
+        config.worker,
+        workers=config.workers,
         queue_size=settings.queue_size,
         max_photos_per_worker=settings.max_photos_per_worker,
     ) as pool:
         pool.wait_until_warm()
-        yield worker.model, pool
+        yield _Crew(config.worker.model, pool, _workers_text(config))
 
 
 @contextmanager
-def _replicas(settings: Settings) -> Iterator[tuple[PreparedModel, PhotoPool]]:
+def _replicas(settings: Settings) -> Iterator[_Crew]:
     from depthsvc.cluster.serving import replicas
 
-    with replicas(settings) as served:
-        yield served
+    with replicas(settings) as (model, pool):
+        yield _Crew(model, pool, _replicas_text(settings))
 
 
 class _Server(uvicorn.Server):
@@ -137,7 +148,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _announce(service: Service, listening: socket.socket) -> None:
+def _announce(service: Service, listening: socket.socket, workers: str) -> None:
     settings, model = service.settings, service.model
     host, port = listening.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
@@ -150,15 +161,19 @@ def _announce(service: Service, listening: socket.socket) -> None:
                 f"depthsvc is ready at {address}\n"
                 f"  model    {model.name}{fallback}\n"
                 f"  engine   {engine_text(model)}\n"
-                f"  workers  {_workers_text(settings)}, {settings.threads_per_worker} thread(s) each\n"
+                f"  workers  {workers}\n"
                 f"  access   {access}",
                 flush=True,
             )
-    logger.info("ready at %s with %s and %d workers, %s", address, model.name, settings.workers, access)
+    logger.info("ready at %s with %s and %d workers, %s", address, model.name, service.pool.workers, access)
 
 
-def _workers_text(settings: Settings) -> str:
-    if not settings.ray:
-        return str(settings.workers)
+def _workers_text(config: PoolConfig) -> str:
+    because = f"  (by memory: {config.fitted})" if config.fitted else ""
+    return f"{config.workers}, {config.worker.model.choice.threads} thread(s) each{because}"
+
+
+def _replicas_text(settings: Settings) -> str:
     most = f" to {settings.ray_max_workers}" if settings.ray_max_workers else ""
-    return f"{settings.workers}{most} replicas of Ray Serve ({settings.ray_address})"
+    replicas = f"{settings.workers}{most} replicas of Ray Serve ({settings.ray_address})"
+    return f"{replicas}, {settings.threads_per_worker} thread(s) each"

@@ -54,8 +54,8 @@ class DinoV2(nn.Module):
         # Officially the offset is kept from a photo of exactly the trained size, which is not resized.
         offset = _OFFSET * ((rows != _GRID) | (columns != _GRID))
         grid = self.pos_embed[0, 1:].view(_GRID, -1)  # a row of patches in each
-        vertical = _bicubic_matrix(rows, _GRID / (rows + offset)).to(grid.dtype)
-        horizontal = _bicubic_matrix(columns, _GRID / (columns + offset)).to(grid.dtype)
+        vertical = _bicubic_matrix(rows, _GRID / (rows + offset), grid.device).to(grid.dtype)
+        horizontal = _bicubic_matrix(columns, _GRID / (columns + offset), grid.device).to(grid.dtype)
         stretched = (vertical @ grid).view(-1, _GRID, self.pos_embed.shape[-1])
         positions: Tensor = horizontal @ stretched
         return positions.flatten(0, 1).unsqueeze(0)
@@ -137,14 +137,14 @@ def _layer_norm(width: int) -> nn.LayerNorm:
     return nn.LayerNorm(width, eps=1e-6)
 
 
-def _bicubic_matrix(size: int, step: float) -> Tensor:
+def _bicubic_matrix(size: int, step: float, device: torch.device) -> Tensor:
     """Weights of the trained rows (or columns) in each resized one, float32 (size, 37); `step` trained ones apart."""
-    centres = (torch.arange(size, dtype=torch.float32) + 0.5) * step - 0.5
+    centres = (torch.arange(size, dtype=torch.float32, device=device) + 0.5) * step - 0.5
     first = centres.floor()
-    taps = torch.arange(-1, 3, dtype=torch.float32)
+    taps = torch.arange(-1, 3, dtype=torch.float32, device=device)
     weights = _bicubic_kernel((centres - first).unsqueeze(1) - taps)
     trained = (first.unsqueeze(1) + taps).clamp(0, _GRID - 1)
-    chosen = trained.unsqueeze(2) == torch.arange(_GRID, dtype=torch.float32)
+    chosen = trained.unsqueeze(2) == torch.arange(_GRID, dtype=torch.float32, device=device)
     return (weights.unsqueeze(2) * chosen).sum(1)
 
 
