@@ -31,7 +31,7 @@ from depthsvc.machine.capacity import available_cpus
 from depthsvc.options import HeatmapOptions
 from depthsvc.pipeline.stages import Pipeline
 from depthsvc.pool.config import WorkerConfig
-from depthsvc.pool.launch import worker_config
+from depthsvc.pool.launch import pool_config
 from depthsvc.pool.processes import kill_children
 from depthsvc.settings import Settings
 
@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     cpus = available_cpus()
-    config = worker_config(Settings(**{"model": arguments.model}))
+    config = pool_config(Settings(**{"model": arguments.model})).worker
     with tempfile.TemporaryDirectory() as name, pipelines(config, 1) as one, pipelines(config, cpus) as every:
         folder, data = Path(name), photo(1280, 960)
         paths = [folder / f"{number:04}.jpg" for number in range(arguments.photos)]

@@ -51,7 +51,7 @@ from depthsvc.pipeline.limits import Limits
 from depthsvc.pipeline.prices import FILE, MEMORY, Prices, Work, price_list
 from depthsvc.pipeline.rendering import renderer_for
 from depthsvc.pipeline.stages import Pipeline
-from depthsvc.pool.launch import worker_config
+from depthsvc.pool.launch import pool_config
 from depthsvc.pool.worker import open_pipeline
 from depthsvc.settings import Settings
 
@@ -343,7 +343,7 @@ def main() -> None:
     parser.add_argument("--codings", nargs="+", help="kinds of photo files, by their names in the list")
     parser.add_argument("--check", type=int, metavar="PHOTOS", help="measure nothing, compare the list with photos")
     arguments = parser.parse_args()
-    pipeline = open_pipeline(worker_config(Settings(model=arguments.network or "embedded", worker_threads=1)))
+    pipeline = open_pipeline(pool_config(Settings(model=arguments.network or "embedded", worker_threads=1)).worker)
     if arguments.check:
         check(pipeline, arguments.check)
         return

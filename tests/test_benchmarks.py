@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks import hop, results, serving
+from benchmarks import gpu, hop, results, serving
 from benchmarks.__main__ import keep_part
 from benchmarks.contenders import Contender, by_gradio
 from benchmarks.load import GIVEN_UP, REFUSED, Reply, Tally, closed_load, get_bytes, open_load, patient, send
@@ -23,6 +24,8 @@ from benchmarks.plot import svg
 from benchmarks.results import Panel, Part, Target, spread
 from benchmarks.servers import Server, ServerFailed, free_port, started
 from depthsvc.evaluation.table import Table
+from depthsvc.model.engines.devices import Gpus
+from depthsvc.model.spec import RegisteredModel
 from tests.conftest import ended, opened, until
 
 DELAY_S = 0.02
@@ -240,3 +243,37 @@ def test_bars_are_as_long_as_their_values() -> None:
     assert own.attrib["fill"] != other.attrib["fill"]
     texts = [element.text for element in picture if element.tag.endswith("text")]
     assert texts == ["t", "depthsvc", "4000", "<other>", "1000"]
+
+
+def test_without_a_gpu_nothing_is_measured_and_one_line_says_why(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(gpu, "find_gpus", lambda: Gpus((), "PyTorch finds no GPU", "Buy one."))
+    gpu.main(["--json", str(tmp_path / "gpu.json")])
+    out = capsys.readouterr().out
+    assert out == "Nothing is measured: device cuda:0 is not available: PyTorch finds no GPU. Buy one.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_gpu_does_is_kept_network_by_network(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def measure(model: RegisteredModel, *_: object) -> Iterator[gpu.Figures]:
+        if model.name == "midas_v21":
+            raise MemoryError("too large")
+        rates = dict.fromkeys(gpu.BATCHES, 70.06)
+        yield gpu.Figures(model.name, "fp16", (256, 192), 1.3e-3, rates, 12.345, 700 * 10**6)
+
+    monkeypatch.setattr(gpu, "measure", measure)
+    path = tmp_path / "gpu.json"
+    gpu.main(["--device", "cpu", "--json", str(path), "--models", "embedded", "midas_v21"])
+    out = capsys.readouterr().out
+    assert "| embedded | 256 x 192 | fp16 | 1.3e-03 | 70.1 | 70.1 | 70.1 | 70.1 | 12.3 | 700 |" in out
+    assert "| midas_v21 |  | MemoryError: too large |" in out
+    kept = json.loads(path.read_text())
+    assert [(figures["model"], figures["failure"]) for figures in kept["figures"]] == [
+        ("embedded", ""),
+        ("midas_v21", "MemoryError: too large"),
+    ]
+    gpu.main(["--device", "cpu", "--json", str(path), "--models", "embedded", "--budget-s", "0"])
+    assert "Not measured within 0 s: embedded. Name them with --models." in capsys.readouterr().out

@@ -10,14 +10,16 @@ import pytest
 from click.testing import CliRunner
 
 from depthsvc.cli import main
-from depthsvc.cli.doctor import checks, model
+from depthsvc.cli.doctor import checks, machine, model
 from depthsvc.cli.doctor.configuration import Configuration
 from depthsvc.cli.doctor.finding import Check, Finding, fine
 from depthsvc.machine import capacity
 from depthsvc.machine.cgroup import ControlGroups
 from depthsvc.model.engines import devices, kinds
+from depthsvc.model.engines.devices import Gpus
 from depthsvc.settings import Settings
 from tests.conftest import RunningService
+from tests.model.gpus import gpu
 
 NAMES = [
     "version",
@@ -25,6 +27,7 @@ NAMES = [
     "processor",
     "cpus",
     "memory",
+    "gpus",
     "settings",
     "engines",
     "extras",
@@ -233,3 +236,40 @@ def test_a_model_that_does_not_run_is_wrong() -> None:
 def test_every_setting_is_an_option_of_doctor() -> None:
     output = CliRunner().invoke(main, ["doctor", "--help"]).output
     assert all(f"--{name.replace('_', '-')}" in output for name in Settings.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "expected"),
+    [
+        ("cpu", Gpus((), "this PyTorch has no CUDA", "Buy one."), ("ok", "none: this PyTorch has no CUDA")),
+        (
+            "cpu",
+            Gpus((), "this PyTorch has no CUDA", "Buy one.", "12.8"),
+            ("ok", "none: this PyTorch has no CUDA; the driver supports CUDA 12.8"),
+        ),
+        (
+            "cuda",
+            Gpus((), "this PyTorch has no CUDA", "Buy one."),
+            ("wrong", "device cuda:0 is not available: this PyTorch has no CUDA. Buy one."),
+        ),
+        (
+            "auto",
+            Gpus((gpu(0), gpu(1, problem="no kernel image")), driver="13.0"),
+            (
+                "ok",
+                "cuda:0 is a Fake 0 with 37.3 GiB, 18.6 GiB free; cuda:1 is a Fake 1 with 37.3 GiB, which PyTorch "
+                "cannot use: no kernel image; the driver supports CUDA 13.0",
+            ),
+        ),
+    ],
+)
+def test_gpus_are_named_with_their_memory_and_driver(
+    device: str, gpus: Gpus, expected: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "run_in_child", lambda _: gpus)
+    assert found("gpus", "--device", device) == expected
+
+
+def test_on_a_gpu_the_number_of_workers_is_not_that_of_the_cpus() -> None:
+    assert "workers: as many as fit into the GPU's memory" in found("cpus", "--device", "auto")[1]
+    assert "workers: 3, " in found("cpus", "--device", "auto", "--workers", "3")[1]

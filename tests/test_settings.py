@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,19 @@ TABLE = Path(__file__).parents[1] / "docs/settings.md"
 def test_defaults_are_those_of_the_contract() -> None:
     settings = Settings()
     assert (settings.host, settings.port, settings.model) == ("127.0.0.1", 7860, "auto")
-    assert (settings.engine, settings.precision) == ("torchscript", "fp32")
+    assert (settings.engine, settings.precision, settings.device) == ("torchscript", "fp32", "cpu")
     assert settings.max_upload_bytes == 32_000_000
     assert settings.max_pixels == 120_000_000
+
+
+@pytest.mark.parametrize(
+    ("given", "device"),
+    [("cpu", "cpu"), ("auto", "auto"), ("cuda", "cuda:0"), ("cuda:0", "cuda:0"), ("cuda:11", "cuda:11")],
+)
+def test_a_device_is_named_as_pytorch_does(given: str, device: str) -> None:
+    settings = Settings(device=given)
+    assert settings.device == device
+    assert settings.engine_choice.device == pickle.loads(pickle.dumps(settings.device)) == device
 
 
 def test_levels_of_the_log_may_be_written_in_capitals() -> None:
@@ -53,6 +64,11 @@ def test_a_misspelt_variable_or_argument_is_noticed(monkeypatch: pytest.MonkeyPa
         {"workers": 0},
         {"engine": "magic"},
         {"precision": "fp8"},
+        {"device": "gpu"},
+        {"device": "cuda:-1"},
+        {"device": "cuda:01"},
+        {"device": "cuda:0 "},
+        {"device": ""},
         {"deadline_s": 0},
         {"weights_sha256": "70d6b9c8"},
         {"max_megapixels": 1000},

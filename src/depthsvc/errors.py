@@ -35,6 +35,10 @@ class DownloadError(WeightsError):
     """Weights could not be downloaded."""
 
 
+class DeviceLost(DepthServiceError):
+    """The GPU can no longer be used by this process; another process can still use it."""
+
+
 class ServiceUnreachable(DepthServiceError):
     """A service cannot be reached, drops the connection, or is not depthsvc."""
 

@@ -51,6 +51,7 @@ class DepthEstimator(Verbs[DepthMap, Picture, PointCloud]):
         download: bool | None = None,
         engine: str | None = None,
         precision: str | None = None,
+        device: str | None = None,
         worker_threads: int | None = None,
         max_megapixels: float | None = None,
         max_input_size: int | None = None,
@@ -76,6 +77,8 @@ class DepthEstimator(Verbs[DepthMap, Picture, PointCloud]):
         """The engine that runs the network; with `auto`, the one that was chosen."""
         self.precision = str(prepared.choice.precision)
         """The number format of the network."""
+        self.device = str(prepared.choice.device)
+        """Where the network runs: `cpu`, or `cuda:N` for a GPU; with `auto`, the one that was chosen."""
         self.pipeline = Pipeline.open(prepared, max_pixels=settings.max_pixels, max_input_size=settings.max_input_size)
         """Turns a photo's bytes into a result file's bytes."""
 

@@ -10,13 +10,21 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from depthsvc.errors import ConfigurationError, RequestError, problem_name, problem_reason
 from depthsvc.machine.capacity import available_cpus
 from depthsvc.machine.folders import user_cache_folder
-from depthsvc.model.choice import EngineChoice, EngineName, Precision, WeightsLocations
+from depthsvc.model.choice import CPU, Device, EngineChoice, EngineName, Precision, WeightsLocations
 
 
 class LogLevel(StrEnum):
@@ -75,6 +83,7 @@ def checked_root_path(text: str) -> str:
 RootPath = Annotated[str, AfterValidator(checked_root_path)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)]
 ApiKeys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys)]
+DeviceName = Annotated[Device, PlainValidator(lambda text: Device(str(text)))]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
 
 
@@ -116,7 +125,13 @@ class EngineSettings(BaseSettings):
     )
     precision: Precision = Field(
         Precision.FP32,
-        description="Number format of the network: fp32, bf16, or auto (bf16 where it is known to be accurate enough).",
+        description="Number format of the network: fp32, bf16, fp16 (on GPUs only), or auto (bf16 where it is known to "
+        "be accurate enough).",
+    )
+    device: DeviceName = Field(
+        CPU,
+        description="Where the network runs: `cpu`, `cuda` or `cuda:N` for an NVIDIA GPU, or `auto`, the GPU with the "
+        "most free memory if there is one that PyTorch can use. On a GPU the engine is torchscript.",
     )
 
 
@@ -147,7 +162,7 @@ class WorkerSettings(BaseSettings):
         ge=1,
         le=256,
         description="Worker processes, each with its own copy of the models. By default as many as there are CPUs, or "
-        "fewer if the memory allows fewer.",
+        "fewer if the memory allows fewer; on a GPU as many as fit into its free memory, 4 at most.",
     )
     worker_threads: int | None = Field(
         None, ge=1, le=256, description="Threads per worker; by default the CPUs divided by the workers."
@@ -283,14 +298,23 @@ class Settings(
 
     @property
     def engine_choice(self) -> EngineChoice:
-        """Engine, precision and threads of each worker."""
-        return EngineChoice(self.engine, self.precision, self.threads_per_worker)
+        """Engine, precision and threads of each worker, and its device, which may be `auto`."""
+        return EngineChoice(self.engine, self.precision, self.threads_per_worker, self.device)
+
+    @property
+    def has_workers(self) -> bool:
+        """Whether somebody has set the number of workers. If not, a GPU's memory may decide it."""
+        return "workers" in self.model_fields_set
 
     @property
     def threads_per_worker(self) -> int:
+        return self.threads_of(self.workers)
+
+    def threads_of(self, workers: int) -> int:
+        """Threads of each worker if there are this many."""
         if self.worker_threads is None and self.ray:
             return 1  # the CPUs belong to a cluster, not to this machine
-        return self.worker_threads or max(1, available_cpus() // self.workers)
+        return self.worker_threads or max(1, available_cpus() // workers)
 
     @property
     def max_upload_bytes(self) -> int:

@@ -36,6 +36,7 @@ class Health(BaseModel):
     degraded: bool = Field(description="Whether the embedded model is standing in for MiDaS_small.")
     engine: str
     precision: str
+    device: str = Field("cpu", description="Where the network runs: `cpu`, or `cuda:N` for a GPU.")
     workers: Workers
     queue: Queue
     uptime_s: float
@@ -66,4 +67,5 @@ class Models(BaseModel):
     degraded: bool = Field(description="Whether it is standing in for MiDaS_small, whose weights are not available.")
     engine: str = Field(description="Engine that runs it.")
     precision: str = Field(description="Number format in which it runs.")
+    device: str = Field("cpu", description="Where it runs: `cpu`, or `cuda:N` for a GPU.")
     models: list[ModelEntry]

@@ -13,7 +13,7 @@ from depthsvc.model.choice import EngineChoice, EngineName
 from depthsvc.model.registry import registered
 from depthsvc.model.spec import PreparedModel, VerifiedFile
 from depthsvc.pool import fitting
-from depthsvc.pool.fitting import fitted, with_threads, worker_bytes
+from depthsvc.pool.fitting import deadline_s, with_threads, worker_bytes, workers_that_fit
 from depthsvc.settings import Settings, read_settings
 
 
@@ -54,24 +54,24 @@ def test_there_are_as_many_workers_as_cpus_or_as_the_memory_allows(
 ) -> None:
     for gigabytes, workers in ((4, 1), (8, 3), (64, 8)):
         machine(monkeypatch, gigabytes)
-        assert fitted(settings(), (dpt_large,)).workers == workers
-        assert fitted(settings(), (embedded,)).workers == 8
+        assert workers_that_fit(settings(), (dpt_large,)) == workers
+        assert workers_that_fit(settings(), (embedded,)) == 8
     machine(monkeypatch, 8)
-    assert fitted(settings(), (dpt_large, embedded)).workers == 3
+    assert workers_that_fit(settings(), (dpt_large, embedded)) == 3
 
 
 def test_workers_that_are_asked_for_stay_or_are_refused(
     monkeypatch: pytest.MonkeyPatch, dpt_large: PreparedModel
 ) -> None:
     machine(monkeypatch, 8)
-    assert fitted(settings(workers=1), (dpt_large,)).workers == 1
+    assert workers_that_fit(settings(workers=1), (dpt_large,)) == 1
     with pytest.raises(
         ConfigurationError, match=r"4 worker\(s\) with dpt_large need about 8\.\d GB .* Use --workers 3"
     ):
-        fitted(settings(workers=4), (dpt_large,))
+        workers_that_fit(settings(workers=4), (dpt_large,))
     machine(monkeypatch, 1.5)
     with pytest.raises(ConfigurationError, match=r"1 worker\(s\) .* this machine has 1\.5 GB\. Use a smaller model"):
-        fitted(settings(), (dpt_large,))
+        workers_that_fit(settings(), (dpt_large,))
 
 
 def test_engines_that_rearrange_weights_need_more(tmp_path: Path, dpt_large: PreparedModel) -> None:
@@ -79,13 +79,10 @@ def test_engines_that_rearrange_weights_need_more(tmp_path: Path, dpt_large: Pre
     assert worker_bytes(settings(), (openvino,)) > worker_bytes(settings(), (dpt_large,)) + 1e9
 
 
-def test_a_deadline_gives_a_slow_model_time_unless_it_is_set(
-    monkeypatch: pytest.MonkeyPatch, dpt_large: PreparedModel, embedded: PreparedModel
-) -> None:
-    machine(monkeypatch, 64)
-    assert fitted(settings(), (embedded,)).deadline_s == 30
-    assert 60 < fitted(settings(), (embedded, dpt_large)).deadline_s < 300
-    assert fitted(settings(deadline_s=20), (dpt_large,)).deadline_s == 20
+def test_a_deadline_gives_a_slow_model_time_unless_it_is_set(dpt_large: PreparedModel, embedded: PreparedModel) -> None:
+    assert deadline_s(settings(), (embedded,)) == 30
+    assert 60 < deadline_s(settings(), (embedded, dpt_large)) < 300
+    assert deadline_s(settings(deadline_s=20), (dpt_large,)) == 20
 
 
 def test_every_model_gets_the_threads_of_its_worker(dpt_large: PreparedModel, embedded: PreparedModel) -> None:

@@ -38,6 +38,7 @@ def test_health_tells_the_whole_state(client: httpx.Client) -> None:
         "degraded": False,
         "engine": "torchscript",
         "precision": "fp32",
+        "device": "cpu",
         "workers": {"configured": 2, "warm": 2},
         "queue": {"waiting": 0, "in_flight": 0, "limit": 64},
     }

@@ -14,7 +14,7 @@ from depthsvc.client import AsyncDepthClient
 from depthsvc.errors import ConfigurationError, ServiceUnreachable, Unauthorized
 from depthsvc.imaging.spec import DepthKind
 from depthsvc.options import Options
-from depthsvc.pool.launch import worker_config
+from depthsvc.pool.launch import pool_config
 from depthsvc.pool.preload import preload
 from depthsvc.pool.processes import kill_children
 from depthsvc.pool.workers import WorkerPool
@@ -79,16 +79,17 @@ class _LocalEstimator:
 
 @contextmanager
 def local_estimator(settings: Settings, options: Options, workers: int) -> Iterator[Estimator]:
-    """A pool of `workers` warm workers. Call it from two threads per worker, so that the next photo is always queued.
+    """A pool of at most `workers` warm workers. Call it from two threads for each, so that photos are always queued.
 
     Raises DepthServiceError if the workers cannot start.
     """
     preload(settings)
     try:
+        config = pool_config(settings, most=workers)
         with WorkerPool(
-            worker_config(settings),
-            workers=workers,
-            queue_size=workers,
+            config.worker,
+            workers=config.workers,
+            queue_size=2 * workers - config.workers,
             max_photos_per_worker=settings.max_photos_per_worker,
         ) as pool:
             pool.wait_until_warm()

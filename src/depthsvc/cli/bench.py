@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--precision",
     multiple=True,
-    type=click.Choice([name.value for name in Precision if name is not Precision.AUTO]),
+    type=click.Choice([name.value for name in Precision if name not in (Precision.AUTO, Precision.FP16)]),
     help="Number format to measure.  [those that the processor supports]",
 )
 @click.option("--threads", multiple=True, type=click.IntRange(1, 256), help="Threads per engine.  [1 and all CPUs]")

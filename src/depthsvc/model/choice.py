@@ -1,7 +1,8 @@
-"""The choices for a model: engine, precision and where its weights are. Light to import, for the settings."""
+"""The choices for a model: engine, precision, device and where its weights are. Light to import, for the settings."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -22,17 +23,47 @@ class Precision(StrEnum):
 
     FP32 = "fp32"
     BF16 = "bf16"
+    FP16 = "fp16"
+    """On GPUs only."""
     AUTO = "auto"
-    """Not a format: bf16 if the processor has it and it is known to be accurate enough, else fp32."""
+    """Not a format: bf16 if the device has it and it is known to be accurate enough, else fp32."""
+
+
+class Device(str):
+    """Where a network runs: `cpu`, `cuda:N` for the GPU with that number, or `auto`."""
+
+    _SYNTAX = re.compile(r"cpu|auto|cuda(?::(0|[1-9][0-9]{0,2}))?")
+
+    def __new__(cls, text: str) -> Device:
+        """`cuda` is the first GPU, `cuda:0`. Raises ValueError for everything that is not a device."""
+        found = cls._SYNTAX.fullmatch(text)
+        if found is None:
+            raise ValueError("use cpu, cuda, cuda:N with the number of a GPU, or auto")
+        return super().__new__(cls, "cuda:0" if text == "cuda" else text)
+
+    @property
+    def is_cuda(self) -> bool:
+        return self.startswith("cuda")
+
+    @property
+    def gpu(self) -> int:
+        """Number of the GPU, from 0, as PyTorch counts them. Only for `cuda:N`."""
+        return int(self.removeprefix("cuda:"))
+
+
+CPU = Device("cpu")
+AUTO_DEVICE = Device("auto")
+"""Not a device: the GPU with the most free memory if one can be used, else the CPU."""
 
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """Engine, precision and number of threads."""
+    """Engine, precision, number of threads and device."""
 
     engine: EngineName = EngineName.TORCHSCRIPT
     precision: Precision = Precision.FP32
     threads: int = 1
+    device: Device = CPU
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from depthsvc.errors import ModelError
+from depthsvc.errors import DeviceLost, ModelError
 from depthsvc.imaging.resize import network_size
 from depthsvc.model.custom import ONNX_SUFFIXES
 from depthsvc.model.engines.base import Engine
@@ -36,10 +36,12 @@ class Model:
         """float32 (1, 3, h, w), normalised -> depth of the kind that `spec.output` stands for, float32 (h', w').
 
         h' and w' are the network's own, for most networks h and w. Raises ModelError if the network fails, or if its
-        output is not such a map.
+        output is not such a map, and DeviceLost if this process has lost its GPU.
         """
         try:
             output = self._engine.infer(planes)
+        except DeviceLost:
+            raise
         except Exception as error:  # whatever an engine raises, the model is at fault
             raise ModelError(f"{self._path} is refused: it fails on input {planes.shape}: {error}") from error
         if output.ndim < 2 or output.size == 0 or output.size != output.shape[-1] * output.shape[-2]:
@@ -111,13 +113,18 @@ def open_model(prepared: PreparedModel) -> Model:
 
     Raises WeightsChanged or another ModelError, and ConfigurationError if a package is missing.
     """
-    choice, file = prepared.choice, prepared.file
+    file = prepared.file
     content: bytes | None = None
     if prepared.custom:
         content = _read_custom(file)
     else:
         check_unchanged(file)
-    return Model(prepared, KINDS[choice.engine].open(file.path, choice.threads, choice.precision, content))
+    return Model(prepared, _opened(prepared, content))
+
+
+def _opened(prepared: PreparedModel, content: bytes | None) -> Engine:
+    choice = prepared.choice
+    return KINDS[choice.engine].open(prepared.file.path, choice.threads, choice.precision, content, choice.device)
 
 
 def _read_custom(file: VerifiedFile) -> bytes:

@@ -12,7 +12,8 @@ from depthsvc.errors import DepthServiceError
 from depthsvc.model.choice import EngineChoice, EngineName
 from depthsvc.model.engines.cache import artefact, is_made
 from depthsvc.model.engines.kinds import EngineKind
-from depthsvc.model.engines.selection import engines_for, precision_for
+from depthsvc.model.engines.selection import engines_for, on_this_machine, precision_for
+from depthsvc.model.gpus import find_gpus
 from depthsvc.model.loaded import Model, open_model
 from depthsvc.model.spec import PreparedModel, ResolvedModel
 
@@ -27,10 +28,12 @@ DEFAULT_CHOICE = EngineChoice()
 def prepare(model: ResolvedModel, cache_dir: Path, choice: EngineChoice = DEFAULT_CHOICE) -> PreparedModel:
     """Make the file that an engine loads, or find it in the cache, and check that a custom model runs.
 
-    With `auto`, do so for every installed engine and choose the fastest. Imports torch unless everything is in the
-    cache and another engine is chosen. Raises WeightsError or ModelError, naming the file and the reason, and
-    ConfigurationError if the engine is not installed or does not support this precision.
+    With the engine `auto`, do so for every installed engine and choose the fastest. With the device `auto`, choose one.
+    Imports torch unless everything is in the cache and another engine is chosen. Raises WeightsError or ModelError,
+    naming the file and the reason, and ConfigurationError if the engine is not installed or does not support this
+    precision, or if the device is not available.
     """
+    choice = on_this_machine(model, choice, find_gpus)
     kinds = engines_for(model, choice)
     if len(kinds) == 1:
         return _prepare_with(model, kinds[0], cache_dir, choice)
@@ -38,20 +41,25 @@ def prepare(model: ResolvedModel, cache_dir: Path, choice: EngineChoice = DEFAUL
 
 
 def is_prepared(model: ResolvedModel, cache_dir: Path, choice: EngineChoice) -> bool:
-    """Whether `prepare` would find every file in the cache, and so be quick. Raises ConfigurationError as it does."""
+    """Whether `prepare` would find every file in the cache, and so be quick. Raises ConfigurationError as it does.
+
+    The choice's device is one of this machine, not `auto`.
+    """
     return model.architecture is None or all(
-        is_made(model, kind, precision_for(model, kind, choice.precision), cache_dir)
+        is_made(model, kind, precision_for(model, kind, choice.precision, choice.device), cache_dir, choice.device)
         for kind in engines_for(model, choice)
     )
 
 
 def _prepare_with(model: ResolvedModel, kind: EngineKind, cache_dir: Path, wanted: EngineChoice) -> PreparedModel:
-    precision = precision_for(model, kind, wanted.precision)
+    precision = precision_for(model, kind, wanted.precision, wanted.device)
     custom = model.architecture is None
     file = (
-        replace(model.file, path=model.file.path.resolve()) if custom else artefact(model, kind, precision, cache_dir)
+        replace(model.file, path=model.file.path.resolve())
+        if custom
+        else artefact(model, kind, precision, cache_dir, wanted.device)
     )
-    choice = EngineChoice(kind.name, precision, wanted.threads)
+    choice = replace(wanted, engine=kind.name, precision=precision)
     prepared = PreparedModel(model.spec, file, choice, custom, model.degraded)
     if custom:
         open_model(prepared).warm()

@@ -129,7 +129,7 @@ class PreparedModel:
     file: VerifiedFile
     """The file that the engine loads, in this process and in others: its hash is checked each time."""
     choice: EngineChoice
-    """The chosen engine, precision and threads, never `auto`."""
+    """The chosen engine, precision, threads and device, never `auto`."""
     custom: bool = False
     """Whether the file is a custom model. Otherwise it is an artefact of the cache."""
     degraded: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from depthsvc.model.gpus import GpuMemory
 from depthsvc.model.spec import PreparedModel
 
 
@@ -17,3 +18,13 @@ class WorkerConfig:
     max_pixels: int
     max_input_size: int
     max_photo_cost: float = math.inf
+
+
+@dataclass(frozen=True)
+class PoolConfig:
+    """The configuration of a pool."""
+
+    worker: WorkerConfig
+    workers: int
+    gpu: GpuMemory | None = None
+    """The GPU's memory, if it decided the number of workers."""

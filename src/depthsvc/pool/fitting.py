@@ -27,15 +27,30 @@ _PHOTOS = 15
 """A deadline is at least so many times the time that a worker needs for a normal photo."""
 
 
-def fitted(settings: Settings, models: tuple[PreparedModel, ...]) -> Settings:
-    """Settings whose workers fit into the memory, and whose deadline gives the slowest model time.
+def workers_that_fit(settings: Settings, models: tuple[PreparedModel, ...]) -> int:
+    """The workers that have been set, or as many as there are CPUs and the memory holds.
 
-    What has been set stays. Raises ConfigurationError if the workers that have been set, or even one, do not fit.
+    Raises ConfigurationError if the workers that have been set, or even one, do not fit.
     """
-    fields: dict[str, object] = {"workers": _workers(settings, models)}
-    if "deadline_s" not in settings.model_fields_set:
-        fields["deadline_s"] = max(settings.deadline_s, math.ceil(_PHOTOS * _slowest_s(settings, models)))
-    return settings.model_copy(update=fields)
+    memory, each = available_memory_bytes(), worker_bytes(settings, models)
+    least = settings.workers if settings.has_workers else 1
+    if _SERVER_BYTES + least * each > memory:
+        names = " and ".join(model.name for model in models)
+        fewer = int((memory - _SERVER_BYTES) // each)
+        advice = f"Use --workers {fewer}." if 0 < fewer < least else "Use a smaller model, or fewer at a time."
+        raise ConfigurationError(
+            f"{least} worker(s) with {names} need about {(_SERVER_BYTES + least * each) / 1e9:.1f} GB of memory, and "
+            f"this machine has {memory / 1e9:.1f} GB. {advice}"
+        )
+    fit = int((_USABLE * memory - _SERVER_BYTES) // each)
+    return settings.workers if settings.has_workers else max(1, min(settings.workers, fit))
+
+
+def deadline_s(settings: Settings, models: tuple[PreparedModel, ...]) -> float:
+    """The deadline that has been set, or one that gives the slowest model time."""
+    if "deadline_s" in settings.model_fields_set:
+        return settings.deadline_s
+    return max(settings.deadline_s, math.ceil(_PHOTOS * _slowest_s(settings, models)))
 
 
 def with_threads(models: tuple[PreparedModel, ...], threads: int) -> tuple[PreparedModel, ...]:
@@ -48,20 +63,6 @@ def worker_bytes(settings: Settings, models: tuple[PreparedModel, ...]) -> float
     loaded = sum(_file_bytes(model) * _COPIES[model.choice.engine] for model in models)
     largest = max(Prices().peak_bytes(_normal(settings, model)) for model in models)
     return _PROCESS_BYTES + loaded + largest
-
-
-def _workers(settings: Settings, models: tuple[PreparedModel, ...]) -> int:
-    memory, each = available_memory_bytes(), worker_bytes(settings, models)
-    asked = settings.workers if "workers" in settings.model_fields_set else None
-    if _SERVER_BYTES + (asked or 1) * each > memory:
-        names = " and ".join(model.name for model in models)
-        fewer = int((memory - _SERVER_BYTES) // each)
-        advice = f"Use --workers {fewer}." if asked and fewer > 0 else "Use a smaller model, or fewer at a time."
-        raise ConfigurationError(
-            f"{asked or 1} worker(s) with {names} need about {(_SERVER_BYTES + (asked or 1) * each) / 1e9:.1f} GB of "
-            f"memory, and this machine has {memory / 1e9:.1f} GB. {advice}"
-        )
-    return asked or max(1, min(settings.workers, int((_USABLE * memory - _SERVER_BYTES) // each)))
 
 
 def _file_bytes(model: PreparedModel) -> int:

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import cv2
 
-from depthsvc.errors import DepthServiceError, RequestError
+from depthsvc.errors import DepthServiceError, DeviceLost, RequestError
 from depthsvc.model.spec import PreparedModel
 from depthsvc.options import Options
 from depthsvc.pipeline.answer import Answer
@@ -27,6 +27,8 @@ def serve(channel: Channel, config: WorkerConfig) -> None:
 
     The protocol: this side first sends None, once it is warm, or an Exception. Then, for each photo, it receives the
     options with the photo's bytes, and sends an Answer without its body with the body's bytes, or an Exception.
+
+    Raises DeviceLost, and with it ends, because only another process can use the GPU again.
     """
     try:
         pipelines = open_pipelines(config)
@@ -74,11 +76,13 @@ def _open(model: PreparedModel, config: WorkerConfig) -> Pipeline:
 
 
 def reply(pipeline: Pipeline, data: bytes, options: Options) -> Answer | Exception:
-    """A photo's result, or the error: RequestError, or RuntimeError for an unexpected failure."""
+    """A photo's result, or the error: RequestError, or RuntimeError for an unexpected failure. Raises DeviceLost."""
     try:
         return pipeline.answer(data, options)
     except RequestError as error:
         return error
+    except DeviceLost:
+        raise
     except Exception as error:
         unforeseen = RuntimeError(repr(error))
         unforeseen.add_note(traceback.format_exc())

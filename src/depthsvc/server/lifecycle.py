@@ -9,15 +9,16 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from types import FrameType
+from typing import NamedTuple
 
 import uvicorn
 
 from depthsvc.model.spec import PreparedModel
 from depthsvc.pool.base import PhotoPool
-from depthsvc.pool.fitting import fitted, with_threads, worker_bytes
-from depthsvc.pool.launch import engine_text, worker_config
+from depthsvc.pool.config import PoolConfig
+from depthsvc.pool.fitting import deadline_s, worker_bytes
+from depthsvc.pool.launch import engine_text, pool_config
 from depthsvc.pool.workers import WorkerPool
 from depthsvc.server.app import create_app
 from depthsvc.server.clients import ForwardedMiddleware, TrustedProxies
@@ -31,16 +32,24 @@ from depthsvc.settings import LogFormat, Settings
 
 logger = logging.getLogger(__name__)
 
-_Served = tuple[Settings, tuple[PreparedModel, ...], PhotoPool]
-"""The settings as they fit this machine, the models, and the pool that runs them."""
+
+class _Served(NamedTuple):
+    """What a service is made of."""
+
+    settings: Settings
+    """As they fit the models and this machine."""
+    models: tuple[PreparedModel, ...]
+    pool: PhotoPool
+    words: str
+    """The workers, for people."""
 
 
 def run(settings: Settings, listening: socket.socket, keys: ApiKeys, proxies: TrustedProxies) -> None:
     """Run the service on a bound socket until a signal stops it; for errors see `depthsvc.server.boot`."""
     roster = Roster(connection_limit(settings), proxies)
-    with (_replicas if settings.ray else _processes)(settings) as (settings, models, pool):
+    with (_replicas if settings.ray else _processes)(settings) as (settings, models, pool, words):
         service = Service(settings, models, pool, keys)
-        server = _Server(service, listening, roster, proxies, announce=lambda: _announce(service, listening))
+        server = _Server(service, listening, roster, proxies, announce=lambda: _announce(service, listening, words))
         server.run(sockets=[listening])
         service.close()
         logger.info("stopped")
@@ -50,17 +59,18 @@ def run(settings: Settings, listening: socket.socket, keys: ApiKeys, proxies: Tr
 
 @contextmanager
 def _processes(settings: Settings) -> Iterator[_Served]:
-    worker = worker_config(settings, max_photo_cost=settings.max_photo_cost)
-    settings = fitted(settings, worker.models)
-    worker = replace(worker, models=with_threads(worker.models, settings.threads_per_worker))
+    config = pool_config(settings, max_photo_cost=settings.max_photo_cost)
+    models = config.worker.models
+    fields = {"workers": config.workers, "deadline_s": deadline_s(settings, models)}
+    settings = settings.model_copy(update=fields)
     with WorkerPool(
-        worker,
-        workers=settings.workers,
+        config.worker,
+        workers=config.workers,
         queue_size=settings.queue_size,
         max_photos_per_worker=settings.max_photos_per_worker,
     ) as pool:
         pool.wait_until_warm()
-        yield settings, worker.models, pool
+        yield _Served(settings, models, pool, _workers_text(settings, config))
 
 
 @contextmanager
@@ -68,7 +78,7 @@ def _replicas(settings: Settings) -> Iterator[_Served]:
     from depthsvc.cluster.serving import replicas
 
     with replicas(settings) as (model, pool):
-        yield settings, (model,), pool
+        yield _Served(settings, (model,), pool, _replicas_text(settings))
 
 
 class _Server(uvicorn.Server):
@@ -144,7 +154,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _announce(service: Service, listening: socket.socket) -> None:
+def _announce(service: Service, listening: socket.socket, workers: str) -> None:
     settings, models = service.settings, service.models
     host, port = listening.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
@@ -159,11 +169,11 @@ def _announce(service: Service, listening: socket.socket) -> None:
                 f"depthsvc is ready at {address}\n"
                 f"  model    {names}{fallback}\n"
                 f"{engines}"
-                f"  workers  {_workers_text(settings, models)}, {settings.threads_per_worker} thread(s) each\n"
+                f"  workers  {workers}\n"
                 f"  access   {access}",
                 flush=True,
             )
-    logger.info("ready at %s with %s and %d workers, %s", address, names, settings.workers, access)
+    logger.info("ready at %s with %s and %d workers, %s", address, names, service.pool.workers, access)
 
 
 def _engine(model: PreparedModel, models: tuple[PreparedModel, ...]) -> str:
@@ -171,8 +181,13 @@ def _engine(model: PreparedModel, models: tuple[PreparedModel, ...]) -> str:
     return f"{engine_text(model)} for {model.name}" if len(models) > 1 else engine_text(model)
 
 
-def _workers_text(settings: Settings, models: tuple[PreparedModel, ...]) -> str:
-    if not settings.ray:
-        return f"{settings.workers}, about {worker_bytes(settings, models) / 1e9:.1f} GB each"
+def _workers_text(settings: Settings, config: PoolConfig) -> str:
+    models = config.worker.models
+    size = f"as {config.gpu}" if config.gpu else f"about {worker_bytes(settings, models) / 1e9:.1f} GB each"
+    return f"{config.workers}, {models[0].choice.threads} thread(s) each, {size}"
+
+
+def _replicas_text(settings: Settings) -> str:
     most = f" to {settings.ray_max_workers}" if settings.ray_max_workers else ""
-    return f"{settings.workers}{most} replicas of Ray Serve ({settings.ray_address})"
+    replicas = f"{settings.workers}{most} replicas of Ray Serve ({settings.ray_address})"
+    return f"{replicas}, {settings.threads_per_worker} thread(s) each"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,9 +20,10 @@ from torch import nn
 
 from depthsvc.errors import ConfigurationError
 from depthsvc.model.architecture import COMPACT
-from depthsvc.model.choice import Precision
-from depthsvc.model.engines import cache, torchscript
-from depthsvc.model.engines.cache import artefact
+from depthsvc.model.cached import entries, foreign
+from depthsvc.model.choice import Device, Precision
+from depthsvc.model.engines import cache, kinds, torchscript
+from depthsvc.model.engines.cache import ARTEFACT_FORMAT, artefact, is_made
 from depthsvc.model.engines.kinds import TORCHSCRIPT
 from depthsvc.model.networks.checkpoint import load_network
 from depthsvc.model.networks.midas import DepthNetwork
@@ -257,3 +259,27 @@ def test_a_disk_without_room_is_noticed_before_anything_is_computed(
     monkeypatch.setattr(cache, "_make", lambda *_: pytest.fail("the model was prepared"))
     with pytest.raises(ConfigurationError, match=r"No space left on device.*folder with \d+ MB of free space"):
         _cached(weights, tmp_path / "cache")
+
+
+def test_a_prepared_file_belongs_to_its_device_and_those_for_the_cpu_keep_their_names(
+    weights: VerifiedFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+
+    def write(network: object, spec: object, path: Path, precision: Precision, device: Device) -> None:
+        written.append(device)
+        path.write_bytes(b"trace")
+
+    monkeypatch.setattr(kinds.EngineKind, "write", lambda _, *arguments: write(*arguments))
+    model, name = _resolved(weights), f"compact-{weights.sha256[:16]}-torchscript"
+    cache_dir = tmp_path / "cache"
+    made_by = f"torch{version('torch')}-v{ARTEFACT_FORMAT}"
+    assert _cached(weights, cache_dir).parent.name == f"{name}-fp32-{made_by}"
+    for device in ("cuda:0", "cuda:1"):
+        assert not is_made(model, TORCHSCRIPT, Precision.FP16, cache_dir, Device(device))
+        made = artefact(model, TORCHSCRIPT, Precision.FP16, cache_dir, Device(device))
+        assert made.path.parent.name == f"{name}-fp16-{made_by}-{device.replace(':', '')}"
+        assert is_made(model, TORCHSCRIPT, Precision.FP16, cache_dir, Device(device))
+    assert written == ["cpu", "cuda:0", "cuda:1"]
+    assert len([entry for entry in entries(cache_dir) if entry.is_dir()]) == 3
+    assert foreign(cache_dir) == []

@@ -8,16 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from depthsvc.errors import ConfigurationError, ModelError
-from depthsvc.model.choice import EngineChoice, EngineName, Precision, WeightsLocations
+from depthsvc.model.choice import AUTO_DEVICE, Device, EngineChoice, EngineName, Precision, WeightsLocations
 from depthsvc.model.engines import selection
+from depthsvc.model.engines.devices import Gpus
 from depthsvc.model.engines.kinds import KINDS, ONNXRUNTIME, OPENVINO, TORCHSCRIPT
-from depthsvc.model.engines.selection import AUTO_ERROR, engines_for, precision_for
+from depthsvc.model.engines.selection import AUTO_ERROR, engines_for, on_this_machine, precision_for
 from depthsvc.model.prepare import prepare
 from depthsvc.model.registry import registered
 from depthsvc.model.resolve import resolve
 from depthsvc.model.spec import ModelSpec, OutputKind, ResolvedModel, VerifiedFile
+from tests.model.gpus import gpu
 
 
 @pytest.fixture
@@ -148,3 +151,93 @@ def test_auto_goes_on_without_an_engine_that_fails(
     prepared = prepare(embedded_files, tmp_path, EngineChoice(EngineName.AUTO))
     assert EngineName.OPENVINO not in prepared.measured
     assert "engine auto skips openvino: this processor is too old" in caplog.messages
+
+
+CUDA = Device("cuda")
+ONE_GPU = Gpus((gpu(0),))
+
+
+def never() -> Gpus:
+    raise AssertionError("nobody has to look for GPUs")
+
+
+def test_nobody_looks_for_gpus_if_the_cpu_is_chosen(embedded_files: ResolvedModel) -> None:
+    choice = EngineChoice(EngineName.AUTO, Precision.AUTO, threads=3)
+    assert on_this_machine(embedded_files, choice, never) is choice
+
+
+@pytest.mark.parametrize("device", [CUDA, AUTO_DEVICE])
+@pytest.mark.parametrize("engine", [EngineName.TORCHSCRIPT, EngineName.AUTO])
+def test_on_a_gpu_the_engine_is_torchscript(engine: EngineName, device: Device, embedded_files: ResolvedModel) -> None:
+    chosen = on_this_machine(embedded_files, EngineChoice(engine, threads=2, device=device), lambda: ONE_GPU)
+    assert chosen == EngineChoice(EngineName.TORCHSCRIPT, Precision.FP32, 2, Device("cuda:0"))
+
+
+def test_auto_without_a_gpu_is_the_cpu_with_every_engine(embedded_files: ResolvedModel) -> None:
+    wanted = EngineChoice(EngineName.AUTO, device=AUTO_DEVICE)
+    assert on_this_machine(embedded_files, wanted, Gpus) == EngineChoice(EngineName.AUTO)
+
+
+@pytest.mark.parametrize("engine", [EngineName.OPENVINO, EngineName.ONNXRUNTIME])
+def test_other_engines_run_on_the_cpu_only(engine: EngineName, embedded_files: ResolvedModel) -> None:
+    wanted = EngineChoice(engine, device=CUDA)
+    with pytest.raises(ConfigurationError, match=f"the engine {engine} runs on the CPU only. Choose the engine torch"):
+        on_this_machine(embedded_files, wanted, never)
+    assert on_this_machine(embedded_files, replace(wanted, device=AUTO_DEVICE), never) == EngineChoice(engine)
+
+
+def test_an_onnx_file_runs_on_the_cpu_only() -> None:
+    with pytest.raises(ConfigurationError, match=r"own.onnx is an ONNX file, which runs on the CPU only"):
+        on_this_machine(own("own.onnx"), EngineChoice(device=CUDA), never)
+    assert on_this_machine(own("own.onnx"), EngineChoice(device=AUTO_DEVICE), never) == EngineChoice()
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted", "precision"),
+    [
+        (None, Precision.AUTO, Precision.FP32),
+        (AUTO_ERROR / 2, Precision.AUTO, Precision.BF16),
+        (AUTO_ERROR * 1.01, Precision.AUTO, Precision.FP32),
+        (None, Precision.FP16, Precision.FP16),
+        (None, Precision.BF16, Precision.BF16),
+    ],
+)
+def test_precision_on_a_gpu_does_not_ask_the_processor(
+    error: float | None,
+    wanted: Precision,
+    precision: Precision,
+    embedded_files: ResolvedModel,
+    processor: Callable[[bool], None],
+) -> None:
+    processor(False)
+    model = replace(embedded_files, bf16_error=error)
+    assert precision_for(model, TORCHSCRIPT, wanted, CUDA) is precision
+
+
+def test_a_gpu_without_bf16_computes_in_fp32_unless_bf16_is_asked_for(embedded_files: ResolvedModel) -> None:
+    old = Gpus((gpu(0, has_bf16=False),))
+    for asked, got in ((Precision.AUTO, Precision.FP32), (Precision.FP16, Precision.FP16)):
+        choice = on_this_machine(embedded_files, EngineChoice(precision=asked, device=CUDA), lambda: old)
+        assert choice.precision is got
+    with pytest.raises(ConfigurationError, match=r"cuda:0 \(Fake 0\) has no bf16. Choose fp32 or fp16"):
+        on_this_machine(embedded_files, EngineChoice(precision=Precision.BF16, device=CUDA), lambda: old)
+
+
+def test_fp16_needs_a_gpu(embedded_files: ResolvedModel, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"fp16 is not available: it needs a GPU. Choose fp32, or device cuda"):
+        prepare(embedded_files, tmp_path, EngineChoice(precision=Precision.FP16))
+
+
+def test_a_torchscript_file_has_its_own_precision_on_a_gpu_too() -> None:
+    with pytest.raises(ConfigurationError, match="own is a TorchScript file with its own precision"):
+        precision_for(own("own.pt"), TORCHSCRIPT, Precision.FP16, CUDA)
+    assert precision_for(own("own.pt"), TORCHSCRIPT, Precision.AUTO, CUDA) is Precision.FP32
+
+
+def test_a_device_that_is_absent_is_reported_before_anything_is_prepared(
+    embedded_files: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.version, "cuda", None)
+    with pytest.raises(ConfigurationError, match=r"this PyTorch has no CUDA. Install a build .* --index-url https"):
+        prepare(embedded_files, tmp_path, EngineChoice(device=CUDA))
+    assert prepare(embedded_files, tmp_path, EngineChoice(device=AUTO_DEVICE)).choice == EngineChoice()

@@ -25,6 +25,7 @@ CHECKS = (
     Check("processor", machine.processor),
     Check("cpus", machine.cpus),
     Check("memory", machine.memory),
+    Check("gpus", machine.gpus),
     Check("settings", settings),
     Check("engines", model.engines),
     Check("extras", model.extras),

@@ -16,7 +16,7 @@ from depthsvc.cli.doctor.configuration import Configuration
 from depthsvc.cli.doctor.finding import Finding, fine, note, wrong
 from depthsvc.machine.folders import can_write
 from depthsvc.model.cached import entries, size_of
-from depthsvc.model.choice import EngineName
+from depthsvc.model.choice import CPU, EngineName
 from depthsvc.model.custom import is_model_path, read_description
 from depthsvc.model.engines.kinds import KINDS
 from depthsvc.model.registry import AUTO, registered
@@ -136,4 +136,5 @@ def _answer_a_photo(settings: Settings) -> Finding:
     ready = time.monotonic()
     height, width = estimator.heatmap(_PHOTO).pixels.shape[:2]
     taken = f"{1000 * (time.monotonic() - ready):.0f} ms, after {ready - began:.1f} s to load the model"
-    return fine(f"{estimator.model} on {estimator.engine}, {estimator.precision}: {width} x {height} photo in {taken}")
+    engine = f"{estimator.engine}, {estimator.precision}" + (f", {estimator.device}" if estimator.device != CPU else "")
+    return fine(f"{estimator.model} on {engine}: {width} x {height} photo in {taken}")

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from depthsvc.errors import ConfigurationError
 from depthsvc.machine.folders import private_temporary_folder
-from depthsvc.model.choice import Precision
+from depthsvc.model.choice import CPU, Device, Precision
 from depthsvc.model.engines.kinds import EngineKind
 from depthsvc.model.spec import ResolvedModel, VerifiedFile
 from depthsvc.model.weights.files import check_unchanged, sha256_of
@@ -29,7 +29,9 @@ _SUMS = "sha256.json"
 _CODE_BYTES = 20_000_000
 
 
-def artefact(model: ResolvedModel, kind: EngineKind, precision: Precision, cache_dir: Path) -> VerifiedFile:
+def artefact(
+    model: ResolvedModel, kind: EngineKind, precision: Precision, cache_dir: Path, device: Device = CPU
+) -> VerifiedFile:
     """The file that this engine runs for a registered model, made if it is not in the cache.
 
     If the cache cannot be written, a temporary folder is used instead. If several processes need the same file, one
@@ -39,7 +41,7 @@ def artefact(model: ResolvedModel, kind: EngineKind, precision: Precision, cache
     assert model.architecture is not None
     kind.require()
     architecture, weights = model.architecture, model.file
-    place = _place(model, kind, precision)
+    place = _place(model, kind, precision, device)
     if found := _intact(cache_dir / "engines" / place):
         return found
     with suppress(OSError):  # no temporary folder, or it cannot be written
@@ -49,7 +51,7 @@ def artefact(model: ResolvedModel, kind: EngineKind, precision: Precision, cache
     def write(into: Path) -> None:
         from depthsvc.model.networks.checkpoint import load_network
 
-        kind.write(load_network(architecture, weights), model.spec.input, into / place.name, precision)
+        kind.write(load_network(architecture, weights), model.spec.input, into / place.name, precision, device)
 
     try:
         return _make_alone(cache_dir / "engines" / place, write, _needed_bytes(weights))
@@ -65,13 +67,15 @@ def artefact(model: ResolvedModel, kind: EngineKind, precision: Precision, cache
         ) from error
 
 
-def is_made(model: ResolvedModel, kind: EngineKind, precision: Precision, cache_dir: Path) -> bool:
+def is_made(
+    model: ResolvedModel, kind: EngineKind, precision: Precision, cache_dir: Path, device: Device = CPU
+) -> bool:
     """Whether `artefact` would find a file, which may yet prove damaged: it is not opened.
 
     Raises ConfigurationError if the engine is not installed.
     """
     kind.require()
-    place = _place(model, kind, precision)
+    place = _place(model, kind, precision, device)
     if (cache_dir / "engines" / place).exists():
         return True
     with suppress(OSError):
@@ -79,11 +83,13 @@ def is_made(model: ResolvedModel, kind: EngineKind, precision: Precision, cache_
     return False
 
 
-def _place(model: ResolvedModel, kind: EngineKind, precision: Precision) -> Path:
+def _place(model: ResolvedModel, kind: EngineKind, precision: Precision, device: Device) -> Path:
     """Folder and name of an artefact, below the folder of all artefacts."""
     assert model.architecture is not None
     name = model.architecture.name
     versions = f"{kind.versions()}-v{ARTEFACT_FORMAT}"
+    if device.is_cuda:  # a trace runs on one GPU only: it holds the number of the one on which it was made
+        versions += f"-cuda{device.gpu}"
     return Path(f"{name}-{model.file.sha256[:16]}-{kind.name}-{precision}-{versions}", f"{name}{kind.suffix}")
 
 

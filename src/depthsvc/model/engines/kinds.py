@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from depthsvc.errors import ConfigurationError, ModelError
 from depthsvc.imaging.spec import InputSpec, Shape
-from depthsvc.model.choice import EngineName, Precision
+from depthsvc.model.choice import CPU, Device, EngineName, Precision
 
 if TYPE_CHECKING:
     from depthsvc.model.engines.base import Engine
@@ -28,6 +28,12 @@ class EngineKind:
     packages: tuple[str, ...]
     """Modules, named like their distributions: the first runs the engine's files, all are needed to write one."""
     precisions: tuple[Precision, ...]
+    """On the CPU."""
+    gpu_precisions: tuple[Precision, ...] = ()
+    """On GPUs; empty if it does not run there."""
+
+    def precisions_on(self, device: Device) -> tuple[Precision, ...]:
+        return self.gpu_precisions if device.is_cuda else self.precisions
 
     def can_run(self) -> bool:
         """Whether the package that runs its files is installed."""
@@ -54,21 +60,24 @@ class EngineKind:
         """The module that imports its packages."""
         return f"{__package__}.{self.name}"
 
-    def write(self, network: Network, spec: InputSpec, path: Path, precision: Precision) -> None:
+    def write(self, network: Network, spec: InputSpec, path: Path, precision: Precision, device: Device = CPU) -> None:
         """Write a network in evaluation mode as a file for this engine, valid for every input size of `spec`.
 
-        Imports torch. Raises OSError if it cannot be written, ConfigurationError if a package is missing.
+        The network may be changed: moved to the device and to the precision. Imports torch. Raises OSError if it
+        cannot be written, ConfigurationError if a package is missing.
         """
         self.require()
-        self._import_module().write(network, spec.example_shape, path, precision)
+        self._import_module().write(network, spec.example_shape, path, precision, device)
 
-    def open(self, path: Path, threads: int, precision: Precision, content: bytes | None = None) -> Engine:
+    def open(
+        self, path: Path, threads: int, precision: Precision, content: bytes | None = None, device: Device = CPU
+    ) -> Engine:
         """Load a file into this process, or with `content` these bytes of it, without opening the file.
 
         Raises ModelError, and ConfigurationError if a package is missing.
         """
         self.require(to_write=False)
-        return self._import_module().open_file(path, threads, precision, content)
+        return self._import_module().open_file(path, threads, precision, content, device)
 
     def _import_module(self) -> _EngineModule:
         try:
@@ -80,12 +89,22 @@ class EngineKind:
 class _EngineModule(Protocol):
     """The interface of an engine's module."""
 
-    def write(self, network: Network, example_shape: Shape, path: Path, precision: Precision) -> None: ...
+    def write(
+        self, network: Network, example_shape: Shape, path: Path, precision: Precision, device: Device
+    ) -> None: ...
 
-    def open_file(self, path: Path, threads: int, precision: Precision, content: bytes | None) -> Engine: ...
+    def open_file(
+        self, path: Path, threads: int, precision: Precision, content: bytes | None, device: Device
+    ) -> Engine: ...
 
 
-TORCHSCRIPT = EngineKind(EngineName.TORCHSCRIPT, ".ts", ("torch",), (Precision.FP32, Precision.BF16))
+TORCHSCRIPT = EngineKind(
+    EngineName.TORCHSCRIPT,
+    ".ts",
+    ("torch",),
+    (Precision.FP32, Precision.BF16),
+    gpu_precisions=(Precision.FP32, Precision.FP16, Precision.BF16),
+)
 OPENVINO = EngineKind(EngineName.OPENVINO, ".xml", ("openvino",), (Precision.FP32, Precision.BF16))
 ONNXRUNTIME = EngineKind(EngineName.ONNXRUNTIME, ".onnx", ("onnxruntime", "onnx"), (Precision.FP32,))
 KINDS = {kind.name: kind for kind in (TORCHSCRIPT, OPENVINO, ONNXRUNTIME)}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from depthsvc.errors import ModelError
 from depthsvc.imaging.spec import Shape
-from depthsvc.model.choice import Precision
+from depthsvc.model.choice import Device, Precision
 
 if TYPE_CHECKING:
     from depthsvc.model.networks.base import Network
@@ -40,7 +40,7 @@ class OnnxEngine:
         return np.asarray(self._session.run(None, {self._input: planes})[0], np.float32)
 
 
-def write(network: Network, example_shape: Shape, path: Path, precision: Precision) -> None:
+def write(network: Network, example_shape: Shape, path: Path, precision: Precision, device: Device) -> None:
     """Export a network with variable height and width."""
     import torch
 
@@ -58,6 +58,6 @@ def write(network: Network, example_shape: Shape, path: Path, precision: Precisi
         )
 
 
-def open_file(path: Path, threads: int, precision: Precision, content: bytes | None) -> OnnxEngine:
+def open_file(path: Path, threads: int, precision: Precision, content: bytes | None, device: Device) -> OnnxEngine:
     """Load an ONNX file, which has its own precision."""
     return OnnxEngine(path, threads, content)

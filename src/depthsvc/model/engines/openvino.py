@@ -18,7 +18,7 @@ from openvino import properties  # noqa: E402
 
 from depthsvc.errors import ModelError  # noqa: E402
 from depthsvc.imaging.spec import Shape  # noqa: E402
-from depthsvc.model.choice import Precision  # noqa: E402
+from depthsvc.model.choice import Device, Precision  # noqa: E402
 
 if TYPE_CHECKING:
     from depthsvc.model.networks.base import Network
@@ -49,7 +49,7 @@ class OpenVinoEngine:
         return np.asarray(self._request.infer([planes], share_inputs=True)[0], np.float32)
 
 
-def write(network: Network, example_shape: Shape, path: Path, precision: Precision) -> None:
+def write(network: Network, example_shape: Shape, path: Path, precision: Precision, device: Device) -> None:
     """Convert a network and write it; its precision is chosen when it is loaded."""
     # The front end is used directly because openvino.convert_model sends telemetry for each conversion.
     from openvino.frontend import FrontEndManager
@@ -67,6 +67,6 @@ def write(network: Network, example_shape: Shape, path: Path, precision: Precisi
         raise OSError(errno.EIO, f"OpenVINO cannot write it ({error})", str(path)) from error
 
 
-def open_file(path: Path, threads: int, precision: Precision, content: bytes | None) -> OpenVinoEngine:
+def open_file(path: Path, threads: int, precision: Precision, content: bytes | None, device: Device) -> OpenVinoEngine:
     """Load an OpenVINO or ONNX file."""
     return OpenVinoEngine(path, threads, precision, content)

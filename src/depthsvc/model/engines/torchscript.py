@@ -1,4 +1,4 @@
-"""TorchScript in PyTorch, on the CPU.
+"""TorchScript in PyTorch, on the CPU and on GPUs.
 
 optimize_for_inference and oneDNN-graph fusion are not used: measured, they are slower, or slower for sizes that were
 not warmed. docs/decisions.md has the figures.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,11 @@ from torch import Tensor, nn
 
 from depthsvc.errors import ModelError
 from depthsvc.imaging.spec import Shape
-from depthsvc.model.choice import Precision
+from depthsvc.model.choice import CPU, Device, Precision
+from depthsvc.model.engines import cuda
 from depthsvc.model.networks.base import Network
+
+_HALVES = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
 
 
 @contextmanager
@@ -35,52 +38,86 @@ def _unheard_deprecation() -> Iterator[None]:
 class TorchScriptEngine:
     """A loaded TorchScript file."""
 
-    def __init__(self, path: Path, threads: int, content: bytes | None = None) -> None:
+    def __init__(self, path: Path, threads: int, content: bytes | None = None, device: Device = CPU) -> None:
         self._threads = threads
+        self._device = device
         torch.set_num_threads(threads)  # loading uses them too
+        if device.is_cuda:
+            cuda.compute_exactly()
         source = str(path) if content is None else io.BytesIO(content)
         try:
             with _unheard_deprecation():
-                self._module = torch.jit.load(source, map_location="cpu").eval()  # type: ignore[no-untyped-call]
+                self._module = torch.jit.load(source, map_location=device).eval()  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError, OSError) as error:
+            if device.is_cuda and _is_out_of_memory(error):
+                raise ModelError(f"{device} has too little free memory for {path}. {_ADVICE}") from error
             raise ModelError(f"{path} is refused: PyTorch cannot load it as TorchScript.") from error
 
     def infer(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         torch.set_num_threads(self._threads)  # a setting of the whole process, and free to set
-        with torch.inference_mode():
-            output = self._module(torch.from_numpy(planes))
-        if isinstance(output, (list, tuple)):
-            output = output[0]
-        result: NDArray[np.float32] = output.float().numpy()
+        try:
+            with torch.inference_mode(), _optimized_for(self._device):
+                output = self._module(torch.from_numpy(planes).to(self._device))
+                if isinstance(output, (list, tuple)):
+                    output = output[0]
+                result: NDArray[np.float32] = output.float().cpu().numpy()
+        except RuntimeError as error:
+            if not self._device.is_cuda:
+                raise
+            if _is_out_of_memory(error):
+                raise RuntimeError(f"{self._device} has too little free memory. {_ADVICE}") from error
+            cuda.raise_if_lost(self._device)
+            raise
         return result
 
 
-class _InBfloat16(nn.Module):
-    """A network that computes in bfloat16, with float32 inputs and outputs."""
+_ADVICE = "Lower DEPTHSVC_WORKERS or DEPTHSVC_MAX_INPUT_SIZE, choose fp16, or end other programs that use the GPU."
 
-    def __init__(self, network: nn.Module) -> None:
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether the GPU's memory is full. TorchScript raises its own error for that, with PyTorch's in its text."""
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)
+
+
+def _optimized_for(device: Device) -> AbstractContextManager[None]:
+    """Off on GPUs, where TorchScript would compile kernels during the first two photos of each size."""
+    optimized: AbstractContextManager[None] = torch.jit.optimized_execution(False)  # type: ignore[attr-defined]
+    return optimized if device.is_cuda else nullcontext()
+
+
+class _InHalfPrecision(nn.Module):
+    """A network that computes in 16 bits, with float32 inputs and outputs."""
+
+    def __init__(self, network: nn.Module, precision: Precision) -> None:
         super().__init__()
-        self.network = network.bfloat16()
+        self._type = _HALVES[precision]
+        self.network = network.to(self._type)
 
     def forward(self, x: Tensor) -> Tensor:
-        output: Tensor = self.network(x.bfloat16())
+        output: Tensor = self.network(x.to(self._type))
         return output.float()
 
 
-def trace(network: nn.Module, example_shape: Shape) -> torch.jit.ScriptModule:
-    """A frozen TorchScript trace of a network in evaluation mode, valid for all of its input sizes."""
+def trace(network: nn.Module, example_shape: Shape, device: Device = CPU) -> torch.jit.ScriptModule:
+    """A frozen TorchScript trace of a network in evaluation mode, valid for all of its input sizes.
+
+    It runs on this device only: a trace keeps the device of every tensor that the network makes.
+    """
     with torch.inference_mode(), _unheard_deprecation():
-        traced: torch.jit.ScriptModule = torch.jit.trace(network, torch.zeros(example_shape), check_trace=False)  # type: ignore[no-untyped-call]
+        example = torch.zeros(example_shape, device=device)
+        traced: torch.jit.ScriptModule = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
         frozen: torch.jit.ScriptModule = torch.jit.freeze(traced)
         return frozen
 
 
-def write(network: Network, example_shape: Shape, path: Path, precision: Precision) -> None:
-    """Trace a network and write it in the precision in which it will compute."""
+def write(network: Network, example_shape: Shape, path: Path, precision: Precision, device: Device = CPU) -> None:
+    """Trace a network and write it in the precision and for the device in which it will compute."""
+    if device.is_cuda:
+        cuda.compute_exactly()  # constants, such as normalised filters, are computed here
     module = network.for_inference()
-    if precision is Precision.BF16:
-        module = _InBfloat16(module).eval()
-    traced = trace(module, example_shape)
+    if precision in _HALVES:
+        module = _InHalfPrecision(module, precision).eval()
+    traced = trace(module.to(device), example_shape, device)
     # PyTorch aborts the whole process if it fails to write a file itself, as on a full disk.
     serialized = io.BytesIO()
     with _unheard_deprecation():
@@ -88,6 +125,8 @@ def write(network: Network, example_shape: Shape, path: Path, precision: Precisi
     path.write_bytes(serialized.getbuffer())
 
 
-def open_file(path: Path, threads: int, precision: Precision, content: bytes | None) -> TorchScriptEngine:
+def open_file(
+    path: Path, threads: int, precision: Precision, content: bytes | None, device: Device
+) -> TorchScriptEngine:
     """Load a TorchScript file, which has its own precision."""
-    return TorchScriptEngine(path, threads, content)
+    return TorchScriptEngine(path, threads, content, device)

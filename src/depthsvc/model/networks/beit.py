@@ -49,9 +49,9 @@ class RelativeAttention(nn.Module):
         return gathered.reshape(1, self._heads, pairs.shape[0], pairs.shape[1])
 
 
-def token_pairs(height: int, width: int) -> Tensor:
+def token_pairs(height: int, width: int, device: torch.device | None = None) -> Tensor:
     """For each pair of tokens of a grid the index of its bias, int64 (T, T): class pairs come first, then distances."""
-    y, x = torch.arange(height), torch.arange(width)
+    y, x = torch.arange(height, device=device), torch.arange(width, device=device)
     rows = y[:, None] - y + (height - 1)
     columns = x[:, None] - x + (width - 1)
     distances = rows[:, None, :, None] * (2 * width - 1) + columns[:, None, :] + _CLASS_PAIRS
@@ -94,7 +94,7 @@ class Beit(nn.Module):
         """float32 (N, 3, H, W) -> the outputs of the tapped blocks."""
         patches, _ = self.patch_embed(x)
         height, width = patches.shape[-2:]
-        pairs = token_pairs(height, width)
+        pairs = token_pairs(height, width, x.device)
         x = with_class_token(patches, self.cls_token)
         tokens = []
         for index, block in enumerate(self.blocks):

@@ -53,8 +53,8 @@ class DinoV2(nn.Module):
         # Officially 0.1 is added to both numbers of patches, except at the trained size, which is not resized.
         added = (rows != _GRID) | (columns != _GRID)
         grid = self.pos_embed[0, 1:].view(_GRID, -1)  # a row of patches in each
-        vertical = _bicubic_matrix(rows, 10 * rows + added).to(grid.dtype)
-        horizontal = _bicubic_matrix(columns, 10 * columns + added).to(grid.dtype)
+        vertical = _bicubic_matrix(rows, 10 * rows + added, grid.device).to(grid.dtype)
+        horizontal = _bicubic_matrix(columns, 10 * columns + added, grid.device).to(grid.dtype)
         stretched = (vertical @ grid).view(-1, _GRID, self.pos_embed.shape[-1])
         positions: Tensor = horizontal @ stretched
         return positions.flatten(0, 1).unsqueeze(0)
@@ -101,18 +101,18 @@ class LayerScale(nn.Module):
         return x * self.gamma
 
 
-def _bicubic_matrix(size: int, stretched: int) -> Tensor:
+def _bicubic_matrix(size: int, stretched: int, device: torch.device) -> Tensor:
     """Weights of the 37 trained rows (or columns) in each resized one: float32 (size, 37).
 
     The trained rows are stretched over `stretched` tenths of a row. The only rounding is that of the division, in a
     trace, which has both as tensors, as in Python.
     """
-    centres = (torch.arange(size, dtype=torch.float32) + 0.5) * (10 * _GRID) / stretched - 0.5
+    centres = (torch.arange(size, dtype=torch.float32, device=device) + 0.5) * (10 * _GRID) / stretched - 0.5
     first = centres.floor()
-    taps = torch.arange(-1, 3, dtype=torch.float32)
+    taps = torch.arange(-1, 3, dtype=torch.float32, device=device)
     weights = _bicubic_kernel((centres - first).unsqueeze(1) - taps)
     trained = (first.unsqueeze(1) + taps).clamp(0, _GRID - 1)
-    chosen = trained.unsqueeze(2) == torch.arange(_GRID, dtype=torch.float32)
+    chosen = trained.unsqueeze(2) == torch.arange(_GRID, dtype=torch.float32, device=device)
     return (weights.unsqueeze(2) * chosen).sum(1)
 
 

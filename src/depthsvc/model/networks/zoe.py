@@ -72,7 +72,7 @@ def expected_depth(parameters: Tensor, centers: Tensor) -> Tensor:
     heat = evidence[:, 2:3] / (evidence[:, 2:3] + evidence[:, 3:4])
     temperature = (_HOTTEST - _COLDEST) * heat + _COLDEST
     odds = probability.clamp(1e-4, 1).log() - (1 - probability).clamp(1e-4, 1).log()
-    successes = torch.arange(_BINS, dtype=torch.float32)[:, None, None]
+    successes = torch.arange(_BINS, dtype=torch.float32, device=parameters.device)[:, None, None]
     # log(p^k (1 - p)^(n - k)) is k times the log odds, and a constant that softmax takes away.
     scores = _log_choose(successes) / temperature + successes * (odds / temperature)
     return (scores.softmax(1) * _resized(centers, parameters)).sum(1)
@@ -289,8 +289,10 @@ class PackedAttention(nn.Module):
 def _positions(tokens: Tensor) -> Tensor:
     """Sines, then cosines of each position in (N, T, C) tokens, (T, C)."""
     width = tokens.shape[2]
-    position = torch.arange(tokens.shape[1], dtype=torch.float32)[:, None]
-    frequency = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10000.0) / width))
+    device = tokens.device
+    position = torch.arange(tokens.shape[1], dtype=torch.float32, device=device)[:, None]
+    exponent = torch.arange(0, width, 2, dtype=torch.float32, device=device) * (-math.log(10000.0) / width)
+    frequency = torch.exp(exponent)
     phase = position * frequency
     return torch.cat((phase.sin(), phase.cos()), 1).to(tokens.dtype)
 

@@ -70,6 +70,7 @@ def _health(service: Service) -> Health:
         degraded=service.model.degraded,
         engine=service.model.choice.engine,
         precision=service.model.choice.precision,
+        device=service.model.choice.device,
         workers=Workers(configured=pool.workers, warm=pool.warm, restarts=pool.restarts.total()),
         queue=Queue(waiting=pool.waiting, in_flight=pool.in_flight, limit=pool.queue_size),
         uptime_s=round(time.monotonic() - service.started, 3),

@@ -42,5 +42,6 @@ async def models(service: CurrentService) -> Models:
         degraded=service.model.degraded,
         engine=service.model.choice.engine,
         precision=service.model.choice.precision,
+        device=service.model.choice.device,
         models=entries,
     )
