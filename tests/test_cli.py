@@ -113,7 +113,7 @@ def test_predict_does_not_overwrite_the_photo(
         (["missing.jpg"], "missing.jpg: No such file or directory"),
         (
             ["{photo}", "-o", "depth.tiff"],
-            "unknown format. use one of .png, .f16, .npy, .png16, .exr, .ply, or --format",
+            "unknown format. Use one of .png, .f16, .npy, .png16, .exr, .ply, or --format",
         ),
         (["{photo}", "-o", "no/such/depth.png"], "the folder no/such does not exist"),
         (["{photo}", "--model", "nonesuch"], "Unknown model 'nonesuch': use one of auto, midas_small, embedded"),

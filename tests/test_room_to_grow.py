@@ -122,7 +122,7 @@ def test_openapi_and_the_page_know_them(copy: Copy) -> None:
     with copy.service.client() as client:
         document = client.get("/openapi.json").json()
         formats = client.get("/static/photos.json").json()["formats"]
-    assert document["components"]["schemas"]["DepthFormat"]["enum"] == ["f16", "npy", "png16", "csv"]
+    assert document["components"]["schemas"]["DepthFormat"]["enum"] == ["f16", "npy", "png16", "exr", "csv"]
     operation = document["paths"]["/depth"]["post"]
     assert "text/csv" in operation["responses"]["200"]["content"]
     form = operation["requestBody"]["content"]["multipart/form-data"]

@@ -398,8 +398,8 @@ def test_what_is_no_heatmap_is_no_result(folder: Path, tmp_path: Path) -> None:
         (["{photos}", "{out}", "--focus", "0.5,0.5"], "--focus cannot be used with this format"),
         (["{photos}", "{out}", "--url", "ftp://here"], "'ftp://here' is not the URL of a service"),
         (
-            ["{photos}", "{out}", "--url", "http://127.0.0.1:9", "--model", "embedded"],
-            "--model cannot be combined with --url",
+            ["{photos}", "{out}", "--url", "http://127.0.0.1:9", "--engine", "openvino"],
+            "--engine cannot be combined with --url",
         ),
         (["{photos}", "{out}", "--url", "http://127.0.0.1:9"], "127.0.0.1:9"),
         (["{photos}", "{out}", "--model", "nonesuch"], "Unknown model 'nonesuch'"),

@@ -82,7 +82,7 @@ def test_text_that_is_no_description_is_refused(model_file: Path, text: str, pro
     ("change", "problem"),
     [
         ({"outptu": "depth"}, "outptu: there is no such field."),
-        ({"output": "metres"}, "output: 'metres' is not one of inverse_depth, depth."),
+        ({"output": "feet"}, "output: 'feet' is not one of inverse_depth, depth, affine_depth, metres."),
         ({"input": {**INPUT, "colour": "BGR"}}, "input.colour: there is no such field."),
         ({"input": {**INPUT, "std": [1, 0, 1]}}, "input.std.1: Input should be greater than 0."),
         ({"input": {**INPUT, "std": [1, 1]}}, "input.std.2: Field required."),
@@ -90,7 +90,10 @@ def test_text_that_is_no_description_is_refused(model_file: Path, text: str, pro
         ({"input": {**INPUT, "std": [1, 1, float("inf")]}}, "input.std.2: Input should be a finite number."),
         ({"input": {**INPUT, "size": 0}}, "input.size: Input should be greater than or equal to 8."),
         ({"input": {**INPUT, "multiple": 0}}, "input.multiple: Input should be greater than or equal to 1."),
-        ({"input": {**INPUT, "rule": "crop"}}, "input.rule: 'crop' is not one of upper_bound, lower_bound, stretch"),
+        (
+            {"input": {**INPUT, "rule": "crop"}},
+            "input.rule: 'crop' is not one of upper_bound, lower_bound, minimal, stretch",
+        ),
         ({"name": "two words"}, "name: String should match pattern "),
         ({"name": "深度"}, "name: String should match pattern "),
     ],

@@ -63,6 +63,8 @@ def test_description_is_that_of_the_registry(tmp_path: Path) -> None:
         "mean": list(spec.mean),
         "std": list(spec.std),
         "interpolation": "area",
+        "width": None,
+        "padded": False,
     }
 
 

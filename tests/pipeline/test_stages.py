@@ -140,6 +140,7 @@ def test_media_types_and_dtypes() -> None:
         ("application/octet-stream", "float16"),
         ("application/x-npy", "float16"),
         ("image/png", "uint16"),
+        ("image/x-exr", "float32"),
     ]
 
 
