@@ -68,8 +68,15 @@ def check_file(path: Path, size: tuple[int, int] = (80, 60)) -> None:
 def runs_without_more(script: str) -> bool:
     """Whether a shell example needs nothing but the command, curl and a service, and takes nothing from other tests."""
     return not re.search(
-        r"^(make|docker|eval|depthsvc batch|depthsvc cache|openapi-python-client)\b", script, re.MULTILINE
+        r"^(make|docker|eval|\S*pip|\S*python3?|depthsvc batch|depthsvc cache|openapi-python-client)\b",
+        script,
+        re.MULTILINE,
     )
+
+
+def test_no_example_that_installs_something_is_run() -> None:
+    for script in ("pip install x", "python -m pip install x", ".venv/bin/pip install x", "true\npip install x"):
+        assert not runs_without_more(script)
 
 
 @pytest.mark.parametrize("script", [block for block in blocks("sh") if runs_without_more(block)])
