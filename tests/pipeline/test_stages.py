@@ -317,7 +317,7 @@ def test_a_file_that_takes_more_memory_than_its_price_is_damaged() -> None:
 
     def mapped(*_: object) -> Photo:
         mmap.mmap(-1, 10_000_000, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
-        raise AssertionError("so much memory was to be had")
+        raise AssertionError("the memory was available")
 
     def nearly_nothing(extra_bytes: float) -> AbstractContextManager[None]:
         limits.append(extra_bytes)

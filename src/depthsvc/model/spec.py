@@ -45,7 +45,7 @@ class ModelSpec:
     mirrored: bool = False
     """Whether the result is the mean with the mirrored photo's, as in ZoeDepth. Takes twice the time."""
     farthest_m: float | None = None
-    """The largest distance in metres that it can predict; None: it predicts no metres, or without a limit."""
+    """The largest distance in metres that it can predict; None: no limit, or not a metric model."""
 
 
 @dataclass(frozen=True)

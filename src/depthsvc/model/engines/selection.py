@@ -72,7 +72,7 @@ def engines_for(model: ResolvedModel, choice: EngineChoice) -> list[EngineKind]:
 def precision_for(model: ResolvedModel, kind: EngineKind, wanted: Precision, device: Device = CPU) -> Precision:
     """The precision to use for this model and engine. Raises ConfigurationError if `wanted` is not available.
 
-    A GPU is taken to have bf16, which `on_this_machine` checks.
+    A GPU is assumed to have bf16, which `on_this_machine` checks.
     """
     fixed = model.architecture is None and kind is TORCHSCRIPT
     has_numbers = device.is_cuda or has_bf16()
