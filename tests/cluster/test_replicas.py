@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -334,6 +334,21 @@ def test_strangers_do_not_get_a_photo() -> None:
             silent.shutdown(socket.SHUT_WR)
             assert len(silent.recv(CHALLENGE_BYTES, socket.MSG_WAITALL)) == CHALLENGE_BYTES
             assert silent.recv(1) == b""
+
+
+def test_who_has_not_proved_himself_when_the_pool_ends_is_hung_up_on() -> None:
+    addresses: list[Address] = []
+    replicas = Replicas()
+
+    async def hire(service: Address, token: bytes) -> None:
+        addresses.append(service)
+        await replicas.hire(service, token)
+
+    with ExitStack() as connections:
+        with ReplicaPool(hire, lambda: 2, host="127.0.0.1", workers=2, queue_size=8):
+            silent = connections.enter_context(socket.create_connection(addresses[0], timeout=10))
+            assert len(silent.recv(CHALLENGE_BYTES, socket.MSG_WAITALL)) == CHALLENGE_BYTES
+        assert silent.recv(1) == b""
 
 
 def test_what_is_not_finished_when_the_pool_ends_is_told_so() -> None:

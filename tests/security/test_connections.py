@@ -174,7 +174,7 @@ def test_headers_that_trickle_in_do_not_hold_a_connection(impatient: RunningServ
 
 
 def test_who_hangs_up_costs_no_inference(impatient: RunningService, jpeg: bytes) -> None:
-    slow = request_bytes(jpeg, "/upload?input_size=1024")
+    slow = request_bytes(jpeg, "/upload?input_size=512")
     worker = psutil.Process(impatient.workers()[0])
     with impatient.client() as client:
 
@@ -182,15 +182,22 @@ def test_who_hangs_up_costs_no_inference(impatient: RunningService, jpeg: bytes)
             return int(client.get("/health").json()["queue"]["in_flight"])
 
         def cost(photos: int, *, hang_up: bool) -> float:
-            """Processor seconds that the worker spends on some photos."""
+            """Processor seconds that the worker spends on some photos, all of which arrive before it has done one."""
             before = worker.cpu_times().user
-            with contextlib.ExitStack() as stack:
-                connections = [stack.enter_context(connection(impatient)) for _ in range(photos)]
-                for connected in connections:
-                    connected.sendall(slow)
-                until(lambda: photos_in_flight() == photos)
-                for connected in connections if not hang_up else []:
-                    assert everything(connected).startswith(b"HTTP/1.1 200")
+            worker.suspend()
+            try:
+                with contextlib.ExitStack() as stack:
+                    connections = [stack.enter_context(connection(impatient)) for _ in range(photos)]
+                    for connected in connections:
+                        connected.sendall(slow)
+                    until(lambda: photos_in_flight() == photos)
+                    if not hang_up:
+                        worker.resume()
+                        for connected in connections:
+                            assert everything(connected).startswith(b"HTTP/1.1 200")
+                until(lambda: photos_in_flight() <= 1)  # the one that the worker has begun
+            finally:
+                worker.resume()
             until(lambda: photos_in_flight() == 0)
             return float(worker.cpu_times().user - before)
 

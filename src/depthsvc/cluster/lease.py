@@ -12,7 +12,7 @@ import hmac
 import secrets
 import socket
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, BinaryIO
 
 from depthsvc.cluster.seal import CHALLENGE_BYTES, TAG_BYTES, Direction, Seal, broken, proof
@@ -138,18 +138,19 @@ class Listener:
         return connection
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        challenge = secrets.token_bytes(CHALLENGE_BYTES)
-        writer.write(challenge)
-        given = b""
-        with suppress(TimeoutError, EOFError, OSError):
-            async with asyncio.timeout(PATIENCE_S):
-                given = await reader.readexactly(TAG_BYTES)
-        token = next((token for token in self._expected if hmac.compare_digest(given, proof(token, challenge))), None)
-        expected = self._expected.pop(token) if token else None
-        if token and expected and not expected.done():
-            expected.set_result(Connection(reader, writer, token, challenge))
-        else:
-            writer.close()
+        with ExitStack() as stranger:
+            stranger.callback(writer.close)
+            challenge = secrets.token_bytes(CHALLENGE_BYTES)
+            writer.write(challenge)
+            given = b""
+            with suppress(TimeoutError, EOFError, OSError):
+                async with asyncio.timeout(PATIENCE_S):
+                    given = await reader.readexactly(TAG_BYTES)
+            token = next((known for known in self._expected if hmac.compare_digest(given, proof(known, challenge))), None)
+            expected = self._expected.pop(token) if token else None
+            if token and expected and not expected.done():
+                stranger.pop_all()
+                expected.set_result(Connection(reader, writer, token, challenge))
 
     def close(self) -> None:
         if self._server:

@@ -130,10 +130,10 @@ class ReplicaPool(PhotoPool):
     async def _end(self) -> None:
         self._listener.close()
         await asyncio.sleep(0)  # a task cancelled before it starts could not fail its job
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
         self.fail_all()
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
