@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
+
+# From 1.29 on it reports every model and process to its makers, unless told otherwise before it is imported.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime
 
 from depthsvc.errors import ModelError
 from depthsvc.imaging.spec import Shape
