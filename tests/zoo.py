@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from depthsvc.imaging.spec import InputSpec
+from depthsvc.model.choice import EngineName, Precision
+from depthsvc.model.engines.kinds import EngineKind
+from depthsvc.model.networks.base import Network
 from tests.hashing import Array, Shape, normal, uniform
 from tests.parity import photo
+
+ENGINE_TOLERANCES = {EngineName.TORCHSCRIPT: 5e-6, EngineName.OPENVINO: 1e-5, EngineName.ONNXRUNTIME: 1e-5}
+"""Largest differences of an engine's output from the network's, as fractions of its maximum."""
 
 DATA = Path(__file__).parent / "model" / "networks" / "data"
 
@@ -119,6 +126,33 @@ def run(network: nn.Module, planes: NDArray[np.float32]) -> NDArray[np.float32]:
     with torch.inference_mode():
         output: NDArray[np.float32] = network(torch.from_numpy(planes)).numpy()
     return output
+
+
+def check_engine(
+    kind: EngineKind,
+    network: Network,
+    spec: InputSpec,
+    photos: Sequence[NDArray[np.float32]],
+    folder: Path,
+    tolerances: Mapping[EngineName, float] = ENGINE_TOLERANCES,
+) -> None:
+    """Check that one file of an engine gives what the network gives, for photos of every size.
+
+    `tolerances` are the largest differences allowed, as fractions of the network's largest value.
+    """
+    path = folder / f"network{kind.suffix}"
+    kind.write(network, spec, path, Precision.FP32)
+    engine = kind.open(path, 1, Precision.FP32)
+    for planes in photos:
+        expected = run(network, planes)
+        assert expected.shape == (1, *planes.shape[2:])
+        np.testing.assert_allclose(engine.infer(planes), expected, rtol=0, atol=tolerances[kind.name] * expected.max())
+
+
+def check_batch(network: Network, *photos: NDArray[np.float32]) -> None:
+    """Check that photos of a batch do not influence each other."""
+    alone = np.concatenate([run(network, photo) for photo in photos])
+    np.testing.assert_allclose(run(network, np.concatenate(photos)), alone, rtol=0, atol=1e-5 * alone.max())
 
 
 def network_input(

@@ -24,7 +24,6 @@ from depthsvc.model.architecture import (
     DepthAnythingArchitecture,
     DepthAnythingSize,
 )
-from depthsvc.model.choice import EngineName, Precision
 from depthsvc.model.engines.kinds import KINDS, EngineKind
 from depthsvc.model.networks.base import build
 from depthsvc.model.networks.depth_anything import DepthAnything
@@ -34,8 +33,6 @@ from tests.zoo import Golden
 
 TOLERANCE = 3e-5
 """Of the official output, as a fraction of its maximum."""
-ENGINE_TOLERANCES = {EngineName.TORCHSCRIPT: 5e-6, EngineName.OPENVINO: 1e-5, EngineName.ONNXRUNTIME: 1e-5}
-"""Of the network's output, as a fraction of its maximum."""
 OUTPUT_BIAS = "depth_head.scratch.output_conv2.2.bias"
 TINY = DepthAnythingArchitecture("tiny", DepthAnythingSize(32, 4, 2, (8, 8, 16, 16), 8), (0, 1, 2, 3))
 SHAPES = [(126, 70), (70, 154), (98, 98), (518, 518), (518, 14)]
@@ -132,19 +129,11 @@ def test_the_first_version_reads_the_last_four_blocks() -> None:
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
 def test_one_file_of_each_engine_serves_every_size(kind: EngineKind, tiny: DepthAnything, tmp_path: Path) -> None:
     spec = InputSpec(70, ResizeRule.LOWER_BOUND, 14, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-    path = tmp_path / f"tiny{kind.suffix}"
-    kind.write(tiny, spec, path, Precision.FP32)
-    engine = kind.open(path, 1, Precision.FP32)
-    for height, width in SHAPES:
-        expected = zoo.run(tiny, _photo(height, width))
-        output = engine.infer(_photo(height, width))
-        np.testing.assert_allclose(output, expected, rtol=0, atol=ENGINE_TOLERANCES[kind.name] * expected.max())
+    zoo.check_engine(kind, tiny, spec, [_photo(*shape) for shape in SHAPES], tmp_path)
 
 
 def test_photos_of_a_batch_do_not_influence_each_other(tiny: DepthAnything) -> None:
-    photos = _photo(70, 98, seed=1), _photo(70, 98, seed=2)
-    alone = np.concatenate([zoo.run(tiny, photo) for photo in photos])
-    np.testing.assert_allclose(zoo.run(tiny, np.concatenate(photos)), alone, rtol=0, atol=1e-5 * alone.max())
+    zoo.check_batch(tiny, _photo(70, 98, seed=1), _photo(70, 98, seed=2))
 
 
 def test_position_embedding_stays_as_it_is_at_the_trained_size(tiny: DepthAnything) -> None:

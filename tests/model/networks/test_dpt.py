@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from depthsvc.imaging.spec import InputSpec, ResizeRule
 from depthsvc.model import architecture as architectures
 from depthsvc.model.architecture import DPT_BEIT_LARGE, DPT_HYBRID, DPT_LARGE, Architecture, DptArchitecture
-from depthsvc.model.choice import EngineName, Precision
 from depthsvc.model.engines.kinds import KINDS, EngineKind
 from depthsvc.model.networks.base import build
 from depthsvc.model.networks.beit import Beit, RelativeAttention, token_pairs
@@ -30,8 +29,6 @@ from tests.zoo import Golden
 
 TOLERANCE = 3e-5
 """Of the official output, as a fraction of its maximum."""
-ENGINE_TOLERANCES = {EngineName.TORCHSCRIPT: 5e-6, EngineName.OPENVINO: 1e-5, EngineName.ONNXRUNTIME: 1e-5}
-"""Of the network's output, as a fraction of its maximum."""
 HALF = (0.5, 0.5, 0.5)
 SHAPES = [(128, 64), (64, 160), (96, 96)]
 """Height and width: portrait, landscape and square."""
@@ -88,19 +85,11 @@ def test_network_gives_the_official_output(architecture: Architecture, golden: G
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
 def test_one_file_of_each_engine_serves_every_size(kind: EngineKind, tiny: DptNetwork, tmp_path: Path) -> None:
     spec = InputSpec(64, ResizeRule.LOWER_BOUND, 32, mean=HALF, std=HALF)
-    path = tmp_path / f"tiny{kind.suffix}"
-    kind.write(tiny, spec, path, Precision.FP32)
-    engine = kind.open(path, 1, Precision.FP32)
-    for height, width in SHAPES:
-        expected = zoo.run(tiny, photo(height, width))
-        output = engine.infer(photo(height, width))
-        np.testing.assert_allclose(output, expected, rtol=0, atol=ENGINE_TOLERANCES[kind.name] * expected.max())
+    zoo.check_engine(kind, tiny, spec, [photo(*shape) for shape in SHAPES], tmp_path)
 
 
 def test_photos_of_a_batch_do_not_influence_each_other(tiny: DptNetwork) -> None:
-    photos = photo(64, 96, seed=1), photo(64, 96, seed=2)
-    alone = np.concatenate([zoo.run(tiny, photo) for photo in photos])
-    np.testing.assert_allclose(zoo.run(tiny, np.concatenate(photos)), alone, rtol=0, atol=1e-5 * alone.max())
+    zoo.check_batch(tiny, photo(64, 96, seed=1), photo(64, 96, seed=2))
 
 
 def test_no_pixel_is_below_0(tiny: DptNetwork) -> None:

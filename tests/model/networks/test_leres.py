@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from depthsvc.imaging.spec import InputSpec, ResizeRule
 from depthsvc.model.architecture import LERES_RES50, LERES_RES101, LeresArchitecture, ResNetEncoder
-from depthsvc.model.choice import EngineName, Precision
 from depthsvc.model.engines.kinds import KINDS, EngineKind
 from depthsvc.model.networks.base import build
 from depthsvc.model.networks.leres import LeresNetwork
@@ -23,8 +22,6 @@ from tests.zoo import Filling, Golden
 
 TOLERANCE = 3e-5
 """Of the official output, as a fraction of its maximum."""
-ENGINE_TOLERANCES = {EngineName.TORCHSCRIPT: 5e-6, EngineName.OPENVINO: 1e-5, EngineName.ONNXRUNTIME: 1e-5}
-"""Of the network's output, as a fraction of its maximum."""
 INPUT = InputSpec(384, ResizeRule.UPPER_BOUND, 32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 """Not the official rule, which has one shape: a file serves others too."""
 TINY = LeresArchitecture("tiny", ResNetEncoder((1, 2, 1, 1), groups=4, group_width=2), width=16)
@@ -94,14 +91,8 @@ def test_depth_is_not_clamped_at_0(tiny: LeresNetwork) -> None:
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
 def test_one_file_of_each_engine_serves_every_size(kind: EngineKind, tiny: LeresNetwork, tmp_path: Path) -> None:
-    path = tmp_path / f"tiny{kind.suffix}"
-    kind.write(tiny, INPUT, path, Precision.FP32)
-    engine = kind.open(path, 1, Precision.FP32)
-    for height, width in [(256, 160), (160, 320), (224, 224), (32, 384)]:
-        expected = zoo.run(tiny, _photo(height, width))
-        assert expected.shape == (1, height, width)
-        output = engine.infer(_photo(height, width))
-        np.testing.assert_allclose(output, expected, rtol=0, atol=ENGINE_TOLERANCES[kind.name] * expected.max())
+    sizes = [(256, 160), (160, 320), (224, 224), (32, 384)]
+    zoo.check_engine(kind, tiny, INPUT, [_photo(*shape) for shape in sizes], tmp_path)
 
 
 def test_form_for_inference_has_another_layout_and_leaves_the_network_its_own(tiny: LeresNetwork) -> None:
@@ -111,6 +102,4 @@ def test_form_for_inference_has_another_layout_and_leaves_the_network_its_own(ti
 
 
 def test_photos_of_a_batch_do_not_influence_each_other(tiny: LeresNetwork) -> None:
-    photos = _photo(64, 96, seed=1), _photo(64, 96, seed=2)
-    alone = np.concatenate([zoo.run(tiny, photo) for photo in photos])
-    np.testing.assert_allclose(zoo.run(tiny, np.concatenate(photos)), alone, rtol=0, atol=1e-5 * alone.max())
+    zoo.check_batch(tiny, _photo(64, 96, seed=1), _photo(64, 96, seed=2))

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from depthsvc.imaging.spec import InputSpec, ResizeRule
 from depthsvc.model.architecture import MIDAS_V21_384, MidasV21Architecture, ResNetEncoder
-from depthsvc.model.choice import EngineName, Precision
 from depthsvc.model.engines.kinds import KINDS, EngineKind
 from depthsvc.model.networks.base import build
 from depthsvc.model.networks.midas_v21 import MidasV21Network
@@ -20,8 +19,6 @@ from tests.zoo import Golden
 
 TOLERANCE = 3e-5
 """Of the official output, as a fraction of its maximum."""
-ENGINE_TOLERANCES = {EngineName.TORCHSCRIPT: 5e-6, EngineName.OPENVINO: 1e-5, EngineName.ONNXRUNTIME: 1e-5}
-"""Of the network's output, as a fraction of its maximum."""
 INPUT = InputSpec(384, ResizeRule.UPPER_BOUND, 32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 TINY = MidasV21Architecture("tiny", ResNetEncoder((1, 2, 1, 1), groups=4, group_width=2), width=16)
 
@@ -80,14 +77,8 @@ def test_tiny_network_gives_what_it_gave_when_the_large_one_gave_the_official_ou
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
 def test_one_file_of_each_engine_serves_every_size(kind: EngineKind, tiny: MidasV21Network, tmp_path: Path) -> None:
-    path = tmp_path / f"tiny{kind.suffix}"
-    kind.write(tiny, INPUT, path, Precision.FP32)
-    engine = kind.open(path, 1, Precision.FP32)
-    for height, width in [(256, 160), (160, 320), (224, 224), (32, 384)]:
-        expected = zoo.run(tiny, _photo(height, width))
-        assert expected.shape == (1, height, width)
-        output = engine.infer(_photo(height, width))
-        np.testing.assert_allclose(output, expected, rtol=0, atol=ENGINE_TOLERANCES[kind.name] * expected.max())
+    sizes = [(256, 160), (160, 320), (224, 224), (32, 384)]
+    zoo.check_engine(kind, tiny, INPUT, [_photo(*shape) for shape in sizes], tmp_path)
 
 
 def test_form_for_inference_has_another_layout_and_leaves_the_network_its_own(tiny: MidasV21Network) -> None:
@@ -97,6 +88,4 @@ def test_form_for_inference_has_another_layout_and_leaves_the_network_its_own(ti
 
 
 def test_photos_of_a_batch_do_not_influence_each_other(tiny: MidasV21Network) -> None:
-    photos = _photo(64, 96, seed=1), _photo(64, 96, seed=2)
-    alone = np.concatenate([zoo.run(tiny, photo) for photo in photos])
-    np.testing.assert_allclose(zoo.run(tiny, np.concatenate(photos)), alone, rtol=0, atol=1e-5 * alone.max())
+    zoo.check_batch(tiny, _photo(64, 96, seed=1), _photo(64, 96, seed=2))

@@ -15,7 +15,7 @@ from torch import nn
 
 from depthsvc.imaging.spec import InputSpec, ResizeRule
 from depthsvc.model.architecture import ZOE_K, ZOE_N, ZOE_NK, Architecture, ZoeArchitecture
-from depthsvc.model.choice import EngineName, Precision
+from depthsvc.model.choice import EngineName
 from depthsvc.model.engines.kinds import KINDS, EngineKind
 from depthsvc.model.engines.torchscript import trace
 from depthsvc.model.networks.base import Network, build
@@ -91,14 +91,7 @@ def test_network_gives_the_official_output(architecture: Architecture, golden: G
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
 def test_one_file_of_each_engine_serves_every_size(kind: EngineKind, tiny: Network, tmp_path: Path) -> None:
     spec = InputSpec(64, ResizeRule.LOWER_BOUND, 32, mean=HALF, std=HALF)
-    path = tmp_path / f"tiny{kind.suffix}"
-    kind.write(tiny, spec, path, Precision.FP32)
-    engine = kind.open(path, 1, Precision.FP32)
-    for height, width in SHAPES:
-        expected = zoo.run(tiny, photo(height, width))
-        output = engine.infer(photo(height, width))
-        assert output.shape == (1, height, width)
-        np.testing.assert_allclose(output, expected, rtol=0, atol=ENGINE_TOLERANCES[kind.name] * expected.max())
+    zoo.check_engine(kind, tiny, spec, [photo(*shape) for shape in SHAPES], tmp_path, ENGINE_TOLERANCES)
 
 
 def test_the_router_chooses_for_each_photo_in_one_and_the_same_trace(undecided: RoutedZoeNetwork) -> None:
