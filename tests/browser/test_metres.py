@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from depthsvc.imaging.encode import png16
 from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.imaging.spec import DepthKind, Enlargement
 from tests.browser.conftest import StartVisit, Visit, asked, downloaded, visits_of
-from tests.conftest import RunningService, encoded, opened, services
+from tests.conftest import RunningService, encoded, exif, opened, services
 
 DESCRIPTION = {
     "input": {"size": 96, "rule": "stretch", "mean": [0, 0, 0], "std": [1, 1, 1], "interpolation": "area"},
@@ -55,13 +56,13 @@ def start_visit(browser: Browser, site: RunningService) -> Iterator[StartVisit]:
 
 @pytest.fixture(scope="module")
 def hall(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """480 x 360: from 9 m at the top to 1 m at the bottom, 2.4 m in the middle, unknown at the upper left."""
+    """480 x 360, by a wide lens: 9 m at the top to 1 m at the bottom, 2.4 m in the middle, unknown top left."""
     pixels = np.zeros((360, 480, 3), np.uint8)
     pixels[..., 0] = np.linspace(0.9 * 255, 0.1 * 255, 360)[:, None]
     pixels[120:240, 180:300, 0] = round(0.24 * 255)
     pixels[:100, :120, 0] = 0
     path = tmp_path_factory.mktemp("photos") / "hall.png"
-    path.write_bytes(encoded(pixels))
+    path.write_bytes(encoded(pixels, exif=exif(18)))
     return path
 
 
@@ -188,7 +189,9 @@ def test_16_bit_pngs_of_far_things_have_as_few_millimetres_a_step_as_the_service
     assert opened(own).info == opened(served).info
 
 
-def test_the_point_cloud_is_in_metres(visit: Visit, site: RunningService, hall: Path) -> None:
+def test_the_point_cloud_is_in_metres_by_the_photos_focal_length(
+    visit: Visit, site: RunningService, hall: Path
+) -> None:
     _, data = downloaded(visit.upload(hall), "ply")
     own, served = PointCloud.of_ply(data), PointCloud.of_ply(asked(site, hall, "/pointcloud"))
     assert b"\ncomment depth in metres\n" in data
@@ -197,6 +200,8 @@ def test_the_point_cloud_is_in_metres(visit: Visit, site: RunningService, hall: 
     np.testing.assert_allclose(own.points, served.points, rtol=2e-3, atol=2e-3)
     assert (own.colors == served.colors).all()
     assert own.points[:, 2].min() == pytest.approx(-9, abs=0.1)
+    right, focal = (480 - 0.5) - 480 / 2, 18 * 600 / math.hypot(36, 24)  # in pixels, of a diagonal of 600
+    assert (own.points[:, 0] / -own.points[:, 2]).max() == pytest.approx(right / focal, rel=1e-3)
 
 
 def test_the_three_dimensional_view_shows_metres(visit: Visit, hall: Path) -> None:

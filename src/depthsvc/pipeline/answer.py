@@ -30,6 +30,8 @@ class Answer:
     """Seconds spent in each stage: queue, if there is one, decode, infer, render."""
     orientation: int = 1
     """EXIF orientation by which the photo was turned upright."""
+    fov: float | None = None
+    """The angle in degrees that the photo's longer side spans, by its EXIF data; None: unknown."""
     cpu_seconds: dict[str, float] = field(default_factory=dict)
     """Processor time of the worker, of all its threads, in each stage: decode, infer, render."""
 

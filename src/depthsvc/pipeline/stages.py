@@ -76,7 +76,7 @@ class Pipeline:
         with memory_bounded(_ROOM_BYTES + _ROOM * self._prices.decoding_bytes(works["decode"])):
             photo = decode(data, replace(bounds, check_time=self._decoding_timer(works, listed)))
         clock.lap("decode")
-        orientation = photo.orientation
+        orientation, fov = photo.orientation, photo.fov
         depth = self.infer(photo, options.input_size)
         clock.lap("infer")
         photo = renderer.without_unneeded_pixels(photo)
@@ -97,6 +97,7 @@ class Pipeline:
             depth.enlargement,
             clock.seconds,
             orientation,
+            fov,
             clock.cpu_seconds,
         )
 

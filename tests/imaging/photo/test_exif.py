@@ -3,20 +3,12 @@ from __future__ import annotations
 import math
 
 import pytest
-from PIL import ExifTags, Image
 
 from depthsvc.imaging.photo.decode import decode
 from depthsvc.imaging.photo.exif import fov_of
 from depthsvc.imaging.photo.pixels import Bounds
-from tests.conftest import encoded
+from tests.conftest import encoded, exif
 from tests.parity import photo
-
-
-def exif(focal_mm: int, orientation: int = 1) -> bytes:
-    block = Image.Exif()
-    block[ExifTags.Base.Orientation] = orientation
-    block.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = focal_mm
-    return block.tobytes()
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "HEIF"])

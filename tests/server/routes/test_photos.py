@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from PIL import Image
 
 from depthsvc import DepthEstimator
 from tests import parity
-from tests.conftest import RunningService, encoded, opened, point_cloud, until
+from tests.conftest import RunningService, encoded, exif, opened, point_cloud, until
 
 
 def png(response: httpx.Response) -> Image.Image:
@@ -88,6 +89,13 @@ def test_the_three_formats_agree(client: httpx.Client, photo_png: bytes) -> None
         "model": png16.headers["X-Depth-Model"],
     }
     assert np.abs(low + grey / 65535 * (high - low) - raw).max() <= np.spacing(raw.max())
+
+
+def test_the_angle_of_view_is_that_of_the_photos_exif_data(client: httpx.Client, photo_png: bytes) -> None:
+    photo = encoded(opened(photo_png), "JPEG", exif=exif(26))
+    known, unknown = (client.post("/upload", files={"image": data}).headers for data in (photo, photo_png))
+    assert float(known["X-Depth-Fov"]) == pytest.approx(math.degrees(2 * math.atan(0.8 * math.hypot(36, 24) / 52)))
+    assert "X-Depth-Fov" not in unknown
 
 
 def test_pointcloud_answers_a_ply_of_the_photos_colours(client: httpx.Client, photo_png: bytes) -> None:

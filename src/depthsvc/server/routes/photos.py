@@ -71,6 +71,7 @@ HEADERS = {
     "X-Depth-Min": "Smallest number: relative inverse depth of the farthest point, or metres of the nearest.",
     "X-Depth-Max": "Largest number: relative inverse depth of the nearest point, or metres of the farthest.",
     "X-Depth-Orientation": "EXIF orientation, 1 to 8, by which the photo was turned upright.",
+    "X-Depth-Fov": "Angle in degrees that the photo's longer side spans, by its EXIF data; absent if that is unknown.",
     "X-Request-ID": "Id of the request.",
     "Server-Timing": "Milliseconds spent in queue, decode, infer and render; and processor time of the worker, `cpu`, "
     "beside what was expected of the photo before it was decoded, `expected_cpu`.",
@@ -213,6 +214,7 @@ def _headers(answer: Answer, cost: Cost) -> dict[str, str]:
     height, width = answer.shape
     times = {**answer.seconds, "cpu": sum(answer.cpu_seconds.values()), "expected_cpu": cost.seconds}
     timing = ", ".join(f"{name};dur={_milliseconds(seconds)}" for name, seconds in times.items())
+    fov = {} if answer.fov is None else {"X-Depth-Fov": f"{answer.fov:.6g}"}
     return {
         "X-Depth-Model": answer.model,
         "X-Depth-Kind": answer.kind,
@@ -223,5 +225,6 @@ def _headers(answer: Answer, cost: Cost) -> dict[str, str]:
         "X-Depth-Min": f"{answer.min:.9g}",
         "X-Depth-Max": f"{answer.max:.9g}",
         "X-Depth-Orientation": str(answer.orientation),
+        **fov,
         "Server-Timing": timing,
     }

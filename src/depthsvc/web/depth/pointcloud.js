@@ -29,6 +29,12 @@ const COMMENTS = {
 export const FIELD_OF_VIEW = 60;
 
 /**
+ * The angle in degrees by which points are placed: the photo's own where lengths are true, as the service does it.
+ * @param {{kind: Kind, fov: number | null}} depth
+ */
+export const fieldOfView = ({ kind, fov }) => (kind === METRES && fov) || FIELD_OF_VIEW;
+
+/**
  * The grid of a photo's points: one a pixel, or fewer where that would be too many.
  * @param {number} width
  * @param {number} height
@@ -58,10 +64,11 @@ export function distances(map) {
  * The points of a photo: x to the right, y up, and the camera at the origin looks along -z.
  * @param {Distances} distances
  * @param {Uint8ClampedArray} pixels RGBA of the same size; what is transparent has no points
+ * @param {number} fov angle in degrees that the photo's longer side spans
  * @returns {PointCloud}
  */
-export function pointCloud({ values, width, height, kind }, pixels) {
-  const focal = Math.max(width, height) / (2 * Math.tan((FIELD_OF_VIEW * Math.PI) / 360));
+export function pointCloud({ values, width, height, kind }, pixels, fov) {
+  const focal = Math.max(width, height) / (2 * Math.tan((fov * Math.PI) / 360));
   const points = new Float32Array(3 * values.length);
   const colours = new Uint8Array(3 * values.length);
   let count = 0;

@@ -9,7 +9,7 @@
 import { toFloat16 } from "../depth/float16.js";
 import { inverseDepth, METRES } from "../depth/kind.js";
 import { extent, scale } from "../depth/nearness.js";
-import { distances, gridSize, ply, pointCloud } from "../depth/pointcloud.js";
+import { distances, fieldOfView, gridSize, ply, pointCloud } from "../depth/pointcloud.js";
 import { enlarged, upsample } from "../depth/resize.js";
 import { levelOf } from "../views/heatmap_drawing.js";
 import { GREY, PALETTE, png } from "./png.js";
@@ -155,5 +155,6 @@ export async function depthNpy(map, size) {
 export async function pointsPly(map, picture) {
   const [width, height] = gridSize(picture.width, picture.height);
   await pause();
-  return ply(pointCloud(distances(upsample(map, width, height)), picture.pixelsAt(width, height)));
+  const fov = fieldOfView(picture.depth);
+  return ply(pointCloud(distances(upsample(map, width, height)), picture.pixelsAt(width, height), fov));
 }

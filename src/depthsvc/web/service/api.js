@@ -9,12 +9,13 @@ import { recall, remember } from "../storage.js";
 
 /**
  * A photo's depth on the network's own small grid; the model that produced it, and the name that was asked for (null:
- * none was); by which EXIF orientation the photo was turned; milliseconds by stage.
- * @typedef {NetworkMap & {model: string, asked: string | null, orientation: number,
+ * none was); by which EXIF orientation the photo was turned; the angle in degrees that its longer side spans, if its
+ * EXIF data says so; milliseconds by stage.
+ * @typedef {NetworkMap & {model: string, asked: string | null, orientation: number, fov: number | null,
  *     timing: Record<string, number>}} Depth
  */
 
-/** @typedef {{name: string, kind: Kind | null, licence: string, non_commercial: boolean}} Model of what it predicts */
+/** @typedef {{name: string, kind: Kind, licence: string, non_commercial: boolean}} Model of what it predicts */
 
 const KEY = "apiKey"; // in the storage of this tab, which is emptied when the tab is closed
 let givenKey = recall("sessionStorage", KEY);
@@ -66,8 +67,7 @@ export async function servedModels() {
   if (!response.ok) throw new Error(`The service responded with status ${response.status}.`);
   /** @type {{served: string[], models: Model[]}} */
   const { served, models } = await response.json();
-  const unlisted = { kind: null, licence: "", non_commercial: false };
-  return served.map((name) => models.find((model) => model.name === name) ?? { ...unlisted, name });
+  return served.flatMap((name) => models.filter((model) => model.name === name));
 }
 
 /**
@@ -97,6 +97,7 @@ export async function depth(photo, asked, { signal, onProgress }) {
     model: request.getResponseHeader("X-Depth-Model") ?? "",
     asked,
     orientation: Number(request.getResponseHeader("X-Depth-Orientation")) || 1,
+    fov: Number(request.getResponseHeader("X-Depth-Fov")) || null,
     timing,
   };
 }

@@ -5,7 +5,7 @@
 /** @import { Picture } from "../photo/picture.js" */
 
 import { normalized } from "../depth/nearness.js";
-import { distances, pointCloud } from "../depth/pointcloud.js";
+import { distances, fieldOfView, pointCloud } from "../depth/pointcloud.js";
 import { fitting, upsample } from "../depth/resize.js";
 import { sizeOn } from "../photo/picture.js";
 import { Scene } from "./space_drawing.js";
@@ -88,7 +88,7 @@ export class SpaceView {
     const [width, height] = fitting(picture.width, picture.height, GRID);
     const distances = distancesWithoutEdges(upsample(picture.depth, width, height));
     scene.reset();
-    scene.load(pointCloud(distances, picture.pixelsAt(width, height)));
+    scene.load(pointCloud(distances, picture.pixelsAt(width, height), fieldOfView(picture.depth)));
     this.#shown = picture;
     this.#swinging.abort();
     this.#swinging = new AbortController();
