@@ -71,6 +71,7 @@ def test_a_misspelt_variable_or_argument_is_noticed(monkeypatch: pytest.MonkeyPa
         {"device": ""},
         {"deadline_s": 0},
         {"weights_sha256": "70d6b9c8"},
+        {"weights_sha256": f"{'0' * 64},70d6b9c8"},
         {"max_megapixels": 1000},
         {"model": ""},
         {"drain_s": float("inf")},
@@ -83,6 +84,13 @@ def test_a_misspelt_variable_or_argument_is_noticed(monkeypatch: pytest.MonkeyPa
 def test_values_that_cannot_work_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(iter(bad))):
         Settings(**bad)
+
+
+def test_the_hashes_of_several_models_vouch_for_any_of_them() -> None:
+    hashes = "A" * 64, "b" * 64
+    one, two = Settings(weights_sha256=hashes[0]), Settings(model="a.pt,b.pt", weights_sha256=",".join(hashes))
+    assert (one.weights_locations.sha256, one.weights_locations.trusted_sha256) == ("a" * 64, ("a" * 64,))
+    assert (two.weights_locations.sha256, two.weights_locations.trusted_sha256) == (None, ("a" * 64, "b" * 64))
 
 
 def test_the_table_of_settings_is_documented() -> None:

@@ -157,8 +157,8 @@ _SHOWN = 64
 
 
 def problem_name(problem: Mapping[str, Any]) -> str:
-    """The field that a pydantic error is about: the last name of its location."""
-    return str(problem["loc"][-1])[:_SHOWN] if problem["loc"] else ""
+    """The field that a pydantic error is about: the last name of its location, which may end with a list's index."""
+    return next((part[:_SHOWN] for part in reversed(problem["loc"]) if isinstance(part, str)), "")
 
 
 def problem_reason(problem: Mapping[str, Any], noun: str = "parameter", *, echo: bool = False) -> str:

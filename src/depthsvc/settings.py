@@ -85,6 +85,7 @@ Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)]
 ApiKeys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys)]
 DeviceName = Annotated[Device, PlainValidator(lambda text: Device(str(text)))]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
+Hashes = Annotated[tuple[Sha256, ...], NoDecode, BeforeValidator(_split_words)]
 
 
 class WeightsSettings(BaseSettings):
@@ -100,8 +101,10 @@ class WeightsSettings(BaseSettings):
     weights: Path | None = Field(
         None, description="Checkpoint file to use for the named model instead of the registered one."
     )
-    weights_sha256: Sha256 | None = Field(
-        None, description="SHA-256 of the model or weights file; required for weights not in the registry."
+    weights_sha256: Hashes = Field(
+        (),
+        description="SHA-256 of the model or weights file; required for weights without a published hash. Several "
+        "models may have several, separated by commas.",
     )
     weights_dir: Path | None = Field(None, description="Folder to search for registered weights, before the cache.")
     cache_dir: Path = Field(
@@ -290,7 +293,8 @@ class Settings(
         return WeightsLocations(
             cache_dir=self.cache_dir,
             explicit=self.weights,
-            sha256=self.weights_sha256,
+            sha256=self.weights_sha256[0] if self.weights_sha256 and len(self.models) == 1 else None,
+            trusted_sha256=self.weights_sha256,
             weights_dir=self.weights_dir,
             download=self.download,
             accepted_licences=self.accept_licence,

@@ -408,6 +408,9 @@ def test_own_model_is_checked_against_its_hash(tmp_path: Path, locations: Weight
     assert resolve(str(path), replace(locations, sha256=sha256_of(path))).file.sha256 == sha256_of(path)
     with pytest.raises(WeightsError, match=re.escape(f"{path} is refused: its SHA-256 is {sha256_of(path)}")):
         resolve(str(path), replace(locations, sha256="0" * 64))
+    assert resolve(str(path), replace(locations, trusted_sha256=("0" * 64, sha256_of(path)))).file.path == path
+    with pytest.raises(ConfigurationError, match=re.escape(f"{path} has none of the given hashes.")):
+        resolve(str(path), replace(locations, trusted_sha256=("0" * 64, "1" * 64)))
 
 
 def test_own_model_that_changed_after_it_was_checked_is_refused(tmp_path: Path, locations: WeightsLocations) -> None:

@@ -60,6 +60,8 @@ def test_photos_get_the_first_model_unless_they_ask_for_another(client: httpx.Cl
     assert "embedded, brightness" in service.announcement
     models = client.get("/models").json()
     assert (models["in_use"], models["served"]) == ("embedded", ["embedded", "brightness"])
+    custom = next(model for model in models["models"] if model["name"] == "brightness")
+    assert (custom["kind"], custom["in_use"], custom["licence"]) == ("metres", True, "unknown")
     for asked, used in ((None, "embedded"), ("embedded", "embedded"), ("brightness", "brightness")):
         response = client.post("/upload", files={"image": PHOTO}, params={"model": asked} if asked else {})
         assert response.headers["X-Depth-Model"] == used

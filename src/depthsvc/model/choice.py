@@ -74,6 +74,8 @@ class WeightsLocations:
     explicit: Path | None = None
     sha256: str | None = None
     """SHA-256 of the explicit file or, without one, of the registered file."""
+    trusted_sha256: tuple[str, ...] = ()
+    """SHA-256 of files in `weights_dir` that are trusted without a published hash."""
     weights_dir: Path | None = None
     download: bool = True
     accepted_licences: tuple[str, ...] = ()

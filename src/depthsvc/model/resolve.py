@@ -60,4 +60,6 @@ def _resolve_custom(path: Path, locations: WeightsLocations) -> ResolvedModel:
         raise ConfigurationError(f"{path} contains its own weights. Leave out --weights {locations.explicit}.")
     description = read_description(path)
     file = verify(path, locations.sha256) if locations.sha256 else VerifiedFile(path, sha256_of(path))
+    if locations.trusted_sha256 and file.sha256 not in locations.trusted_sha256:
+        raise ConfigurationError(f"{path} has none of the given hashes. If you trust it, add its own: {file.sha256}")
     return ResolvedModel(description.spec(default_name(path)), file, architecture=None)

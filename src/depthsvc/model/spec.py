@@ -48,6 +48,10 @@ class ModelSpec:
     """The largest distance in metres that it can predict; None: no limit, or not a metric model."""
 
 
+FileStatus = tuple[int, ...]
+"""What changes whenever a file does: device, inode, size, and the times of the last change to content and inode."""
+
+
 @dataclass(frozen=True)
 class VerifiedFile:
     """A file whose content was verified when it was found."""
@@ -55,6 +59,8 @@ class VerifiedFile:
     path: Path
     sha256: str
     """SHA-256 of the whole file, in hexadecimal. It is checked again when the file is opened."""
+    status: FileStatus | None = None
+    """What the file system said of the file when it was hashed; None: unknown."""
     beside: tuple[VerifiedFile, ...] = ()
     """Further files that are opened with it."""
 

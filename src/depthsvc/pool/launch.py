@@ -46,11 +46,13 @@ def pool_config(settings: Settings, *, most: int | None = None, max_photo_cost: 
 
 def prepared_models(settings: Settings) -> tuple[PreparedModel, ...]:
     """The models that the settings choose, prepared on this machine. Raises as `pool_config` does."""
-    if len(settings.models) > 1 and (settings.weights or settings.weights_sha256):
+    if len(settings.models) > 1 and settings.weights:
         raise ConfigurationError(
-            "--weights and --weights-sha256 belong to one model. With several models, put the published files into a "
-            "folder and name it with --weights-dir."
+            "--weights belongs to one model. With several models, put the published files into a folder and name it "
+            "with --weights-dir."
         )
+    if len(settings.weights_sha256) > len(settings.models):
+        raise ConfigurationError("--weights-sha256 has more hashes than there are models.")
     gpus = _gpus(settings)
     models = tuple(_prepared(name, settings, gpus) for name in settings.models)
     names = [model.name for model in models]

@@ -63,7 +63,9 @@ class Service:
         """The appraiser for the model that these options ask for. Raises InvalidParameter if it is not served."""
         name = options.model or self.model.name
         if name not in self._appraisers:
-            raise InvalidParameter(f"model: {name!r} is not served here. Use one of {', '.join(self._appraisers)}.")
+            served = list(self._appraisers)
+            advice = f"Use {served[0]}." if len(served) == 1 else f"Use one of {', '.join(served)}."
+            raise InvalidParameter(f"model: {name!r} is not served here. {advice}")
         return self._appraisers[name]
 
     @property

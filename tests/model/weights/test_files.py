@@ -258,3 +258,6 @@ def test_the_error_for_a_file_without_a_published_hash_says_the_files_own(
     with pytest.raises(ConfigurationError, match=rf"may be the file of midas_small.*--weights-sha256 {SHA256}"):
         obtain(unpublished, replace(locations, explicit=path))
     assert obtain(unpublished, replace(locations, sha256=SHA256)).path == path
+    assert obtain(unpublished, replace(locations, trusted_sha256=(OTHER_SHA256, SHA256))).path == path
+    with pytest.raises(ConfigurationError, match=f"--weights-sha256 {SHA256}"):
+        obtain(unpublished, replace(locations, trusted_sha256=(OTHER_SHA256,)))

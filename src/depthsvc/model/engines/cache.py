@@ -8,8 +8,9 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock
@@ -18,8 +19,8 @@ from depthsvc.errors import ConfigurationError
 from depthsvc.machine.folders import private_temporary_folder
 from depthsvc.model.choice import CPU, Device, Precision
 from depthsvc.model.engines.kinds import EngineKind
-from depthsvc.model.spec import ResolvedModel, VerifiedFile
-from depthsvc.model.weights.files import check_unchanged, sha256_of
+from depthsvc.model.spec import FileStatus, ResolvedModel, VerifiedFile
+from depthsvc.model.weights.files import check_unchanged, sha256_of, status_of
 
 logger = logging.getLogger(__name__)
 
@@ -97,17 +98,18 @@ def _intact(path: Path) -> VerifiedFile | None:
     """An artefact, if its folder contains all the files that it was made with, unchanged."""
     try:
         sums: dict[str, str] = json.loads((path.parent / _SUMS).read_bytes())
-        found = _with_sums(path, sums)
-        check_unchanged(found)
+        statuses = {name: status_of(path.with_name(name)) for name in sums}
+        check_unchanged(_with_sums(path, sums))
     except Exception:  # damaged bytes can raise anything
         return None
-    return found
+    return _with_sums(path, sums, statuses)
 
 
-def _with_sums(path: Path, sums: dict[str, str]) -> VerifiedFile:
-    """An artefact, given the SHA-256 of each file in its folder."""
-    beside = (VerifiedFile(path.with_name(name), sha256) for name, sha256 in sums.items() if name != path.name)
-    return VerifiedFile(path, sums[path.name], tuple(beside))
+def _with_sums(path: Path, sums: dict[str, str], statuses: Mapping[str, FileStatus] = {}) -> VerifiedFile:
+    """An artefact, given the SHA-256 of each file in its folder, and what their status was when they had it."""
+    files = {name: VerifiedFile(path.with_name(name), sha256, statuses.get(name)) for name, sha256 in sums.items()}
+    main = files.pop(path.name)
+    return replace(main, beside=tuple(files.values()))
 
 
 def _make_alone(path: Path, write: Callable[[Path], None], needed_bytes: int) -> VerifiedFile:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from depthsvc.errors import ConfigurationError, DownloadError, WeightsChanged, WeightsError
 from depthsvc.machine.folders import can_write, private_temporary_folder
 from depthsvc.model.choice import WeightsLocations
-from depthsvc.model.spec import RegisteredModel, RegisteredWeights, VerifiedFile
+from depthsvc.model.spec import FileStatus, RegisteredModel, RegisteredWeights, VerifiedFile
 from depthsvc.model.weights.attempts import forget_failure, recent_failure, remember_failure
 from depthsvc.model.weights.download import download
 
@@ -43,9 +43,25 @@ def verify(path: Path, sha256: str) -> VerifiedFile:
 
 
 def check_unchanged(file: VerifiedFile) -> None:
-    """Check a file again, and those beside it. Raises WeightsChanged, or WeightsError if one cannot be read."""
+    """Check a file again, and those beside it. Raises WeightsChanged, or WeightsError if one cannot be read.
+
+    A gigabyte takes a second to hash: one whose status is that of when it was hashed is not hashed again.
+    """
     for each in (file, *file.beside):
-        _compare(each, sha256_of(each.path))
+        if each.status is None or each.status != status_of(each.path):
+            _compare(each, sha256_of(each.path))
+
+
+def status_of(path: Path) -> FileStatus:
+    """The file's status. The time of its inode's last change can only be set by changing the clock.
+
+    Raises WeightsError if the file cannot be read.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def read_unchanged(file: VerifiedFile) -> bytes:
@@ -133,9 +149,7 @@ def _find_registered(model: RegisteredModel, locations: WeightsLocations) -> Ver
         return VerifiedFile(EMBEDDED_WEIGHTS, sha256_of(EMBEDDED_WEIGHTS))
     expected = model.weights.sha256 or locations.sha256
     if locations.weights_dir is not None and (path := _present(locations.weights_dir, model.weights)):
-        if expected is None:
-            raise _untrusted(path, sha256_of(path), model)
-        return verify(path, expected)
+        return verify(path, expected) if expected else _vouched_for(path, locations.trusted_sha256, model)
     if expected is None:
         return None
     for path in filter(None, (_present(folder, model.weights) for folder in _caches(locations))):
@@ -169,10 +183,16 @@ def locate(model: RegisteredModel, locations: WeightsLocations) -> VerifiedFile:
 def _verify_explicit(path: Path, sha256: str | None, model: RegisteredModel) -> VerifiedFile:
     if sha256 is not None:
         return verify(path, sha256)
+    published = model.weights.sha256 if model.weights else None
+    return _vouched_for(path, (published,), model)
+
+
+def _vouched_for(path: Path, hashes: Container[str | None], model: RegisteredModel) -> VerifiedFile:
+    """The file if its SHA-256 is one of these. Raises ConfigurationError, which says it, if not."""
     actual = sha256_of(path)
-    if model.weights is not None and actual == model.weights.sha256:
-        return VerifiedFile(path, actual)
-    raise _untrusted(path, actual, model)
+    if actual not in hashes:
+        raise _untrusted(path, actual, model)
+    return VerifiedFile(path, actual)
 
 
 def _untrusted(path: Path, actual: str, model: RegisteredModel) -> ConfigurationError:

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from depthsvc import errors
 from depthsvc.model.registry import MODELS
+from depthsvc.model.spec import PreparedModel, RegisteredModel
 from depthsvc.server.problems import document_errors
 from depthsvc.server.service import CurrentService
 from depthsvc.status import ModelEntry, Models
@@ -19,23 +20,10 @@ router = APIRouter(tags=["models"])
     responses=document_errors(errors.Unauthorized, errors.TooManyRequests),
 )
 async def models(service: CurrentService) -> Models:
-    """The registered models, and which model is in use."""
+    """The registered models and the custom ones that are served, and which model is in use."""
     served = [model.name for model in service.models]
-    entries = [
-        ModelEntry(
-            name=model.name,
-            description=model.description,
-            licence=model.licence,
-            non_commercial=model.non_commercial,
-            source=model.source,
-            size_bytes=model.weights.size if model.weights else None,
-            input=model.spec.input,
-            output=model.spec.output,
-            kind=model.spec.output.depth_kind,
-            in_use=model.name in served,
-        )
-        for model in MODELS.values()
-    ]
+    registered = [_registered(model, in_use=model.name in served) for model in MODELS.values()]
+    custom = [_custom(model) for model in service.models if model.custom]
     return Models(
         in_use=service.model.name,
         served=served,
@@ -43,5 +31,33 @@ async def models(service: CurrentService) -> Models:
         engine=service.model.choice.engine,
         precision=service.model.choice.precision,
         device=service.model.choice.device,
-        models=entries,
+        models=registered + custom,
+    )
+
+
+def _registered(model: RegisteredModel, *, in_use: bool) -> ModelEntry:
+    return ModelEntry(
+        name=model.name,
+        description=model.description,
+        licence=model.licence,
+        non_commercial=model.non_commercial,
+        source=model.source,
+        size_bytes=model.weights.size if model.weights else None,
+        input=model.spec.input,
+        output=model.spec.output,
+        kind=model.spec.output.depth_kind,
+        in_use=in_use,
+    )
+
+
+def _custom(model: PreparedModel) -> ModelEntry:
+    return ModelEntry(
+        name=model.name,
+        description="A custom model of this service.",
+        licence="unknown",
+        source="unknown",
+        input=model.spec.input,
+        output=model.spec.output,
+        kind=model.spec.output.depth_kind,
+        in_use=True,
     )
