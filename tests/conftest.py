@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
 import os
 import re
 import signal
@@ -21,7 +22,7 @@ import psutil
 import pytest
 import torch
 import trimesh
-from PIL import Image
+from PIL import ExifTags, Image
 
 from depthsvc import DepthEstimator
 from depthsvc.model.weights.files import sha256_of
@@ -64,6 +65,10 @@ def _own_settings(cache_dir: Path) -> Iterator[None]:
     patch.setenv("DEPTHSVC_CACHE_DIR", str(cache_dir))
     patch.setenv("DEPTHSVC_DOWNLOAD", "false")
     patch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin would take the processors from other tests
+    # What children of this process need, imported once and not by each of them.
+    multiprocessing.get_context("forkserver").set_forkserver_preload(
+        ["depthsvc.pool.worker", "depthsvc.model.engines.onnxruntime"]
+    )
     yield
     patch.undo()
 
@@ -96,7 +101,15 @@ def encoded(pixels: np.ndarray | Image.Image, format: str = "PNG", **options: ob
     return buffer.getvalue()
 
 
-def until(condition: Callable[[], bool], longest_s: float = 30) -> None:
+def exif(focal_mm: int, orientation: int = 1) -> bytes:
+    """EXIF data with the focal length that gives the same angle on 35 mm film."""
+    block = Image.Exif()
+    block[ExifTags.Base.Orientation] = orientation
+    block.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = focal_mm
+    return block.tobytes()
+
+
+def until(condition: Callable[[], bool], longest_s: float = 60) -> None:
     """Wait for a condition, and fail if it does not come true."""
     end = time.monotonic() + longest_s
     while not condition():
@@ -184,9 +197,17 @@ class RunningService:
 StartService = Callable[..., RunningService]
 
 
+LIGHT = {"DEPTHSVC_ENGINE": "onnxruntime"}
+"""Environment of processes in which the network is not what is tested: this engine is imported in a tenth of the time
+that PyTorch takes."""
+
+
 @contextmanager
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartService]:
-    """Starts services with the given options on free ports, and ends them with the block: each holds 300 MB."""
+    """Starts services with the given options on free ports, and ends them with the block: each holds 300 MB.
+
+    Their engine is that of LIGHT, unless an option says otherwise.
+    """
     started: list[subprocess.Popen[str]] = []
 
     def start(*options: str, environment: dict[str, str] | None = None) -> RunningService:
@@ -197,7 +218,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartService]
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, **LIGHT, **(environment or {})},
                 start_new_session=True,
             )
         started.append(process)
@@ -233,7 +254,7 @@ def service(
 ) -> Iterator[RunningService]:
     """A service of two workers with MiDaS_small of deterministic weights."""
     with services(tmp_path_factory) as start:
-        yield start(*checkpoint.options, "--workers", "2", "--worker-threads", "1")
+        yield start(*checkpoint.options, "--engine", "torchscript", "--workers", "2", "--worker-threads", "1")
 
 
 @pytest.fixture

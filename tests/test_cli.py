@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from depthsvc.cli import main
 from depthsvc.options import BokehOptions, DepthOptions, PointCloudOptions, UploadQuery
 from depthsvc.settings import Settings
 from depthsvc.version import __version__
-from tests.conftest import Checkpoint, encoded, opened
+from tests.conftest import LIGHT, Checkpoint, encoded, opened
 from tests.parity import photo
 
 
@@ -29,7 +30,7 @@ def photo_file(tmp_path: Path, photo_png: bytes) -> Path:
 
 def predict(*arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "depthsvc", "predict", *map(str, arguments)]
-    return subprocess.run(command, input=stdin, capture_output=True, timeout=300)
+    return subprocess.run(command, input=stdin, env=os.environ | LIGHT, capture_output=True, timeout=300)
 
 
 def test_predict_writes_each_format_by_extension_or_option(

@@ -16,7 +16,7 @@ from PIL import Image
 
 from depthsvc import AsyncDepthClient, DepthClient, DepthEstimator
 from depthsvc.settings import Settings, variable
-from tests.conftest import RunningService, opened, point_cloud
+from tests.conftest import LIGHT, RunningService, opened, point_cloud
 from tests.parity import photo
 from tests.server.conftest import answered, ask
 
@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 def run(command: list[str], script: str, service: RunningService, folder: Path) -> str:
     script = script.replace("http://localhost:7860", service.url)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "DEPTHSVC_MODEL": "embedded"}
+    environment = {**os.environ, **LIGHT, "PATH": path, "DEPTHSVC_MODEL": "embedded"}
     result = subprocess.run(
         [*command, script], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
     )

@@ -26,7 +26,7 @@ from click.testing import CliRunner, Result
 from depthsvc import DepthEstimator
 from depthsvc.cli import main
 from depthsvc.options import HeatmapOptions
-from tests.conftest import RunningService, encoded, ended, opened, until
+from tests.conftest import LIGHT, RunningService, encoded, ended, opened, until
 from tests.parity import photo
 
 LOCAL = ("--model", "embedded", "--workers", "2", "--worker-threads", "1")
@@ -34,7 +34,8 @@ LOCAL = ("--model", "embedded", "--workers", "2", "--worker-threads", "1")
 
 def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "depthsvc", "batch", *map(str, arguments)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": os.environ | LIGHT, **options}
+    return subprocess.Popen(command, text=True, **options)
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -86,7 +87,10 @@ def test_a_folder_becomes_heatmaps_and_reasons(folder: Path, tmp_path: Path, emb
     for name in ("a.jpg", "a.png", "deeper/c.webp"):
         options = HeatmapOptions(colormap="viridis")
         expected = opened(embedded.pipeline.answer((folder / name).read_bytes(), options).body)
-        assert np.array_equal(np.asarray(opened(out / f"{name}.depth.png").convert("RGB")), np.asarray(expected))
+        given = opened(out / f"{name}.depth.png").convert("RGB")
+        assert np.abs(np.asarray(given, np.int16) - np.asarray(expected)).max() <= 3, (
+            "another engine rounds differently"
+        )
     lines = {Path(line["path"]).name: line for line in report(out)}
     assert {name: line["code"] for name, line in lines.items()} == {
         "a.jpg": None,
@@ -129,7 +133,7 @@ def test_killed_interrupted_and_run_again_every_photo_is_done_once(tmp_path: Pat
     folder, out = tmp_path / "photos", tmp_path / "out"
     folder.mkdir()
     data = encoded(photo(240, 320), "JPEG")
-    for number in range(36):
+    for number in range(24):
         (folder / f"{number:02}.jpg").write_bytes(data)
     arguments = (folder, out, *LOCAL, "--format", "npy", "--input-size", 512)
 
@@ -140,12 +144,12 @@ def test_killed_interrupted_and_run_again_every_photo_is_done_once(tmp_path: Pat
     killed.communicate()
     until(lambda: ended(children), longest_s=10)
     after_kill = check_whole(out)
-    assert 5 <= len(after_kill) < 36
+    assert 5 <= len(after_kill) < 24
     with (out / "report.jsonl").open("a") as torn:
         torn.write('{"path": "tor')
 
     interrupted = start(*arguments)
-    wait_for_lines(interrupted, out, len(after_kill) + 8)
+    until(lambda: interrupted.poll() is not None or len(list(out.rglob("*.npy"))) > len(after_kill), longest_s=90)
     children = family(interrupted)
     interrupted.send_signal(signal.SIGINT)
     status, errors = finish(interrupted)
@@ -154,12 +158,12 @@ def test_killed_interrupted_and_run_again_every_photo_is_done_once(tmp_path: Pat
     assert "Traceback" not in errors
     until(lambda: ended(children), longest_s=10)
     after_interrupt = check_whole(out)
-    assert len(after_kill) < len(after_interrupt) < 36
+    assert len(after_kill) < len(after_interrupt) < 24
 
     status, errors = finish(start(*arguments))
     assert status == 0
     done = check_whole(out)
-    assert len(done) == 36
+    assert len(done) == 24
     assert {path: done[path] for path in after_interrupt} == after_interrupt  # and so not made again
     assert {path: done[path] for path in after_kill} == after_kill
     times_done = Counter(line["path"] for line in report(out) if line["status"] == "ok")

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from depthsvc.errors import BrokenImage, DeadlineExceeded, ModelError, QueueFull, Unavailable, WorkerCrashed
+from depthsvc.model.choice import EngineName
 from depthsvc.model.prepare import prepare
 from depthsvc.model.resolve import resolve
 from depthsvc.model.spec import PreparedModel
@@ -30,8 +31,9 @@ from tests.conftest import encoded, until
 
 @pytest.fixture(scope="module")
 def model() -> PreparedModel:
-    settings = Settings(model="embedded")
-    return prepare(resolve(settings.model, settings.weights_locations), settings.cache_dir)
+    settings = Settings(model="embedded", engine=EngineName.ONNXRUNTIME)
+    resolved = resolve(settings.model, settings.weights_locations)
+    return prepare(resolved, settings.cache_dir, settings.engine_choice)
 
 
 @pytest.fixture(scope="module")
@@ -240,10 +242,10 @@ def test_a_dead_fork_server_is_replaced(pool: WorkerPool, photo_png: bytes) -> N
 
 
 def test_a_model_that_no_worker_can_load_is_reported(model: PreparedModel, caplog: pytest.LogCaptureFixture) -> None:
-    broken = replace(model, file=replace(model.file, path=model.file.path.with_name("missing.ts")))
+    broken = replace(model, file=replace(model.file, path=model.file.path.with_name("missing.onnx")))
     with (
         WorkerPool(config_of(broken), workers=1, queue_size=0) as pool,
-        pytest.raises(ModelError, match=r"missing\.ts cannot be read: No such file"),
+        pytest.raises(ModelError, match=r"missing\.onnx cannot be read: No such file"),
     ):
         pool.wait_until_warm()
     assert "did not start" in caplog.text

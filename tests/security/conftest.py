@@ -11,7 +11,7 @@ from benchmarks.load import Ask, Tally, request_bytes
 from tests.conftest import RunningService, encoded, services
 from tests.parity import photo
 
-OPTIONS = ("--model", "embedded", "--workers", "2", "--worker-threads", "1")
+OPTIONS = ("--model", "embedded", "--engine", "torchscript", "--workers", "2", "--worker-threads", "1")
 
 
 @pytest.fixture(scope="session")

@@ -105,12 +105,13 @@ def test_nothing_outlives_a_killed_service(start_service: StartService, upload: 
 
 
 def test_nothing_outlives_a_service_killed_while_it_starts() -> None:
-    process = subprocess.Popen([sys.executable, "-m", "depthsvc", "serve", "--port", "0", *OPTIONS])
-    me = psutil.Process(process.pid)
-    until(lambda: len(me.children(recursive=True)) >= 3)  # the fork server, its resource tracker and a child
-    family = me.children(recursive=True)
-    process.kill()
-    process.wait()
+    with subprocess.Popen([sys.executable, "-m", "depthsvc", "serve", "--port", "0", *OPTIONS]) as process:
+        try:
+            me = psutil.Process(process.pid)
+            until(lambda: len(me.children(recursive=True)) >= 3)  # the fork server, its resource tracker and a child
+            family = me.children(recursive=True)
+        finally:
+            process.kill()
     until(lambda: ended(family))
 
 

@@ -145,7 +145,7 @@ def test_a_flood_of_costly_photos_stops_neither_the_service_nor_other_clients(
     target: RunningService, jpeg: bytes
 ) -> None:
     """Two addresses with sixteen connections each, and a normal client beside them."""
-    costly = request_bytes(jpeg, "/depth?size=model&input_size=768")
+    costly = request_bytes(jpeg, "/depth?size=model&input_size=512")
     normal, floods = Tally(), {"127.0.0.11": Tally(), "127.0.0.12": Tally()}
 
     async def flood(address: str) -> None:

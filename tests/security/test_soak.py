@@ -50,7 +50,7 @@ def open_descriptors(service: RunningService) -> int:
 
 
 def test_nothing_piles_up(start_service: StartService) -> None:
-    check(start_service(*OPTIONS), warm_up=60, photos=120, growth=1.15)
+    check(start_service(*OPTIONS), warm_up=40, photos=80, growth=1.15)
 
 
 @pytest.mark.long

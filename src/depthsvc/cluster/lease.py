@@ -146,7 +146,9 @@ class Listener:
             with suppress(TimeoutError, EOFError, OSError):
                 async with asyncio.timeout(PATIENCE_S):
                     given = await reader.readexactly(TAG_BYTES)
-            token = next((known for known in self._expected if hmac.compare_digest(given, proof(known, challenge))), None)
+            token = next(
+                (known for known in self._expected if hmac.compare_digest(given, proof(known, challenge))), None
+            )
             expected = self._expected.pop(token) if token else None
             if token and expected and not expected.done():
                 stranger.pop_all()

@@ -7,6 +7,9 @@ not warmed. docs/decisions.md has the figures.
 from __future__ import annotations
 
 import io
+import os
+import resource
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -23,6 +26,7 @@ from depthsvc.model.choice import CPU, Device, Precision
 from depthsvc.model.engines import cuda
 from depthsvc.model.networks.base import Network
 
+_PIECE_BYTES = 1 << 20
 _HALVES = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
 
 
@@ -118,11 +122,24 @@ def write(network: Network, example_shape: Shape, path: Path, precision: Precisi
     if precision in _HALVES:
         module = _InHalfPrecision(module, precision).eval()
     traced = trace(module.to(device), example_shape, device)
-    # PyTorch aborts the whole process if it fails to write a file itself, as on a full disk.
-    serialized = io.BytesIO()
     with _unheard_deprecation():
-        torch.jit.save(traced, serialized)
-    path.write_bytes(serialized.getbuffer())
+        _save(traced, path)
+
+
+def _save(traced: torch.jit.ScriptModule, path: Path) -> None:
+    """Write a trace by way of memory: PyTorch aborts the whole process if it fails to write a file, as on a full disk.
+
+    Linux has files in memory, which take the trace's size once, as a buffer takes it three times. They count where the
+    size of files is limited.
+    """
+    if not hasattr(os, "memfd_create") or resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
+        buffer = io.BytesIO()
+        torch.jit.save(traced, buffer)
+        path.write_bytes(buffer.getbuffer())
+        return
+    with os.fdopen(os.memfd_create(path.name), "rb") as memory, path.open("wb") as file:
+        torch.jit.save(traced, f"/proc/self/fd/{memory.fileno()}")
+        shutil.copyfileobj(memory, file, _PIECE_BYTES)
 
 
 def open_file(
