@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks import engines, hop, machine, pixels, results, serving, start, workers
+from benchmarks import engines, hop, machine, pixels, results, serving, start, workers, zoo
 from benchmarks.contenders import DEPTHSVC
 from benchmarks.material import Material, random_weights
 from benchmarks.plot import svg
@@ -32,6 +32,7 @@ def main() -> None:
         "start": start.measure,
         "pixels": pixels.measure,
         "engines": engines.measure,
+        "zoo": partial(zoo.measure, alternatives=arguments.alternatives),
     }
     failed = False
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -59,8 +60,8 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="about 3 minutes: fewer and shorter rounds, fewer sizes")
-    names = ("serving", "hop", "workers", "start", "pixels", "engines")
+    parser.add_argument("--quick", action="store_true", help="about 6 minutes: fewer and shorter rounds, fewer sizes")
+    names = ("serving", "hop", "workers", "start", "pixels", "engines", "zoo")
     parser.add_argument("--only", choices=names, action="append", help="measure only this part; repeatable")
     parser.add_argument("--weights", type=Path, help="a MiDaS_small checkpoint instead of random weights")
     parser.add_argument("--results", type=Path, default=_ROOT / "benchmarks/results", help="folder to write")

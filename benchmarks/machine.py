@@ -13,7 +13,7 @@ from depthsvc.model.engines.devices import processor_flags, processor_name
 
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
 _OWN = ("torch", "openvino", "opencv-python-headless", "pillow", "fastapi", "uvicorn")
-_OTHERS = ("torch", "litserve", "bentoml", "gradio", "pillow", "fastapi", "uvicorn")
+_OTHERS = ("torch", "transformers", "litserve", "bentoml", "gradio", "pillow", "fastapi", "uvicorn")
 
 
 def machine() -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks import gpu, hop, results, serving
+from benchmarks import gpu, hop, results, serving, zoo
 from benchmarks.__main__ import keep_part
 from benchmarks.contenders import Contender, by_gradio
 from benchmarks.load import GIVEN_UP, REFUSED, Reply, Tally, closed_load, get_bytes, open_load, patient, send
@@ -23,6 +23,8 @@ from benchmarks.material import photo
 from benchmarks.plot import svg
 from benchmarks.results import Panel, Part, Target, spread
 from benchmarks.servers import Server, ServerFailed, free_port, started
+from benchmarks.turns import Answer, Figures, compete
+from benchmarks.turns import Contender as Program
 from depthsvc.evaluation.table import Table
 from depthsvc.model.engines.devices import Gpus
 from depthsvc.model.spec import RegisteredModel
@@ -199,6 +201,83 @@ def test_the_hop_is_what_the_pipeline_does_not_account_for() -> None:
     part, milliseconds = hop.targets(replies, replies)
     assert (part.measured, part.reached) == ("4.0%", True)
     assert (milliseconds.measured, milliseconds.reached) == ("4.0 ms", False)
+
+
+_ANSWERING = """
+import sys, time
+from benchmarks.answering import answer_lines
+
+def answer():
+    if sys.argv[1] == "ends" and answers:
+        raise SystemExit("out of memory")
+    answers.append(time.sleep(float(sys.argv[2])))
+    return 518, 686
+
+answers = []
+answer_lines(answer)
+"""
+
+
+def program(name: str, seconds: float, *, doubled: bool = False) -> Program:
+    """A program that answers a photo in this time."""
+    return Program(name, [sys.executable, "-c", _ANSWERING, name, str(seconds)], doubled=doubled)
+
+
+def test_programs_take_turns_with_the_one_that_stays(tmp_path: Path) -> None:
+    failures: list[str] = []
+    coming = [program("slow", 0.1, doubled=True), program("ends", 0)]
+    measured = compete(program("stays", 0.2), coming, 2, 3, tmp_path, failures)
+    assert failures == ["ends: ended with status 1: out of memory"] * 2
+    assert list(measured) == ["stays", "slow"]
+    slow = measured["slow"]
+    assert len(slow.answers) == len(slow.others) == 6
+    assert len(measured["stays"].answers) == 8  # beside `ends` as well, once a round
+    assert min(answer.seconds for answer in slow.answers) >= 0.1
+    assert min(slow.ready_s) >= 0.1
+    assert len(slow.ready_s) == len(slow.doubled) == 2
+    assert max(answer.cpu_s for answer in slow.answers) < 0.1
+    assert 5 < slow.peak_mb < 100
+    assert {(answer.height, answer.width) for answer in slow.answers} == {(518, 686)}
+
+
+def test_programs_are_measured_without_one_that_stays(tmp_path: Path) -> None:
+    measured = compete(None, [program("alone", 0)], 1, 2, tmp_path, [])
+    assert len(measured["alone"].answers) == 2
+    assert measured["alone"].speed_ups == []
+    assert zoo.targets("dpt_large", measured) == []
+    [row] = zoo.table("dpt_large", measured).rows
+    assert [row[column] for column in (0, 2, 4, 6, 8, 9)] == ["alone", "", "", "", "", ""]
+
+
+def figures(seconds: list[float], others: list[float], ready_s: float, peak_mb: float) -> Figures:
+    """Of a program that computes half of its time."""
+
+    def answers(times: list[float]) -> list[Answer]:
+        return [Answer(time, time / 2, int(peak_mb * 1e6), 384, 384) for time in times]
+
+    return Figures([ready_s], answers(seconds), answers(others), doubled=[1.5, 1.9, 2.0], doubled_cpu=[1.9])
+
+
+def test_targets_of_the_zoo_are_ratios_within_a_turn() -> None:
+    others = [4.0, 8.0, 6.0]
+    measured = {
+        zoo.TRANSFORMERS: figures(others, [], 10.0, 1000.0),
+        zoo.DEFAULT: figures([5.0, 8.0, 6.0], others, 6.0, 800.0),
+        "depthsvc, openvino": figures([2.0, 4.0, 4.0], others, 4.0, 700.0),
+    }
+    slowest, fastest, ready, peak, two = zoo.targets("dpt_large", measured)
+    assert (slowest.measured, slowest.reached) == ("1.00", True)
+    assert "torchscript" in slowest.name
+    assert (fastest.measured, fastest.reached) == ("2.00", True)
+    assert "openvino" in fastest.name
+    assert (ready.measured, ready.reached) == ("0.60", False)
+    assert (peak.measured, peak.reached) == ("0.80", True)
+    assert (two.measured, two.reached) == ("1.90", True)
+    rows = zoo.table("dpt_large", measured).rows
+    assert [row[2] for row in rows] == ["", "1.00 (0.80 to 1.00)", "2.00 (1.50 to 2.00)"]
+    assert [row[4] for row in rows] == ["", "1.00 (1.00 to 1.25)", "0.50 (0.50 to 0.67)"]
+    assert [row[6] for row in rows] == ["1.00", "0.60", "0.40"]
+    assert rows[1][9] == "1.90 (1.50 to 2.00); 1.90"
 
 
 def test_spread_tells_the_median_and_the_range() -> None:
