@@ -12,6 +12,7 @@ from PIL import Image
 import depthsvc
 from depthsvc import DepthEstimator, DepthMap
 from depthsvc.errors import InvalidParameter, NotAnImage, WeightsError
+from depthsvc.model.loaded import Model
 from tests import parity
 from tests.conftest import encoded
 
@@ -87,6 +88,19 @@ def test_auto_becomes_the_embedded_model_and_says_so(caplog: pytest.LogCaptureFi
 def test_midas_small_insists() -> None:
     with pytest.raises(WeightsError, match="downloading is off"):
         DepthEstimator("midas_small")
+
+
+def test_the_first_run_of_the_network_is_not_a_photos(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[tuple[int, ...]] = []
+    depth = Model.depth
+
+    def counted(self: Model, planes: np.ndarray) -> np.ndarray:
+        runs.append(planes.shape)
+        return depth(self, planes)
+
+    monkeypatch.setattr(Model, "depth", counted)
+    DepthEstimator("embedded", worker_threads=1)
+    assert runs == [(1, 3, 96, 128)]
 
 
 def test_a_jpeg_decoded_at_reduced_size_has_nearly_the_depth_of_the_whole(embedded: DepthEstimator) -> None:

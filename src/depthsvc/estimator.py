@@ -81,6 +81,7 @@ class DepthEstimator(Verbs[DepthMap, Picture, PointCloud]):
         """Where the network runs: `cpu`, or `cuda:N` for a GPU; with `auto`, the one that was chosen."""
         self.pipeline = Pipeline.open(prepared, max_pixels=settings.max_pixels, max_input_size=settings.max_input_size)
         """Turns a photo's bytes into a result file's bytes."""
+        self.pipeline.model.rehearse()
 
     @property
     def model(self) -> str:
