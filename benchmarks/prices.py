@@ -274,6 +274,18 @@ def decoding_rows(pipeline: Pipeline, codings: list[str]) -> dict[str, dict[str,
     }
 
 
+MOST_BYTES = {
+    "ply": {"photo": 300.0, "pixel": 15.0},
+    "jpeg": {"photo": 4096.0, "pixel": 1.2},
+    "jpeg_sharp": {"photo": 4096.0, "pixel": 1.2},
+    "pair": {"photo": 8192.0, "pixel": 2.2},
+    "pair_refined": {"photo": 8192.0, "pixel": 2.4},
+    "png_refined": {"photo": 4096.0, "pixel": 1.2},
+    "png_palette_refined": {"photo": 4096.0, "pixel": 0.6},
+}
+"""Results that show a photo's own detail, at their largest: room is promised to them before that is known."""
+
+
 def _shows_its_memory(header: Header, options: Options) -> bool:
     """Whether a photo takes more than what this process keeps anyway, also for its result."""
     return header.pixels >= _LARGE and getattr(options, "size", None) is not OutputSize.MODEL
@@ -299,10 +311,12 @@ def measure(pipeline: Pipeline) -> dict[str, dict[str, dict[str, float]]]:
             if content == SCENE:
                 samples["bytes"][works["render"].kind].append((_sizes(works["render"]), size))
             print(".", end="", flush=True)
-    return {
+    listed = {
         section: {kind: fitted(taken, _LITTLE_NS if section in works else 0) for kind, taken in sorted(kinds.items())}
         for section, kinds in samples.items()
     }
+    listed["bytes"] |= MOST_BYTES
+    return listed
 
 
 def mixed(limits: Limits, count: int) -> Iterator[tuple[bytes, Options]]:

@@ -73,6 +73,22 @@ METRES = DepthMap.of(np.array([[0.5, 2, 4], [8, 0, 80]], np.float32), "m", kind=
 """The last but one is unknown."""
 
 
+def test_infinite_metres_are_unknown() -> None:
+    values = np.array([[np.inf, 3], [np.nan, -1]], np.float32)
+    assert DepthMap.of(values, "m", kind=DepthKind.METRES).values.tolist() == [[0, 3], [0, 0]]
+
+
+def test_enlarging_metres_makes_no_point_nearer_or_unknown() -> None:
+    """Bicubic interpolation gives less than nothing beside a step from half a metre to ten."""
+    step = np.full((4, 12), 10, np.float32)
+    step[:, :6] = 0.5
+    enlarged = DepthMap.of(step, "m", kind=DepthKind.METRES).enlarged(120, 40)
+    assert enlarged.min > 0.1
+    assert enlarged.inverse.max() == 2
+    assert (enlarged.normalized().values[:, :50] > 0.9).all()
+    assert (enlarged.enlarged(240, 80).inverse <= 2).all()
+
+
 def test_metres_are_inverted_for_whatever_shows_them() -> None:
     assert np.allclose(METRES.inverse, [[2, 0.5, 0.25], [0.125, 0, 0.0125]])
     relative = DepthMap.of(METRES.inverse, "m")

@@ -74,6 +74,7 @@ def test_a_misspelt_variable_or_argument_is_noticed(monkeypatch: pytest.MonkeyPa
         {"weights_sha256": f"{'0' * 64},70d6b9c8"},
         {"max_megapixels": 1000},
         {"model": ""},
+        {"model": " , "},
         {"drain_s": float("inf")},
         {"client_timeout_s": "nan"},
         {"api_keys": " , "},

@@ -45,6 +45,8 @@ class DepthMap:
     """What the values are."""
     bordered: Bordered | None = None
     """The map with its surroundings, from which it is upsampled; None: it has none."""
+    nearest_m: float = 0.0
+    """In metres, the nearest point of the map from which this one was upsampled, if that knows all distances."""
 
     @classmethod
     def of(
@@ -54,8 +56,11 @@ class DepthMap:
         enlargement: Enlargement = Enlargement.BICUBIC,
         kind: DepthKind = DepthKind.INVERSE_DEPTH,
     ) -> DepthMap:
-        """A map from any float (height, width) array: NaN becomes 0, and values are clipped to 0 ... 65504."""
-        return cls(_valid(values), model, enlargement, kind)
+        """A map from any float (height, width) array: NaN becomes 0, and values are clipped to 0 ... 65504.
+
+        Metres that are infinite become 0, unknown.
+        """
+        return cls(_valid(values, kind), model, enlargement, kind)
 
     @classmethod
     def within(
@@ -67,7 +72,7 @@ class DepthMap:
         kind: DepthKind,
     ) -> DepthMap:
         """The part of a map inside its margins, which are fractions of the part's height and width."""
-        bordered = Bordered(_valid(values), margins)
+        bordered = Bordered(_valid(values, kind), margins)
         return cls(bordered.inside(), model, enlargement, kind, bordered)
 
     @property
@@ -90,22 +95,30 @@ class DepthMap:
 
     @property
     def inverse(self) -> NDArray[np.float32]:
-        """Inverse depth, (height, width): as it is, or 1 / metres, and 0 where they are unknown."""
+        """Inverse depth, (height, width): as it is, or 1 / metres, and 0 where they are unknown.
+
+        Bicubic interpolation undershoots beside edges. Nothing is nearer than before it, or all else would be dark.
+        """
         if self.kind is DepthKind.INVERSE_DEPTH:
             return self.values
-        return np.divide(1, self.values, out=np.zeros_like(self.values), where=self.values > _NEAREST_METRES)
+        metres = np.maximum(self.values, self.nearest_m)
+        return np.divide(1, metres, out=np.zeros_like(metres), where=metres > _NEAREST_METRES)
 
     def normalized(self) -> DepthMap:
         """Inverse depth with 0 at its farthest and 1 at its nearest point; all 0 if it is constant."""
         return replace(self, values=normalized(self.inverse), kind=DepthKind.INVERSE_DEPTH, bordered=None)
 
     def enlarged(self, width: int, height: int) -> DepthMap:
-        """The same map, upsampled to (height, width)."""
+        """The same map, upsampled to (height, width). No point becomes unknown by that."""
         if self.bordered:
             values = self.bordered.enlarged(width, height, self.enlargement)
         else:
             values = upsample(self.values, width, height, self.enlargement)
-        return DepthMap.of(values, self.model, self.enlargement, self.kind)
+        nearest_m = self.nearest_m
+        if self.kind is DepthKind.METRES and self.min > _NEAREST_METRES:
+            nearest_m = nearest_m or self.min
+            values = np.where(values > _NEAREST_METRES, values, np.float32(nearest_m))
+        return replace(DepthMap.of(values, self.model, self.enlargement, self.kind), nearest_m=nearest_m)
 
     def refined(self, pixels: NDArray[np.uint8]) -> DepthMap:
         """The same map on the grid of its photo, RGB (height, width, 3), with its edges aligned to the photo's."""
@@ -134,7 +147,7 @@ class DepthMap:
         colormap: str = Colormap.INFERNO,
         invert: bool = False,
     ) -> None:
-        """Write a file: .png is a heatmap, .f16 is raw float16, .npy float16 or float32 metres, .16.png (or
+        """Write a file: .png is a heatmap, .f16 is raw float16, .npy float16, .16.png (or
         format="png16") is a 16-bit grey PNG, and .exr float32.
 
         Raises ConfigurationError for any other extension or format, InvalidParameter for an unknown colormap, and
@@ -182,6 +195,7 @@ class Bordered:
             for side, margin in zip(self.values.shape, self.margins, strict=True)
         )
         height, width = self.values.shape
+        rows, columns = min(rows, (height - 1) // 2), min(columns, (width - 1) // 2)
         return self.values[rows : height - rows, columns : width - columns]
 
     def enlarged(self, width: int, height: int, enlargement: Enlargement) -> NDArray[np.float32]:
@@ -191,7 +205,8 @@ class Bordered:
         return whole[rows : rows + height, columns : columns + width]
 
 
-def _valid(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _valid(values: NDArray[np.float32], kind: DepthKind) -> NDArray[np.float32]:
     if np.isfinite(values).all() and values.min() >= 0 and values.max() <= FLOAT16_MAX:
         return values
-    return np.nan_to_num(values, nan=0.0, posinf=FLOAT16_MAX, neginf=0.0).clip(0, FLOAT16_MAX)
+    infinite = 0.0 if kind is DepthKind.METRES else FLOAT16_MAX
+    return np.nan_to_num(values, nan=0.0, posinf=infinite, neginf=0.0).clip(0, FLOAT16_MAX)

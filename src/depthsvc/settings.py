@@ -88,12 +88,17 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower
 Hashes = Annotated[tuple[Sha256, ...], NoDecode, BeforeValidator(_split_words)]
 
 
+def _checked_models(text: str) -> str:
+    if not _split(text):
+        raise ValueError("names no model")
+    return text
+
+
 class WeightsSettings(BaseSettings):
     """Which model, and where its weights are."""
 
-    model: str = Field(
+    model: Annotated[str, AfterValidator(_checked_models)] = Field(
         "auto",
-        min_length=1,
         description="`auto`, a name from `depthsvc weights list`, or the path of a TorchScript (.pt, .ts) or "
         "ONNX (.onnx) file with its JSON description next to it. `serve` accepts several, separated by commas or each "
         "with its own option: photos get the first unless they ask for another.",

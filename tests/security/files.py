@@ -168,7 +168,7 @@ NEW_BOMBS: dict[str, tuple[Callable[[], bytes], tuple[int, str]]] = {
     "a run-length encoded BMP": (lambda: WHOLE["bmp-palette"][:30] + b"\1\0\0\0" + WHOLE["bmp-palette"][34:], _ODD),
     "a GIF whose frame is larger than itself": (
         lambda: _GIF_START + b"\x2c" + struct.pack("<HHHHB", 9, 9, 65_535, 65_535, 0) + _GIF_PIXELS,
-        _BROKEN,
+        _TOO_LARGE,
     ),
     "a GIF of 65,535 x 65,535": (
         lambda: b"GIF89a" + struct.pack("<HHBBB", 65_535, 65_535, 0, 0, 0) + _GIF_FRAME + _GIF_PIXELS,

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from depthsvc.imaging.blocks import row_ranges
+from depthsvc.imaging.icc import description_of, plain, space_of
 
-_SPACE = slice(16, 20)
-"""Where a profile has the colour space that it is for."""
 _MODES = {b"RGB ": "RGB", b"GRAY": "L"}
 """Pillow's name for the pixels of a profile's colour space. Those of a grey photo are the same in all channels."""
 
@@ -38,13 +37,11 @@ def in_srgb(pixels: NDArray[np.uint8], profile: bytes | None) -> NDArray[np.uint
 @lru_cache(maxsize=4)
 def _transform(profile: bytes) -> tuple[ImageCms.ImageCmsTransform, str] | None:
     """From a profile to sRGB, and the mode of what it takes; None if that is the same, or it cannot be used."""
-    mode = _MODES.get(profile[_SPACE])
-    if mode is None:
+    mode = _MODES.get(space_of(profile))
+    if mode is None or description_of(profile).startswith("sRGB"):
         return None
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if ImageCms.getProfileDescription(source).startswith("sRGB"):
-            return None
+        source = ImageCms.ImageCmsProfile(io.BytesIO(plain(profile)))
         return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB"), mode
     except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
         return None

@@ -59,6 +59,11 @@ class Service:
         """The model that photos get unless they ask for another."""
         return self.models[0]
 
+    @property
+    def degraded(self) -> bool:
+        """Whether one of the models is standing in for a better one."""
+        return any(model.degraded for model in self.models)
+
     def appraiser(self, options: Options) -> Appraiser:
         """The appraiser for the model that these options ask for. Raises InvalidParameter if it is not served."""
         name = options.model or self.model.name

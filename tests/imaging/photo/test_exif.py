@@ -11,7 +11,7 @@ from tests.conftest import encoded, exif
 from tests.parity import photo
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "HEIF"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "HEIF", "TIFF"])
 def test_the_angle_of_view_comes_from_the_focal_length(format: str) -> None:
     data = encoded(photo(40, 60), format, exif=exif(26))
     fov = decode(data, Bounds(10**6)).fov

@@ -156,7 +156,9 @@ def test_a_damaged_entry_that_nobody_needs_does_no_harm(entry: tuple[int, int, i
         ([(259, 3, 1, 50000)], "Zstandard compression"),
         ([(258, 3, 1, 16), (277, 3, 1, 2)], "16-bit grey with transparency"),
         ([(50706, 1, 4, 4)], "camera's raw file"),
-        ([(254, 4, 1, 1)], "camera's raw file"),
+        ([(254, 4, 1, 1), (271, 2, 4, 0x00524550)], "camera's raw file"),
+        ([(254, 4, 1, 1)], "whose first page is a thumbnail"),
+        ([(258, 3, 1, 16), (277, 3, 1, 5)], "more channels than colours and transparency"),
         ([(259, 3, 1, 6), (330, 4, 1, 8)], "camera's raw file"),
     ],
 )

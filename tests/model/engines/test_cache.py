@@ -106,6 +106,16 @@ def test_file_is_made_once(filled_cache: Path, weights: VerifiedFile, monkeypatc
     assert _cached(weights, filled_cache).is_relative_to(filled_cache)
 
 
+def test_what_a_killed_process_left_is_removed(weights: VerifiedFile, tmp_path: Path, made: Path) -> None:
+    cache = tmp_path / "cache"
+    left, other = (cache / "engines" / name for name in (f"{made.parent.name}abc.part", "another.part"))
+    for folder in (left, other):
+        folder.mkdir(parents=True)
+    _cached(weights, cache)
+    assert not left.exists()
+    assert other.exists()
+
+
 def test_processes_that_start_together_make_it_once(weights: VerifiedFile, tmp_path: Path) -> None:
     counter = tmp_path / "written"
     code = f"""

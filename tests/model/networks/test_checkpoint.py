@@ -63,6 +63,13 @@ def _pickled(state: object, *, as_zip: bool = True) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.parametrize("prefixes", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "model."])
+def test_prefixes_and_wrappers_of_training_programs_are_taken_off(path: Path, state: StateDict, prefixes: str) -> None:
+    path.write_bytes(_pickled({"model_state_dict": {prefixes + key: value for key, value in state.items()}}))
+    network = load_network(COMPACT, VerifiedFile(path, sha256_of(path)))
+    assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
+
+
 @dataclass
 class Exploit:
     """Creates a file when it is unpickled without care."""

@@ -36,8 +36,7 @@ def gif_header(data: Data) -> Header:
         left, top, columns, rows, _ = _FRAME.unpack_from(data, frame)
     except (struct.error, IndexError) as error:
         raise damaged("GIF") from error
-    if left + columns > width or top + rows > height:
-        raise damaged("GIF")
+    width, height = max(width, left + columns), max(height, top + rows)  # some programs leave the screen at 0
     return checked(Header(Coding.GIF, width, height, len(data), width * height), "GIF")
 
 

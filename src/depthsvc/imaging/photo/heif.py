@@ -86,7 +86,7 @@ def decode_heic(data: bytes, header: Header, bounds: Bounds) -> Photo:
     picture = _picture(data, "HEIC")
     with _opened(data) as image:
         size = (header.height, header.width) if picture.is_quarter_turned else (header.width, header.height)
-        if image.size != size:
+        if any(abs(found - said) > 1 for found, said in zip(image.size, size, strict=True)):  # odd crops are rounded
             raise ValueError(f"libheif finds {image.size}")
         pixels, opacity = pixels_of(image, divisor_for(image.size, bounds))
         named: int = image.info.get("original_orientation") or UPRIGHT
@@ -163,9 +163,12 @@ class _Properties:
 
     def __init__(self, data: Data, iprp: _Box) -> None:
         self._data = data
-        containers = {box.kind: box for box in _boxes(data, iprp.start, iprp.end)}
-        self._all = [None, *_boxes(data, containers[b"ipco"].start, containers[b"ipco"].end)]
-        self._of = _associations(data, containers[b"ipma"])
+        container = _box(data, b"ipco", iprp.start, iprp.end)
+        self._all = [None, *_boxes(data, container.start, container.end)]
+        self._of: dict[int, tuple[int, ...]] = {}
+        for box in _boxes(data, iprp.start, iprp.end):
+            if box.kind == b"ipma":  # some programs write one for each item
+                self._of |= _associations(data, box)
 
     def _first(self, item: int, kind: bytes) -> _Box | None:
         """An item's property of a kind."""

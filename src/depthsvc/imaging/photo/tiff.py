@@ -19,6 +19,7 @@ import numpy as np
 from PIL import _imaging
 
 from depthsvc.errors import BrokenImage, UnsupportedMediaType
+from depthsvc.imaging.photo.exif import fov_of
 from depthsvc.imaging.photo.header import Coding, Header, checked, damaged
 from depthsvc.imaging.photo.inflate import Inflater
 from depthsvc.imaging.photo.jpeg import Data
@@ -266,12 +267,15 @@ def _check_kind(page: _Directory, bits: tuple[int, ...]) -> None:
     compression = page.one(_Tag.COMPRESSION, 1)
     is_known = compression in _COMPRESSIONS
     has_previews = _Tag.SUB_DIRECTORIES in page.entries and not is_known
-    if _Tag.DNG_VERSION in page.entries or page.one(_Tag.PREVIEW) & 1 or has_previews:
+    is_thumbnail = bool(page.one(_Tag.PREVIEW) & 1)
+    if _Tag.DNG_VERSION in page.entries or has_previews or (is_thumbnail and _Tag.MAKE in page.entries):
         maker, *_ = bytes(page.values(_Tag.MAKE, 0)).strip(b"\0 ").decode("ascii", "replace").title().split() or [""]
         named = f" ({maker})" if maker else ""
         raise UnsupportedMediaType(f"This is a camera's raw file{named}. Export it as a JPEG, a PNG or a TIFF.")
     kind = ""
-    if not is_known:
+    if is_thumbnail:
+        kind = "whose first page is a thumbnail"
+    elif not is_known:
         kind = f"with {_OTHER_COMPRESSIONS.get(compression, f'compression {compression}')}"
     elif compression in _DEFLATE and page.one(_Tag.FILL_ORDER, 1) != 1:
         kind = "whose compressed bits are in reverse order"
@@ -281,6 +285,8 @@ def _check_kind(page: _Directory, bits: tuple[int, ...]) -> None:
         kind = "of a colour space other than RGB and grey"
     elif bits[0] == _DEEP and page.one(_Tag.SAMPLES, 1) == _GREY_AND_ALPHA:
         kind = "of 16-bit grey with transparency"
+    elif bits[0] == _DEEP and page.one(_Tag.SAMPLES, 1) > len("RGBA"):
+        kind = "of 16 bits with more channels than colours and transparency"
     elif bits[0] == _DEEP and page.one(_Tag.PLANES, 1) == _SEPARATE and len(bits) > 1:
         kind = "of 16 bits in separate planes"
     elif len(set(bits)) > 1 or bits[0] not in (1, 2, 4, 8, 16):
@@ -299,9 +305,9 @@ def decode_tiff(data: bytes, header: Header, bounds: Bounds) -> Photo:
         if page.is_inverted:
             pixels = np.invert(pixels)
         profile = image.info.get("icc_profile")
-        return upright(
-            pixels, image.size, orientation if orientation in range(1, 9) else 1, opacity=opacity, profile=profile
-        )
+        turned = orientation if orientation in range(1, 9) else 1
+        fov = fov_of({"exif": data}, *image.size)  # EXIF data is a TIFF's own directory
+        return upright(pixels, image.size, turned, opacity=opacity, profile=profile, fov=fov)
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import logging
 import os
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 ARTEFACT_FORMAT = 4
 """Part of an artefact's name; increase it when the network or the way it is written changes."""
 _SUMS = "sha256.json"
+_UNFINISHED = ".part"
 _CODE_BYTES = 20_000_000
 
 
@@ -119,6 +121,10 @@ def _make_alone(path: Path, write: Callable[[Path], None], needed_bytes: int) ->
     with FileLock(folder.with_name(folder.name + ".lock")):
         if found := _intact(path):
             return found
+        for unfinished in folder.parent.glob(
+            f"{glob.escape(folder.name)}*{_UNFINISHED}"
+        ):  # of a process that was killed
+            shutil.rmtree(unfinished, ignore_errors=True)
         if shutil.disk_usage(folder.parent).free < needed_bytes:  # before minutes have been spent on it
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return _make(path, write)
@@ -132,7 +138,7 @@ def _needed_bytes(weights: VerifiedFile) -> int:
 def _make(path: Path, write: Callable[[Path], None]) -> VerifiedFile:
     """Have `write` fill a folder, which appears complete or not at all."""
     folder = path.parent
-    temporary = Path(tempfile.mkdtemp(prefix=folder.name, suffix=".part", dir=folder.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=folder.name, suffix=_UNFINISHED, dir=folder.parent))
     try:
         write(temporary)
         sums = {file.name: sha256_of(file) for file in temporary.iterdir()}

@@ -31,6 +31,7 @@ class OnnxEngine:
     def __init__(self, path: Path, threads: int, content: bytes | None) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        options.enable_mem_pattern = False  # it would keep memory for every size of input
         # Threads that spin while they wait take CPU time from the other workers.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:

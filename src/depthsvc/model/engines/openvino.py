@@ -35,6 +35,7 @@ class OpenVinoEngine:
             properties.num_streams(): 1,
             properties.hint.performance_mode(): properties.hint.PerformanceMode.LATENCY,
             properties.hint.inference_precision(): _HINTS[precision],
+            "CPU_RUNTIME_CACHE_CAPACITY": "0",  # it would keep memory for every size of input
             # With pinning, all workers would choose the same CPUs.
             properties.hint.enable_cpu_pinning(): False,
         }
@@ -43,6 +44,9 @@ class OpenVinoEngine:
             compiled = core.compile_model(core.read_model(path if content is None else content), "CPU", configuration)
         except RuntimeError as error:
             raise ModelError(f"{path} is refused: OpenVINO cannot load it ({error}).") from error
+        number = compiled.input(0).element_type
+        if number not in (openvino.Type.f32, openvino.Type.f16):
+            raise ModelError(f"{path} is refused: its input is {number.get_type_name()}, not float32.")
         self._request = compiled.create_infer_request()
 
     def infer(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:

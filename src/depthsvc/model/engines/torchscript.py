@@ -16,8 +16,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+
+# oneDNN keeps memory for every size of input, 1024 of them unless told otherwise before PyTorch is imported.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
+
+import torch
 from torch import Tensor, nn
 
 from depthsvc.errors import ModelError

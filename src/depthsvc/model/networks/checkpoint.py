@@ -73,10 +73,10 @@ def _parse_pytorch(data: bytes, weights: VerifiedFile) -> StateDict:
     return state
 
 
-_WRAPPERS = ("model", "depth_model", "state_dict")
+_WRAPPERS = ("model", "depth_model", "state_dict", "model_state_dict")
 """Keys under which training programs save the state dict."""
-_PARALLEL = "module."
-"""Prefix of all keys of a network that was trained on several GPUs."""
+_PREFIXES = ("module.", "_orig_mod.", "model.")
+"""Prefixes of all keys of a network that was trained on several GPUs, compiled, or part of a Lightning module."""
 
 
 def _unwrapped(content: Any) -> Any:
@@ -84,9 +84,15 @@ def _unwrapped(content: Any) -> Any:
     for _ in _WRAPPERS:  # not until there is none: a dictionary can contain itself
         if isinstance(content, dict):
             content = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), dict)), content)
-    if isinstance(content, dict) and all(isinstance(key, str) and key.startswith(_PARALLEL) for key in content):
-        return {key.removeprefix(_PARALLEL): value for key, value in content.items()}
-    return content
+    return _without_prefixes(content) if isinstance(content, dict) else content
+
+
+def _without_prefixes(state: dict[Any, Any]) -> dict[Any, Any]:
+    """A state dict whose keys do not all begin with the same of _PREFIXES."""
+    for prefix in _PREFIXES * len(_PREFIXES):  # in any order
+        if state and all(isinstance(key, str) and key.startswith(prefix) for key in state):
+            state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return state
 
 
 def _mismatch(state: StateDict, expected: StateDict) -> str | None:
@@ -96,7 +102,7 @@ def _mismatch(state: StateDict, expected: StateDict) -> str | None:
     if unexpected := state.keys() - expected.keys():
         return f"{len(unexpected)} tensors are unexpected, such as {min(map(str, unexpected))}"
     for key, value in expected.items():
-        if state[key].layout != torch.strided or state[key].is_meta:
+        if state[key].layout != torch.strided or state[key].is_meta or state[key].is_nested:
             return f"{key} is not a plain array of numbers"
         if state[key].shape != value.shape:
             return f"{key} has shape {tuple(state[key].shape)}, expected {tuple(value.shape)}"

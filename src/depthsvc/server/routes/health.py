@@ -67,7 +67,7 @@ def _health(service: Service) -> Health:
         reason=pool.start_failure,
         version=__version__,
         model=service.model.name,
-        degraded=service.model.degraded,
+        degraded=service.degraded,
         engine=service.model.choice.engine,
         precision=service.model.choice.precision,
         device=service.model.choice.device,

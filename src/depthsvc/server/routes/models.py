@@ -22,12 +22,13 @@ router = APIRouter(tags=["models"])
 async def models(service: CurrentService) -> Models:
     """The registered models and the custom ones that are served, and which model is in use."""
     served = [model.name for model in service.models]
-    registered = [_registered(model, in_use=model.name in served) for model in MODELS.values()]
+    of_registry = {model.name for model in service.models if not model.custom}
+    registered = [_registered(model, in_use=model.name in of_registry) for model in MODELS.values()]
     custom = [_custom(model) for model in service.models if model.custom]
     return Models(
         in_use=service.model.name,
         served=served,
-        degraded=service.model.degraded,
+        degraded=service.degraded,
         engine=service.model.choice.engine,
         precision=service.model.choice.precision,
         device=service.model.choice.device,

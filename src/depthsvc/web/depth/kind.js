@@ -26,8 +26,20 @@ const inverse = (metres) => (isKnown(metres) ? 1 / metres : 0);
  * unknown.
  * @param {Float32Array} values
  * @param {Kind} kind of the values
+ * @param {number} nearest distance of the network's map, which nothing is nearer than
  * @returns {Float32Array}
  */
-export function inverseDepth(values, kind) {
-  return kind === METRES ? values.map(inverse) : values;
+export function inverseDepth(values, kind, nearest = 0) {
+  return kind === METRES ? values.map((metres) => inverse(Math.max(metres, nearest))) : values;
+}
+
+/**
+ * The distance of the nearest point of the network's map, or 0 if it does not know all distances: enlarging it makes no
+ * point nearer or unknown, as in `depthsvc.depth.DepthMap.enlarged`.
+ * @param {{values: Float32Array, kind?: Kind}} map
+ */
+export function nearestOf({ values, kind }) {
+  if (kind !== METRES) return 0;
+  const least = values.reduce((one, other) => Math.min(one, other), Infinity);
+  return isKnown(least) ? least : 0;
 }

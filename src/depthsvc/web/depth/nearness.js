@@ -40,8 +40,8 @@ export function scale([low, high]) {
  * @param {DepthMap} map
  * @returns {Nearness}
  */
-export function normalized({ values, width, height, kind }) {
-  const inverse = inverseDepth(values, kind);
+export function normalized({ values, width, height, kind, nearest }) {
+  const inverse = inverseDepth(values, kind, nearest);
   const range = extent(inverse);
   const nearness = scale(range);
   return { values: inverse.map(nearness), width, height, constant: nearness(range[1]) === 0, range };

@@ -2,8 +2,10 @@
 
 /** @import { Kind } from "./kind.js" */
 
+import { isKnown, nearestOf } from "./kind.js";
+
 /** @typedef {{values: Float32Array, width: number, height: number}} Grid one value a pixel, row by row */
-/** @typedef {Grid & {kind: Kind}} DepthMap depth of a kind */
+/** @typedef {Grid & {kind: Kind, nearest?: number}} DepthMap depth of a kind; see `nearestOf` */
 /** @typedef {DepthMap & {enlargement: string | null}} NetworkMap how to enlarge it, by the name of an enlargement */
 
 /** @typedef {(place: number, from: number, to: number) => number} PositionOf which of `from` samples a place is at */
@@ -109,6 +111,7 @@ export function enlarged(map, width, height) {
   const enlargement = ENLARGEMENTS[map.enlargement ?? ""] ?? BICUBIC;
   const wide = stretched(map, width, enlargement);
   const { indices, weights } = taps(map.height, height, enlargement);
+  const nearest = nearestOf(map);
   return (first, last) => {
     const result = new Float32Array((last - first) * width);
     for (let y = first, at = 0; y < last; y++) {
@@ -117,7 +120,7 @@ export function enlarged(map, width, height) {
       for (let x = 0; x < width; x++, at++) {
         const before = Math.fround(wide[a + x] * wa) + Math.fround(wide[b + x] * wb);
         const value = before + Math.fround(wide[c + x] * wc) + Math.fround(wide[d + x] * wd);
-        result[at] = value > 0 ? value : 0;
+        result[at] = nearest ? (isKnown(value) ? value : nearest) : Math.max(value, 0);
       }
     }
     return result;
@@ -132,7 +135,8 @@ export function enlarged(map, width, height) {
  * @returns {DepthMap}
  */
 export function upsample(map, width, height) {
-  return { values: enlarged(map, width, height)(0, height), width, height, kind: map.kind };
+  const values = enlarged(map, width, height)(0, height);
+  return { values, width, height, kind: map.kind, nearest: nearestOf(map) };
 }
 
 /**

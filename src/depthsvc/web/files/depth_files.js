@@ -7,7 +7,7 @@
 /** @import { Look } from "../views/heatmap_drawing.js" */
 
 import { toFloat16 } from "../depth/float16.js";
-import { inverseDepth, METRES } from "../depth/kind.js";
+import { inverseDepth, METRES, nearestOf } from "../depth/kind.js";
 import { extent, scale } from "../depth/nearness.js";
 import { distances, fieldOfView, gridSize, ply, pointCloud } from "../depth/pointcloud.js";
 import { enlarged, upsample } from "../depth/resize.js";
@@ -43,7 +43,7 @@ async function* bands(map, { width, height }) {
  * @param {NetworkMap} map
  * @param {Size} size
  */
-const inverseBands = (map, size) => mapped(bands(map, size), (band) => inverseDepth(band, map.kind));
+const inverseBands = (map, size) => mapped(bands(map, size), (band) => inverseDepth(band, map.kind, nearestOf(map)));
 
 /**
  * @template T
