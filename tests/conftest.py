@@ -242,6 +242,13 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartService]
 
 
 @pytest.fixture
+def light(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has commands of a test run with LIGHT."""
+    for name, value in LIGHT.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
 def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartService]:
     """Starts services for one test."""
     with services(tmp_path_factory) as start:
@@ -267,4 +274,4 @@ def client(service: RunningService) -> Iterator[httpx.Client]:
 def embedded_service(tmp_path_factory: pytest.TempPathFactory, _own_settings: None) -> Iterator[RunningService]:
     """A service of one worker with the embedded model, which is quick."""
     with services(tmp_path_factory) as start:
-        yield start("--model", "embedded", "--workers", "1", "--worker-threads", "1")
+        yield start("--model", "embedded", "--engine", "torchscript", "--workers", "1", "--worker-threads", "1")

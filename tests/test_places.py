@@ -15,6 +15,8 @@ import pytest
 from tests.conftest import encoded, opened, until
 from tests.parity import photo
 
+pytestmark = pytest.mark.usefixtures("light")
+
 STRANGER = """
 import pwd
 def getpwuid(uid):

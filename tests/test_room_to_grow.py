@@ -18,6 +18,8 @@ import depthsvc
 from tests.conftest import RunningService, encoded, services
 from tests.parity import photo
 
+pytestmark = pytest.mark.usefixtures("light")
+
 OUTPUT_ROW = (
     '    Format("csv", Result.DEPTH, "csv", "text/csv", "float32", "csv", "lines of comma-separated values"),\n'
 )

@@ -19,19 +19,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from depthsvc.imaging.spec import InputSpec
 from depthsvc.model.choice import EngineName, Precision
-from depthsvc.model.engines.kinds import EngineKind
+from depthsvc.model.engines.kinds import KINDS, TORCHSCRIPT, EngineKind
 from depthsvc.model.networks.base import Network
 from tests.hashing import Array, Shape, normal, uniform
 from tests.parity import photo
 
 ENGINE_TOLERANCES = {EngineName.TORCHSCRIPT: 5e-6, EngineName.OPENVINO: 1e-5, EngineName.ONNXRUNTIME: 1e-5}
 """Largest differences of an engine's output from the network's, as fractions of its maximum."""
+
+ENGINES = [
+    pytest.param(kind, id=name, marks=[] if kind is TORCHSCRIPT else [pytest.mark.zoo]) for name, kind in KINDS.items()
+]
+"""The engines, for parametrize. Other formats than the default's take long to write."""
 
 DATA = Path(__file__).parent / "model" / "networks" / "data"
 

@@ -14,6 +14,8 @@ from depthsvc.cli import main
 from tests.conftest import encoded
 from tests.parity import photo
 
+pytestmark = pytest.mark.usefixtures("light")
+
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:

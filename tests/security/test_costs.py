@@ -69,7 +69,7 @@ class Peak:
             self.bytes = max(self.bytes, self._process.memory_info().rss)
 
 
-@pytest.mark.parametrize("rate", [0.5e6, 1.05e6, 5e6])
+@pytest.mark.parametrize("rate", [1.05e6, *(pytest.param(rate, marks=pytest.mark.long) for rate in (0.5e6, 5e6))])
 def test_readers_of_large_results_take_no_more_memory_than_is_promised_to_them(
     bounded: RunningService, large_depth: bytes, jpeg: bytes, rate: float
 ) -> None:

@@ -49,12 +49,8 @@ def open_descriptors(service: RunningService) -> int:
     return sum(process.num_fds() for process in service.family())
 
 
-def test_nothing_piles_up(start_service: StartService) -> None:
-    check(start_service(*OPTIONS), warm_up=40, photos=80, growth=1.15)
-
-
 @pytest.mark.long
-def test_nothing_piles_up_for_long(start_service: StartService) -> None:
+def test_nothing_piles_up(start_service: StartService) -> None:
     check(start_service(*OPTIONS), warm_up=1000, photos=5000, growth=1.05)
 
 

@@ -13,6 +13,8 @@ import pytest
 
 from tests.conftest import until
 
+pytestmark = pytest.mark.usefixtures("light")
+
 
 def test_the_start_imports_nothing_that_the_fork_server_could_import_meanwhile() -> None:
     code = """

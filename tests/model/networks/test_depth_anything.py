@@ -24,7 +24,7 @@ from depthsvc.model.architecture import (
     DepthAnythingArchitecture,
     DepthAnythingSize,
 )
-from depthsvc.model.engines.kinds import KINDS, EngineKind
+from depthsvc.model.engines.kinds import EngineKind
 from depthsvc.model.networks.base import build
 from depthsvc.model.networks.depth_anything import DepthAnything
 from depthsvc.model.networks.dinov2 import DinoV2
@@ -126,7 +126,7 @@ def test_the_first_version_reads_the_last_four_blocks() -> None:
     assert taps == [(8, 9, 10, 11), (8, 9, 10, 11), (20, 21, 22, 23)]
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+@pytest.mark.parametrize("kind", zoo.ENGINES)
 def test_one_file_of_each_engine_serves_every_size(kind: EngineKind, tiny: DepthAnything, tmp_path: Path) -> None:
     spec = InputSpec(70, ResizeRule.LOWER_BOUND, 14, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     zoo.check_engine(kind, tiny, spec, [_photo(*shape) for shape in SHAPES], tmp_path)

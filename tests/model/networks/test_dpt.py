@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from depthsvc.imaging.spec import InputSpec, ResizeRule
 from depthsvc.model import architecture as architectures
 from depthsvc.model.architecture import DPT_BEIT_LARGE, DPT_HYBRID, DPT_LARGE, Architecture, DptArchitecture
-from depthsvc.model.engines.kinds import KINDS, EngineKind
+from depthsvc.model.engines.kinds import EngineKind
 from depthsvc.model.networks.base import build
 from depthsvc.model.networks.beit import Beit, RelativeAttention, token_pairs
 from depthsvc.model.networks.dpt import DptNetwork, Readout
@@ -82,7 +82,7 @@ def test_network_gives_the_official_output(architecture: Architecture, golden: G
     assert golden.error(zoo.run(network.for_inference(), golden.input())) <= TOLERANCE
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+@pytest.mark.parametrize("kind", zoo.ENGINES)
 def test_one_file_of_each_engine_serves_every_size(kind: EngineKind, tiny: DptNetwork, tmp_path: Path) -> None:
     spec = InputSpec(64, ResizeRule.LOWER_BOUND, 32, mean=HALF, std=HALF)
     zoo.check_engine(kind, tiny, spec, [photo(*shape) for shape in SHAPES], tmp_path)

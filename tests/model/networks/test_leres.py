@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from depthsvc.imaging.spec import InputSpec, ResizeRule
 from depthsvc.model.architecture import LERES_RES50, LERES_RES101, LeresArchitecture, ResNetEncoder
-from depthsvc.model.engines.kinds import KINDS, EngineKind
+from depthsvc.model.engines.kinds import EngineKind
 from depthsvc.model.networks.base import build
 from depthsvc.model.networks.leres import LeresNetwork
 from tests import zoo
@@ -89,7 +89,7 @@ def test_depth_is_not_clamped_at_0(tiny: LeresNetwork) -> None:
     np.testing.assert_allclose(output, expected, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+@pytest.mark.parametrize("kind", zoo.ENGINES)
 def test_one_file_of_each_engine_serves_every_size(kind: EngineKind, tiny: LeresNetwork, tmp_path: Path) -> None:
     sizes = [(256, 160), (160, 320), (224, 224), (32, 384)]
     zoo.check_engine(kind, tiny, INPUT, [_photo(*shape) for shape in sizes], tmp_path)

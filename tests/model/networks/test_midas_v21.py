@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from depthsvc.imaging.spec import InputSpec, ResizeRule
 from depthsvc.model.architecture import MIDAS_V21_384, MidasV21Architecture, ResNetEncoder
-from depthsvc.model.engines.kinds import KINDS, EngineKind
+from depthsvc.model.engines.kinds import EngineKind
 from depthsvc.model.networks.base import build
 from depthsvc.model.networks.midas_v21 import MidasV21Network
 from tests import zoo
@@ -75,7 +75,7 @@ def test_tiny_network_gives_what_it_gave_when_the_large_one_gave_the_official_ou
     _assert_golden(_filled(TINY), golden)
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+@pytest.mark.parametrize("kind", zoo.ENGINES)
 def test_one_file_of_each_engine_serves_every_size(kind: EngineKind, tiny: MidasV21Network, tmp_path: Path) -> None:
     sizes = [(256, 160), (160, 320), (224, 224), (32, 384)]
     zoo.check_engine(kind, tiny, INPUT, [_photo(*shape) for shape in sizes], tmp_path)

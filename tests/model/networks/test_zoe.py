@@ -16,7 +16,7 @@ from torch import nn
 from depthsvc.imaging.spec import InputSpec, ResizeRule
 from depthsvc.model.architecture import ZOE_K, ZOE_N, ZOE_NK, Architecture, ZoeArchitecture
 from depthsvc.model.choice import EngineName
-from depthsvc.model.engines.kinds import KINDS, EngineKind
+from depthsvc.model.engines.kinds import EngineKind
 from depthsvc.model.engines.torchscript import trace
 from depthsvc.model.networks.base import Network, build
 from depthsvc.model.networks.zoe import Bins, BoundedBins, ConditionalLogBinomial, RoutedZoeNetwork, expected_depth
@@ -88,7 +88,7 @@ def test_network_gives_the_official_output(architecture: Architecture, golden: G
     assert golden.error(zoo.run(network.for_inference(), golden.input())) <= TOLERANCE
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+@pytest.mark.parametrize("kind", zoo.ENGINES)
 def test_one_file_of_each_engine_serves_every_size(kind: EngineKind, tiny: Network, tmp_path: Path) -> None:
     spec = InputSpec(64, ResizeRule.LOWER_BOUND, 32, mean=HALF, std=HALF)
     zoo.check_engine(kind, tiny, spec, [photo(*shape) for shape in SHAPES], tmp_path, ENGINE_TOLERANCES)
