@@ -30,7 +30,8 @@ def instances(
 ) -> Iterator[list[RunningService]]:
     """One for these tests alone, and one that other tests use as well."""
     with services(tmp_path_factory) as start:
-        yield [start("--model", "embedded", "--workers", "1", "--worker-threads", "1"), embedded_service]
+        options = ("--model", "embedded", "--engine", "torchscript", "--workers", "1", "--worker-threads", "1")
+        yield [start(*options), embedded_service]  # which has the same engine, and so gives the same numbers
 
 
 @pytest.fixture(scope="module")
