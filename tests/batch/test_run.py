@@ -135,7 +135,7 @@ def test_killed_interrupted_and_run_again_every_photo_is_done_once(tmp_path: Pat
     data = encoded(photo(240, 320), "JPEG")
     for number in range(24):
         (folder / f"{number:02}.jpg").write_bytes(data)
-    arguments = (folder, out, *LOCAL, "--format", "npy", "--input-size", 512)
+    arguments = (folder, out, *LOCAL, "--format", "npy", "--input-size", 384)
 
     killed = start(*arguments)
     wait_for_lines(killed, out, 5)
