@@ -121,9 +121,8 @@ def _make_alone(path: Path, write: Callable[[Path], None], needed_bytes: int) ->
     with FileLock(folder.with_name(folder.name + ".lock")):
         if found := _intact(path):
             return found
-        for unfinished in folder.parent.glob(
-            f"{glob.escape(folder.name)}*{_UNFINISHED}"
-        ):  # of a process that was killed
+        pattern = f"{glob.escape(folder.name)}*{_UNFINISHED}"
+        for unfinished in folder.parent.glob(pattern):  # its process was killed
             shutil.rmtree(unfinished, ignore_errors=True)
         if shutil.disk_usage(folder.parent).free < needed_bytes:  # before minutes have been spent on it
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
