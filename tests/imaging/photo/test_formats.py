@@ -148,6 +148,15 @@ def test_a_damaged_entry_that_nobody_needs_does_no_harm(entry: tuple[int, int, i
     assert np.array_equal(decoded(data).pixels[..., 1], GREY)
 
 
+@pytest.mark.parametrize("extras", [(2, 2), (2, 1), (1, 2), (0, 2), (2, 0)])
+def test_a_tiff_may_have_a_saved_selection_beside_its_transparency(extras: tuple[int, int]) -> None:
+    samples = np.dstack([PIXELS, np.full((30, 40, 2), 255, np.uint8)])
+    more = [(262, 3, 1, 2), (273, 4, 1, 300), (277, 3, 1, 5), (338, 3, 2, extras[0] | extras[1] << 16)]
+    usual = [(256, 4, 1, 40), (257, 4, 1, 30), (258, 3, 1, 8), (259, 3, 1, 1), (278, 4, 1, 30), (279, 4, 1, 6000)]
+    data = tiff(*sorted([*usual, *more])).ljust(300, b"\0") + samples.tobytes()
+    assert np.array_equal(decoded(data).pixels, PIXELS)
+
+
 @pytest.mark.parametrize(
     ("entries", "kind"),
     [
@@ -159,6 +168,8 @@ def test_a_damaged_entry_that_nobody_needs_does_no_harm(entry: tuple[int, int, i
         ([(254, 4, 1, 1), (271, 2, 4, 0x00524550)], "camera's raw file"),
         ([(254, 4, 1, 1)], "whose first page is a thumbnail"),
         ([(258, 3, 1, 16), (277, 3, 1, 5)], "more channels than colours and transparency"),
+        ([(277, 3, 1, 7), (262, 3, 1, 2)], "more channels than colours and transparency"),
+        ([(277, 3, 1, 2), (338, 3, 1, 1)], "grey with a channel that is not transparency"),
         ([(259, 3, 1, 6), (330, 4, 1, 8)], "camera's raw file"),
     ],
 )
@@ -199,6 +210,28 @@ def test_a_bmp_whose_alpha_is_nothing_is_opaque() -> None:
     result = decoded(data)
     assert result.opacity is None
     assert np.array_equal(result.pixels, PIXELS)
+
+
+@pytest.mark.parametrize(
+    ("bits", "masks"),
+    [
+        pytest.param(16, (0xF00, 0xF0, 0xF), id="4 bits a colour"),
+        pytest.param(16, (0x1F, 0x7E0, 0xF800), id="blue first"),
+        pytest.param(32, (0x3FF00000, 0xFFC00, 0x3FF), id="10 bits a colour"),
+        pytest.param(32, (0xFF, 0xFF00, 0xFF0000), id="red first"),
+    ],
+)
+def test_a_bmp_of_another_layout_is_named(bits: int, masks: tuple[int, int, int]) -> None:
+    head = struct.pack("<IiiHHIIiiII", 40, 40, 30, 1, bits, 3, 0, 0, 0, 0, 0) + struct.pack("<III", *masks)
+    data = b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + len(head)) + head + bytes(30 * 40 * bits // 8)
+    with pytest.raises(UnsupportedMediaType, match="unusual layout"):
+        decoded(data)
+
+
+def test_a_bmp_with_a_short_header_is_named() -> None:
+    data = b"BM" + struct.pack("<IHHIIiiHH", 0, 0, 0, 30, 16, 40, 30, 1, 24) + bytes(30 * 120)
+    with pytest.raises(UnsupportedMediaType, match="unusual layout"):
+        decoded(data)
 
 
 @pytest.mark.parametrize(

@@ -79,13 +79,18 @@ _OTHER_COMPRESSIONS = {
     50001: "WebP compression",
 }
 _DEEP, _GREY_AND_ALPHA, _SEPARATE = 16, 2, 2
+_ALPHA = (2,)
+"""Kinds of extra channels: transparency alone, and colours that are not multiplied by it."""
+_MOST_SAMPLES = {False: len("RGBAXX"), True: len("RGBA")}
+"""Channels of a picture, by whether it has 16 bits."""
 _UNSIGNED = 1
 _WHITE_IS_ZERO = 0
-_COLOURS = {_WHITE_IS_ZERO, 1, 2, 3}
+_GREYS = {_WHITE_IS_ZERO, 1}
+_COLOURS = {*_GREYS, 2, 3}
 """Grey both ways, RGB and palette."""
 _MOST_PIECE = 64_000_000
 """Bytes of an inflated tile that is larger than the picture; the decoder holds all of it."""
-_LONG = 4
+_SHORT, _LONG = 3, 4
 _ENTRY = 12
 
 
@@ -197,7 +202,16 @@ class _Directory:
 
     def _black_is_zero(self) -> bytes:
         """The entry that says so."""
-        return struct.pack(f"{self.order}HHIHH", _Tag.PHOTOMETRIC, 3, 1, 1, 0)
+        return struct.pack(f"{self.order}HHIHH", _Tag.PHOTOMETRIC, _SHORT, 1, 1, 0)
+
+    @property
+    def extras(self) -> tuple[int, ...]:
+        """Kinds of the channels that are no colours, as far as the file says it."""
+        return self.values(_Tag.EXTRA_SAMPLES, 0) if _Tag.EXTRA_SAMPLES in self.entries else ()
+
+    def _first_extra(self) -> bytes:
+        """The entry that says that the first of two extra channels may be transparency, and the second is nothing."""
+        return struct.pack(f"{self.order}HHIHH", _Tag.EXTRA_SAMPLES, _SHORT, 2, self.extras[0], 0)
 
     def file(self, check_time: Callable[[], None]) -> bytes:
         """The file with only the entries that a decoder needs in its directory, which is put at its end.
@@ -208,6 +222,8 @@ class _Directory:
         entries = {tag: entry for tag, entry in self.entries.items() if tag not in _DROPPED}
         if self.is_inverted:  # Pillow knows that of some kinds alone
             entries[_Tag.PHOTOMETRIC] = self._black_is_zero()
+        if len(self.extras) == 2:  # and of one kind of transparency alone
+            entries[_Tag.EXTRA_SAMPLES] = self._first_extra()
         inflated: list[bytes] = []
         if self.one(_Tag.COMPRESSION, 1) in _DEFLATE:
             places, inflated = self._inflated(check_time)
@@ -285,8 +301,10 @@ def _check_kind(page: _Directory, bits: tuple[int, ...]) -> None:
         kind = "of a colour space other than RGB and grey"
     elif bits[0] == _DEEP and page.one(_Tag.SAMPLES, 1) == _GREY_AND_ALPHA:
         kind = "of 16-bit grey with transparency"
-    elif bits[0] == _DEEP and page.one(_Tag.SAMPLES, 1) > len("RGBA"):
-        kind = "of 16 bits with more channels than colours and transparency"
+    elif page.one(_Tag.SAMPLES, 1) > _MOST_SAMPLES[bits[0] == _DEEP] or any(page.extras[2:]):
+        kind = f"of {bits[0]} bits with more channels than colours and transparency"
+    elif page.one(_Tag.SAMPLES, 1) > 1 and page.one(_Tag.PHOTOMETRIC, 1) in _GREYS and page.extras != _ALPHA:
+        kind = "of grey with a channel that is not transparency"
     elif bits[0] == _DEEP and page.one(_Tag.PLANES, 1) == _SEPARATE and len(bits) > 1:
         kind = "of 16 bits in separate planes"
     elif len(set(bits)) > 1 or bits[0] not in (1, 2, 4, 8, 16):

@@ -79,7 +79,8 @@ async def received(request: Request, hold: Hold) -> Body:
         raise ClientDisconnected("The client closed the connection before its photo was complete.") from error
     except FormParserError as error:
         raise MalformedBody(
-            "The body is not a valid multipart form. Let your HTTP library build it: curl -F image=@photo.jpg"
+            f"The body is not a valid multipart form, whose lines end with CR LF: {error}. Let your HTTP library build "
+            "it: curl -F image=@photo.jpg"
         ) from error
     except TimeoutError as error:
         raise _given_up(hold) from error
