@@ -169,8 +169,8 @@ class WorkerSettings(BaseSettings):
         default_factory=available_cpus,
         ge=1,
         le=256,
-        description="Worker processes, each with its own copy of the models. By default as many as there are CPUs, or "
-        "fewer if the memory allows fewer; on a GPU as many as fit into its free memory, 4 at most.",
+        description="Worker processes. With TorchScript they share the memory of the weights. By default as many as "
+        "there are CPUs, or fewer if the memory allows fewer; on a GPU as many as fit into its free memory, 4 at most.",
     )
     worker_threads: int | None = Field(
         None, ge=1, le=256, description="Threads per worker; by default the CPUs divided by the workers."

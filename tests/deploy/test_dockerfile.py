@@ -216,7 +216,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_network_is_traced_into_the_image_for_every_user(cache: Path) -> None:
     files = [path for path in cache.rglob("*") if path.is_file()]
-    assert {path.suffix for path in files} == {".ts", ".json"}
+    assert {path.suffix for path in files} == {".ts", ".pt", ".json"}
     assert all(path.stat().st_mode & 0o444 == 0o444 for path in files)
     assert all(path.stat().st_mode & 0o555 == 0o555 for path in cache.rglob("*") if path.is_dir())
 

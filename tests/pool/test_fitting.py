@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,21 +53,35 @@ def settings(**given: object) -> Settings:
 def test_there_are_as_many_workers_as_cpus_or_as_the_memory_allows(
     monkeypatch: pytest.MonkeyPatch, dpt_large: PreparedModel, embedded: PreparedModel
 ) -> None:
-    for gigabytes, workers in ((4, 1), (8, 3), (64, 8)):
+    for gigabytes, workers in ((2.4, 1), (4, 3), (64, 8)):
         machine(monkeypatch, gigabytes)
         assert workers_that_fit(settings(), (dpt_large,)) == workers
-        assert workers_that_fit(settings(), (embedded,)) == 8
-    machine(monkeypatch, 8)
+    machine(monkeypatch, 4)
+    assert workers_that_fit(settings(), (embedded,)) == 8
     assert workers_that_fit(settings(), (dpt_large, embedded)) == 3
+
+
+def test_only_engines_that_map_weights_share_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dpt_large: PreparedModel
+) -> None:
+    others = [
+        prepared("dpt_large", tmp_path, 1_376_000_000, engine)
+        for engine in (EngineName.OPENVINO, EngineName.ONNXRUNTIME)
+    ]
+    others.append(replace(dpt_large, custom=True))
+    machine(monkeypatch, 8)
+    assert workers_that_fit(settings(), (dpt_large,)) == 8
+    for model in others:
+        assert workers_that_fit(settings(), (model,)) < 4
 
 
 def test_workers_that_are_asked_for_stay_or_are_refused(
     monkeypatch: pytest.MonkeyPatch, dpt_large: PreparedModel
 ) -> None:
-    machine(monkeypatch, 8)
+    machine(monkeypatch, 3.5)
     assert workers_that_fit(settings(workers=1), (dpt_large,)) == 1
     with pytest.raises(
-        ConfigurationError, match=r"4 worker\(s\) with dpt_large need about 8\.\d GB .* Use --workers 3"
+        ConfigurationError, match=r"4 worker\(s\) with dpt_large need about 4\.\d GB .* Use --workers 3"
     ):
         workers_that_fit(settings(workers=4), (dpt_large,))
     machine(monkeypatch, 1.5)

@@ -37,7 +37,7 @@ class Brightness(Network):
 @pytest.fixture(scope="module")
 def metric_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "brightness.ts"
-    write(Brightness().eval(), (1, 3, 32, 32), path, Precision.FP32)
+    write(Brightness().eval(), (1, 3, 32, 32), path, Precision.FP32, whole=True)
     spec = {"size": 64, "multiple": 4, "mean": [0, 0, 0], "std": [1, 1, 1], "interpolation": "area"}
     description = {"input": spec, "output": "metres", "enlargement": "bilinear", "farthest_m": 102}
     path.with_suffix(".json").write_text(json.dumps(description))

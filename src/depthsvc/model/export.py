@@ -26,7 +26,7 @@ def export(model: ResolvedModel, kind: EngineKind, path: Path, precision: Precis
     kind.require()
     from depthsvc.model.networks.checkpoint import load_network
 
-    kind.write(load_network(model.architecture, model.file), model.spec.input, path, precision)
+    kind.write(load_network(model.architecture, model.file), model.spec.input, path, precision, whole=True)
     description = ModelDescription.of(model.spec)
     beside = path.with_suffix(".json")
     beside.write_text(description.model_dump_json(indent=2) + "\n")

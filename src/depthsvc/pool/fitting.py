@@ -34,15 +34,16 @@ def workers_that_fit(settings: Settings, models: tuple[PreparedModel, ...]) -> i
     """
     memory, each = available_memory_bytes(), worker_bytes(settings, models)
     least = settings.workers if settings.has_workers else 1
-    if _SERVER_BYTES + least * each > memory:
+    once = _SERVER_BYTES + shared_bytes(models)
+    if once + least * each > memory:
         names = " and ".join(model.name for model in models)
-        fewer = int((memory - _SERVER_BYTES) // each)
+        fewer = int((memory - once) // each)
         advice = f"Use --workers {fewer}." if 0 < fewer < least else "Use a smaller model, or fewer at a time."
         raise ConfigurationError(
-            f"{least} worker(s) with {names} need about {(_SERVER_BYTES + least * each) / 1e9:.1f} GB of memory, and "
+            f"{least} worker(s) with {names} need about {(once + least * each) / 1e9:.1f} GB of memory, and "
             f"this machine has {memory / 1e9:.1f} GB. {advice}"
         )
-    fit = int((_USABLE * memory - _SERVER_BYTES) // each)
+    fit = int((_USABLE * memory - once) // each)
     return settings.workers if settings.has_workers else max(1, min(settings.workers, fit))
 
 
@@ -59,10 +60,20 @@ def with_threads(models: tuple[PreparedModel, ...], threads: int) -> tuple[Prepa
 
 
 def worker_bytes(settings: Settings, models: tuple[PreparedModel, ...]) -> float:
-    """Memory of a worker that holds these models and works on a normal photo, in bytes."""
-    loaded = sum(_file_bytes(model) * _COPIES[model.choice.engine] for model in models)
+    """Memory of a worker alone that holds these models and works on a normal photo, in bytes."""
+    loaded = sum(_file_bytes(model) * _COPIES[model.choice.engine] for model in models if not _is_shared(model))
     largest = max(Prices().peak_bytes(_normal(settings, model)) for model in models)
     return _PROCESS_BYTES + loaded + largest
+
+
+def shared_bytes(models: tuple[PreparedModel, ...]) -> float:
+    """Memory of what all workers of these models share, in bytes."""
+    return sum(_file_bytes(model) for model in models if _is_shared(model))
+
+
+def _is_shared(model: PreparedModel) -> bool:
+    """Whether its weights are mapped, so that they are in memory once, however many workers there are."""
+    return model.choice.engine is EngineName.TORCHSCRIPT and not model.custom
 
 
 def _file_bytes(model: PreparedModel) -> int:

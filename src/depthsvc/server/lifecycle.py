@@ -17,7 +17,7 @@ import uvicorn
 from depthsvc.model.spec import PreparedModel
 from depthsvc.pool.base import PhotoPool
 from depthsvc.pool.config import PoolConfig
-from depthsvc.pool.fitting import deadline_s, worker_bytes
+from depthsvc.pool.fitting import deadline_s, shared_bytes, worker_bytes
 from depthsvc.pool.launch import engine_text, pool_config
 from depthsvc.pool.workers import WorkerPool
 from depthsvc.server.app import create_app
@@ -31,6 +31,9 @@ from depthsvc.server.service import Service
 from depthsvc.settings import LogFormat, Settings
 
 logger = logging.getLogger(__name__)
+
+_WORTH_TELLING = 50e6
+"""Bytes of weights that are not small beside a worker."""
 
 
 class _Served(NamedTuple):
@@ -60,7 +63,7 @@ def run(settings: Settings, listening: socket.socket, keys: ApiKeys, proxies: Tr
 @contextmanager
 def _processes(settings: Settings) -> Iterator[_Served]:
     config = pool_config(settings, max_photo_cost=settings.max_photo_cost)
-    models = config.worker.models
+    models, words = config.worker.models, _workers_text(settings, config)
     fields = {"workers": config.workers, "deadline_s": deadline_s(settings, models)}
     settings = settings.model_copy(update=fields)
     with WorkerPool(
@@ -70,7 +73,7 @@ def _processes(settings: Settings) -> Iterator[_Served]:
         max_photos_per_worker=settings.max_photos_per_worker,
     ) as pool:
         pool.wait_until_warm()
-        yield _Served(settings, models, pool, _workers_text(settings, config))
+        yield _Served(settings, models, pool, words)
 
 
 @contextmanager
@@ -183,8 +186,16 @@ def _engine(model: PreparedModel, models: tuple[PreparedModel, ...]) -> str:
 
 def _workers_text(settings: Settings, config: PoolConfig) -> str:
     models = config.worker.models
-    size = f"as {config.gpu}" if config.gpu else f"about {worker_bytes(settings, models) / 1e9:.1f} GB each"
-    return f"{config.workers}, {models[0].choice.threads} thread(s) each, {size}"
+    words = [str(config.workers), f"{models[0].choice.threads} thread(s) each"]
+    if config.gpu:
+        words.append(f"as {config.gpu}")
+    else:
+        words.append(f"about {worker_bytes(settings, models) / 1e9:.1f} GB each")
+        if (shared := shared_bytes(models)) > _WORTH_TELLING:
+            words.append(f"{shared / 1e9:.1f} GB of weights together")
+        if config.workers < settings.workers:
+            words.append("as many as this machine's memory holds")
+    return ", ".join(words)
 
 
 def _replicas_text(settings: Settings) -> str:

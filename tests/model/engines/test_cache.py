@@ -153,13 +153,13 @@ def test_artefact_can_be_read_by_another_user_than_the_one_who_made_it(made: Pat
 
 def test_cache_holds_nothing_but_the_artefact_and_its_lock(made: Path) -> None:
     assert {path.name for path in made.parent.parent.iterdir()} == {made.parent.name, f"{made.parent.name}.lock"}
-    assert {path.name for path in made.parent.iterdir()} == {"compact.ts", "sha256.json"}
+    assert {path.name for path in made.parent.iterdir()} == {"compact.ts", "compact.pt", "sha256.json"}
 
 
 def test_other_weights_have_another_artefact(weights: VerifiedFile, filled_cache: Path, tmp_path: Path) -> None:
     others = _weights(tmp_path / "second.safetensors", seed=1)
     first, second = (_cached(file, filled_cache) for file in (weights, others))
-    assert first.read_bytes() != second.read_bytes()
+    assert first.with_suffix(".pt").read_bytes() != second.with_suffix(".pt").read_bytes()
     assert _cached(weights, filled_cache) == first
 
 
@@ -177,12 +177,14 @@ def _break_sums(path: Path) -> None:
     (path.parent / "sha256.json").write_text("{")
 
 
-@pytest.mark.parametrize("damage", [_cut_off, _change_weights, _break_sums, Path.unlink])
+@pytest.mark.parametrize(
+    ("damage", "suffix"), [(_cut_off, ".ts"), (_change_weights, ".pt"), (_break_sums, ".ts"), (Path.unlink, ".pt")]
+)
 def test_damaged_artefact_is_replaced(
-    weights: VerifiedFile, filled_cache: Path, made: Path, damage: Callable[[Path], None]
+    weights: VerifiedFile, filled_cache: Path, made: Path, damage: Callable[[Path], None], suffix: str
 ) -> None:
     damaged = filled_cache / "engines" / made.parent.name / made.name
-    damage(damaged)
+    damage(damaged.with_suffix(suffix))
     assert _cached(weights, filled_cache) == damaged
     planes = np.zeros((1, 3, 32, 32), np.float32)
     expected = TORCHSCRIPT.open(made, 1, Precision.FP32).infer(planes)

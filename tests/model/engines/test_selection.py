@@ -144,7 +144,7 @@ def test_auto_goes_on_without_an_engine_that_fails(
 ) -> None:
     from depthsvc.model.engines import openvino
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **_options: object) -> None:
         raise RuntimeError("this processor is too old")
 
     monkeypatch.setattr(openvino, "write", fail)

@@ -60,14 +60,25 @@ class EngineKind:
         """The module that imports its packages."""
         return f"{__package__}.{self.name}"
 
-    def write(self, network: Network, spec: InputSpec, path: Path, precision: Precision, device: Device = CPU) -> None:
+    def write(
+        self,
+        network: Network,
+        spec: InputSpec,
+        path: Path,
+        precision: Precision,
+        device: Device = CPU,
+        *,
+        whole: bool = False,
+    ) -> None:
         """Write a network in evaluation mode as a file for this engine, valid for every input size of `spec`.
+
+        `whole`: as other programs expect it. Otherwise TorchScript, as OpenVINO always, puts weights in a second file.
 
         The network may be changed: moved to the device and to the precision. Imports torch. Raises OSError if it
         cannot be written, ConfigurationError if a package is missing.
         """
         self.require()
-        self._import_module().write(network, spec.example_shape, path, precision, device)
+        self._import_module().write(network, spec.example_shape, path, precision, device, whole=whole)
 
     def open(
         self, path: Path, threads: int, precision: Precision, content: bytes | None = None, device: Device = CPU
@@ -90,7 +101,7 @@ class _EngineModule(Protocol):
     """The interface of an engine's module."""
 
     def write(
-        self, network: Network, example_shape: Shape, path: Path, precision: Precision, device: Device
+        self, network: Network, example_shape: Shape, path: Path, precision: Precision, device: Device, *, whole: bool
     ) -> None: ...
 
     def open_file(

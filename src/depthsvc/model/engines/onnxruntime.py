@@ -46,7 +46,9 @@ class OnnxEngine:
         return np.asarray(self._session.run(None, {self._input: planes})[0], np.float32)
 
 
-def write(network: Network, example_shape: Shape, path: Path, precision: Precision, device: Device) -> None:
+def write(
+    network: Network, example_shape: Shape, path: Path, precision: Precision, device: Device, *, whole: bool
+) -> None:
     """Export a network with variable height and width."""
     import torch
 

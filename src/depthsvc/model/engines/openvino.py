@@ -53,7 +53,9 @@ class OpenVinoEngine:
         return np.asarray(self._request.infer([planes], share_inputs=True)[0], np.float32)
 
 
-def write(network: Network, example_shape: Shape, path: Path, precision: Precision, device: Device) -> None:
+def write(
+    network: Network, example_shape: Shape, path: Path, precision: Precision, device: Device, *, whole: bool
+) -> None:
     """Convert a network and write it; its precision is chosen when it is loaded."""
     # The front end is used directly because openvino.convert_model sends telemetry for each conversion.
     from openvino.frontend import FrontEndManager

@@ -6,6 +6,7 @@ not warmed. docs/decisions.md has the figures.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import resource
@@ -31,6 +32,9 @@ from depthsvc.model.engines import cuda
 from depthsvc.model.networks.base import Network
 
 _PIECE_BYTES = 1 << 20
+_WEIGHTS_SUFFIX = ".pt"
+_LEAST_BYTES = 1 << 14
+"""Bytes of a constant that becomes one of the weights; smaller ones stay in the code."""
 _HALVES = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
 
 
@@ -44,7 +48,7 @@ def _unheard_deprecation() -> Iterator[None]:
 
 
 class TorchScriptEngine:
-    """A loaded TorchScript file."""
+    """A loaded TorchScript file. If it has its weights beside it, processes share the memory of those."""
 
     def __init__(self, path: Path, threads: int, content: bytes | None = None, device: Device = CPU) -> None:
         self._threads = threads
@@ -56,6 +60,7 @@ class TorchScriptEngine:
         try:
             with _unheard_deprecation():
                 self._module = torch.jit.load(source, map_location=device).eval()  # type: ignore[no-untyped-call]
+            self._weights = _mapped(path.with_suffix(_WEIGHTS_SUFFIX), device) if content is None else []
         except (RuntimeError, ValueError, OSError) as error:
             if device.is_cuda and _is_out_of_memory(error):
                 raise ModelError(f"{device} has too little free memory for {path}. {_ADVICE}") from error
@@ -65,7 +70,7 @@ class TorchScriptEngine:
         torch.set_num_threads(self._threads)  # a setting of the whole process, and free to set
         try:
             with torch.inference_mode(), _optimized_for(self._device):
-                output = self._module(torch.from_numpy(planes).to(self._device))
+                output = self._module(torch.from_numpy(planes).to(self._device), *self._weights)
                 if isinstance(output, (list, tuple)):
                     output = output[0]
                 result: NDArray[np.float32] = output.float().cpu().numpy()
@@ -118,16 +123,56 @@ def trace(network: nn.Module, example_shape: Shape, device: Device = CPU) -> tor
         return frozen
 
 
-def write(network: Network, example_shape: Shape, path: Path, precision: Precision, device: Device = CPU) -> None:
-    """Trace a network and write it in the precision and for the device in which it will compute."""
+def write(
+    network: Network, example_shape: Shape, path: Path, precision: Precision, device: Device = CPU, *, whole: bool
+) -> None:
+    """Trace a network and write it in the precision and for the device in which it will compute.
+
+    Unless it is to be `whole`, for other programs, its weights get a file of their own, which can be mapped.
+    """
     if device.is_cuda:
         cuda.compute_exactly()  # constants, such as normalised filters, are computed here
     module = network.for_inference()
     if precision in _HALVES:
         module = _InHalfPrecision(module, precision).eval()
     traced = trace(module.to(device), example_shape, device)
-    with _unheard_deprecation():
-        _save(traced, path)
+    if whole:
+        with _unheard_deprecation():
+            _save(traced, path)
+    else:
+        _save_apart(traced, path)
+
+
+def _save_apart(traced: torch.jit.ScriptModule, path: Path) -> None:
+    """Write a frozen trace as code that receives its weights after the photo, and the list of these next to it."""
+    graph = traced.graph.copy()
+    weights: list[Tensor] = []
+    module, *_ = graph.inputs()
+    for node in list(graph.nodes()):
+        is_tensor = node.kind() == "prim::Constant" and node.hasAttribute("value") and node.kindOf("value") == "t"
+        if is_tensor and (constant := node.t("value")).nbytes >= _LEAST_BYTES:
+            received = graph.addInput(f"weight_{len(weights)}")
+            received.setType(node.output().type())
+            node.output().replaceAllUsesWith(received)
+            node.destroy()
+            weights.append(constant)
+    assert not module.uses()
+    graph.eraseInput(0)
+    path.write_bytes(torch._C._create_function_from_graph("forward", graph).save_to_buffer({}))
+    with path.with_suffix(_WEIGHTS_SUFFIX).open("wb") as file:
+        try:
+            torch.save(weights, file)
+        except RuntimeError as error:
+            file.write(bytes(_PIECE_BYTES))  # which fails as well, and tells why: PyTorch does not
+            raise OSError(errno.EIO, f"PyTorch cannot write it ({error})", str(path)) from error
+
+
+def _mapped(path: Path, device: Device) -> list[Tensor]:
+    """The weights in this file if there is one: on the CPU, its pages in the memory that all processes share."""
+    if not path.exists():
+        return []
+    weights: list[Tensor] = torch.load(path, map_location=device, mmap=True, weights_only=True)
+    return weights
 
 
 def _save(traced: torch.jit.ScriptModule, path: Path) -> None:
