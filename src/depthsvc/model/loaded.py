@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from depthsvc.errors import DeviceLost, ModelError
 from depthsvc.imaging.resize import network_size
+from depthsvc.imaging.spec import ResizeRule
 from depthsvc.model.custom import ONNX_SUFFIXES
 from depthsvc.model.engines.base import Engine
 from depthsvc.model.engines.kinds import KINDS
@@ -19,6 +20,7 @@ from depthsvc.model.weights.files import check_unchanged, read_unchanged
 
 _COMMON_ASPECTS = ((4, 3), (3, 4), (1, 1))
 
+_ONE_SIZE = ' (a network for one size of input needs "rule": "stretch" in its description)'
 _WARM_S = 2.0
 """Seconds that warming may take."""
 _MIN_DEPTH = 1e-3
@@ -32,6 +34,8 @@ class Model:
         self.spec = prepared.spec
         self._path = prepared.file.path
         self._engine = engine
+        takes_any = not prepared.custom or prepared.spec.input.rule is ResizeRule.STRETCH
+        self._advice = "" if takes_any else _ONE_SIZE
 
     def depth(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 (1, 3, h, w), normalised -> depth of the kind that `spec.output` stands for, float32 (h', w').
@@ -44,7 +48,9 @@ class Model:
         except DeviceLost:
             raise
         except Exception as error:  # whatever an engine raises, the model is at fault
-            raise ModelError(f"{self._path} is refused: it fails on input {planes.shape}: {error}") from error
+            raise ModelError(
+                f"{self._path} is refused: it fails on input {planes.shape}: {error}{self._advice}"
+            ) from error
         if output.ndim < 2 or output.size == 0 or output.size != output.shape[-1] * output.shape[-2]:
             raise ModelError(
                 f"{self._path} is refused: for input {planes.shape} it returns {output.shape}, not an (h, w) map."
