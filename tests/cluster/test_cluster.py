@@ -88,7 +88,7 @@ def requests() -> list[tuple[str, bytes]]:
     formats = ["JPEG", "PNG", "WEBP"]
     sizes = [(60, 80), (80, 60), (64, 64), (33, 200), (240, 320)]
     photos = [encoded(photo(*sizes[seed % 5], seed), formats[seed % 3]) for seed in range(48)]
-    photos += [photos[0][:300], encoded(photo(9, 9), "GIF")]
+    photos += [photos[0][:300], b"%PDF-1.7"]
     return [(paths[number // 3 % 5], data) for number, data in enumerate(photos)]
 
 

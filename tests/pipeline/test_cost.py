@@ -214,7 +214,17 @@ def test_prices_follow_what_photos_really_take(monkeypatch: pytest.MonkeyPatch) 
     for _ in range(100):
         prices.learn(prices.appraise(b"jpeg", options), real)
     assert prices.appraise(b"jpeg", options).seconds_of == pytest.approx(real, rel=0.05)
-    assert prices.appraise(b"webp", options).seconds_of["decode"] == other
+    assert prices.appraise(b"webp", options).seconds_of["decode"] == pytest.approx(other, rel=0.05)
+
+
+def test_a_slower_machine_is_slower_for_kinds_that_it_has_not_had_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    prices, options = appraiser(), HeatmapOptions(input_size=640)
+    monkeypatch.setattr(cost, "header_of", lambda data: HUGE[Coding(data.decode())])
+    unknown = prices.appraise(b"webp", options).seconds_of["decode"]
+    for _ in range(20):
+        photo = prices.appraise(b"jpeg", options)
+        prices.learn(photo, {stage: 2 * seconds for stage, seconds in photo.listed.items()})
+    assert 1.5 * unknown < prices.appraise(b"webp", options).seconds_of["decode"] < 2 * unknown
 
 
 def test_one_odd_photo_changes_little() -> None:

@@ -60,6 +60,7 @@ class Prices:
 
     def __init__(self) -> None:
         self._list = price_list()
+        self._machine = _Correction(most=_MOST_MACHINE)
         self._corrections: dict[tuple[str, str], _Correction] = {}
 
     def listed_s(self, works: Works) -> dict[str, float]:
@@ -68,7 +69,7 @@ class Prices:
 
     def expected_s(self, works: Works, listed: Mapping[str, float]) -> dict[str, float]:
         """Processor time of each stage in seconds: as listed, corrected by the photos so far."""
-        return {stage: listed[stage] * self._correction(stage, work).factor for stage, work in works.items()}
+        return {stage: listed[stage] * self._factor(stage, work) for stage, work in works.items()}
 
     def normal_s(self, works: Works) -> float:
         """Processor time of a normal photo in seconds: as listed, or as expected on a slower machine."""
@@ -89,10 +90,20 @@ class Prices:
         return math.ceil(max(decoding, _PIXEL_BYTES * works["decode"].amounts["pixel"] + max(later)))
 
     def learn(self, works: Works, listed: Mapping[str, float], spent: Mapping[str, float]) -> None:
-        """Correct the prices by the processor time in seconds that each stage of a photo took."""
+        """Correct the prices by the processor time in seconds that each stage of a photo took.
+
+        What a photo teaches of the machine counts for all kinds of work, and the rest for its own.
+        """
         for stage, work in works.items():
             if stage in spent:
-                self._correction(stage, work).learn(spent[stage], listed[stage])
+                certainty = (listed[stage] / (listed[stage] + _LITTLE_S)) ** 2
+                expected = listed[stage] * self._factor(stage, work)
+                error = math.log((spent[stage] + _LITTLE_S) / (expected + _LITTLE_S))
+                of_machine = self._machine.learn(min(max(error, -_MOST_AT_ONCE), _MOST_AT_ONCE), certainty)
+                self._correction(stage, work).learn(error - of_machine, certainty)
+
+    def _factor(self, stage: str, work: Work) -> float:
+        return math.exp(self._machine.log + self._correction(stage, work).log)
 
     def _row(self, section: str, work: Work) -> Row:
         return self._list[section].get(work.kind, _UNLISTED[section])
@@ -105,7 +116,11 @@ class Prices:
 
 
 _MOST = math.log(64)
-"""Largest correction either way, as a logarithm."""
+"""Largest correction of a kind of work either way, as a logarithm."""
+_MOST_MACHINE = math.log(8)
+"""The same of the machine."""
+_MOST_AT_ONCE = math.log(4)
+"""Largest error from which the machine's correction learns: beyond it, the photo is odd and not the machine."""
 _LEAST_WEIGHT = 0.05
 """Weight of the latest photo in a correction once there have been some."""
 _LITTLE_S = 0.01
@@ -114,18 +129,17 @@ anything."""
 
 
 class _Correction:
-    """A factor on the price of one kind of work. Twice and half as much are equally far off, hence the logarithm."""
+    """The logarithm of a factor on prices: twice and half as much are equally far off."""
 
-    def __init__(self) -> None:
-        self.factor = 1.0
-        self._log = 0.0
-        self._photos = 1
+    def __init__(self, most: float = _MOST) -> None:
+        self.log = 0.0
+        self._most = most
+        self._learned = 1
 
-    def learn(self, spent: float, listed: float) -> None:
-        """What a photo took, and what it costs by the list, in seconds."""
-        self._photos += 1
-        weight = max(1 / self._photos, _LEAST_WEIGHT) * (listed / (listed + _LITTLE_S)) ** 2
-        expected = listed * self.factor
-        step = weight * math.log((spent + _LITTLE_S) / (expected + _LITTLE_S))
-        self._log = min(max(self._log + step, -_MOST), _MOST)
-        self.factor = math.exp(self._log)
+    def learn(self, error: float, certainty: float) -> float:
+        """Lessen an error, a logarithm, with a weight of 0 to 1 by how much it says; returns by how much."""
+        self._learned += 1
+        before = self.log
+        after = before + max(1 / self._learned, _LEAST_WEIGHT) * certainty * error
+        self.log = min(max(after, -self._most), self._most)
+        return self.log - before
