@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
 import psutil
@@ -78,10 +79,17 @@ def test_workers_and_the_process_that_forks_them_are_killed_at_random(
         asyncio.run(both())
         return tally
 
+    def forks(child: psutil.Process) -> bool:
+        try:
+            return "forkserver" in " ".join(child.cmdline())
+        except psutil.Error:  # it has just ended
+            return False
+
     def kill_one() -> None:
-        children = psutil.Process(service.process.pid).children(recursive=True)
-        forking = [child for child in children if "forkserver" in " ".join(child.cmdline())]
-        random.choice(forking).kill()
+        forking = list(filter(forks, psutil.Process(service.process.pid).children(recursive=True)))
+        with suppress(psutil.NoSuchProcess):
+            if forking:  # all of them may have just ended
+                random.choice(forking).kill()
 
     calm, chaotic = photos_in(max(6, seconds / 6), lambda: None), photos_in(seconds, kill_one)
     print(dict(chaotic.statuses))
