@@ -241,6 +241,22 @@ def test_a_dead_fork_server_is_replaced(pool: WorkerPool, photo_png: bytes) -> N
     until(lambda: pool.warm == 2)
 
 
+def test_workers_outlive_their_fork_server(pool: WorkerPool, photo_png: bytes) -> None:
+    until(lambda: pool.warm == 2)
+    before = set(pool.pids)
+    server = psutil.Process(forkserver._forkserver._forkserver_pid)  # type: ignore[attr-defined]
+    server.kill()
+    until(lambda: server.status() == psutil.STATUS_ZOMBIE)  # its parent learns of it with the next start
+    wait([submit(pool, photo_png) for _ in range(4)])
+    assert set(pool.pids) == before
+    os.kill(pool.pids[0], signal.SIGKILL)
+    until(lambda: pool.warm == 2 and set(pool.pids) != before)
+    assert len(before & set(pool.pids)) == 1
+    os.kill(min(before & set(pool.pids)), signal.SIGKILL)  # whose fork server is gone
+    until(lambda: pool.warm == 2 and not before & set(pool.pids))
+    assert submit(pool, photo_png).result().shape == (240, 320)
+
+
 def test_a_model_that_no_worker_can_load_is_reported(model: PreparedModel, caplog: pytest.LogCaptureFixture) -> None:
     broken = replace(model, file=replace(model.file, path=model.file.path.with_name("missing.onnx")))
     with (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 from contextlib import suppress
@@ -20,6 +21,17 @@ END_S = 5.0
 """How long to wait for a killed process, and for the thread that feeds it, to end, in seconds."""
 
 
+def _pidfd(pid: int | None) -> int | None:
+    """A file that can be polled for the process's end; None where there are no such files.
+
+    The fork server's word is not enough: when it is killed, all that it has forked seem to have ended.
+    """
+    try:
+        return os.pidfd_open(pid or 0)
+    except (AttributeError, OSError):  # not Linux, or forbidden, or it has already ended
+        return None
+
+
 class WorkerDied(Exception):
     """The process ended, or its channel broke."""
 
@@ -30,8 +42,9 @@ class WorkerHandle:
     def __init__(self, config: WorkerConfig) -> None:
         """Start the process; call `wait_until_warm` next."""
         self.process, self._channel = start_child(_serve, config, name="depthsvc-worker")
+        self._pidfd = _pidfd(self.process.pid)
         self._ended = select.poll()
-        self._ended.register(self.process.sentinel, select.POLLIN)
+        self._ended.register(self.process.sentinel if self._pidfd is None else self._pidfd, select.POLLIN)
         self.answered = 0
 
     def wait_until_warm(self) -> None:
@@ -75,6 +88,13 @@ class WorkerHandle:
 
     def kill(self) -> None:
         self._channel.close()
+        if self._pidfd is not None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            self._ended.poll()
+            self._ended.unregister(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = None
         with suppress(OSError):
             self.process.kill()
         self.process.join()
