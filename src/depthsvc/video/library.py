@@ -63,9 +63,19 @@ def open_source(source: Source, max_pixels: int) -> av.container.InputContainer:
         source = source if source.is_file() else source.open("rb")
     file = f"file:{source.absolute()}" if isinstance(source, Path) else source
     try:
-        return av.open(file, "r", options=_options(max_pixels), metadata_errors="replace", io_open=None)
+        return av.open(file, "r", options=_options(max_pixels), metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError) as error:
         raise VideoError(f"{name} {_what_it_is(source)}.") from error
+
+
+def declared_size(source: Source) -> tuple[int, int]:
+    """Width and height of the first video stream as the file declares them, without decoding anything; 0 x 0 if not."""
+    if not isinstance(source, Path) or not source.is_file():
+        return 0, 0
+    options = {**_options(1), "codec_whitelist": "none"}
+    with av.open(f"file:{source.absolute()}", "r", options=options, metadata_errors="replace") as container:
+        context = container.streams.video[0].codec_context
+        return context.width, context.height
 
 
 def name_of(source: Source) -> str:

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from depthsvc.errors import ConfigurationError, TooManyPixels, VideoError
 from depthsvc.video.colour import Colour, colour_of, sdr
-from depthsvc.video.library import Source, av, is_video_codec, name_of, open_source, reason_of
+from depthsvc.video.library import Source, av, declared_size, is_video_codec, name_of, open_source, reason_of
 
 Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 """Y (h, w), and U and V of half the rows and columns, rounded up: a picture in yuv420p."""
@@ -183,7 +184,7 @@ class VideoReader:
         if context is None or not is_video_codec(context.codec.name):
             codec = context.name if context is not None else "unknown"
             raise VideoError(f"{self.name} has a video codec that is not supported: {codec}.")
-        self._check_size(context.width, context.height)
+        self._check_size(*((context.width, context.height) if context.width else declared_size(self._source)))
         context.options = {"max_pixels": str(self._max_pixels)}
         context.thread_count = self._threads
         for other in self._container.streams:
@@ -435,7 +436,7 @@ def _turn_of(picture: av.VideoFrame) -> _Turn:
         return {90: _Turn(True, False, True), 180: _Turn(False, True, True), 270: _Turn(True, True, False)}.get(
             picture.rotation % 360, _Turn()
         )
-    a, b, _, c, d = np.frombuffer(bytes(memoryview(data)), np.int32)[:5].tolist()
+    a, b, _, c, d = np.frombuffer(bytes(cast(bytes, data)), np.int32)[:5].tolist()
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return _Turn(False, a < 0, d < 0)
     return _Turn(True, c < 0, b < 0)

@@ -1,0 +1,200 @@
+"""The audio of one video into another: as it is, or encoded again where the other's format cannot hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+from depthsvc.errors import VideoError
+from depthsvc.video.library import av, open_source, reason_of
+
+_NO_PICTURES = 1
+"""Largest picture that may be decoded here, in pixels."""
+_RATES = {"libopus": 48_000, "libmp3lame": 44_100}
+"""Samples a second of encoders that do not accept every rate."""
+_USUAL_LAYOUTS = {"mono", "stereo"}
+_TAIL = Fraction(1)
+"""Seconds past the end after which no packet of any stream can belong to it."""
+
+
+class _Track(Protocol):
+    """One audio stream on its way into a file."""
+
+    def add(self, packet: av.Packet[av.AudioStream]) -> list[av.Packet[av.AudioStream]]:
+        """Packets for the file, of one packet of the source."""
+
+    def finish(self) -> list[av.Packet[av.AudioStream]]:
+        """The last packets."""
+
+
+class Sound:
+    """All audio streams of a file, for a file that is being written. Holds one packet at a time.
+
+    `begin` and `end`: time stamps in seconds between which the audio is kept, the first of which becomes 0; None: from
+    the first packet, or to the last. `shift`: seconds by which time stamps become smaller.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        output: av.container.OutputContainer,
+        *,
+        copied: frozenset[str] | None,
+        encoder: str,
+        shift: Fraction,
+        begin: Fraction | None,
+        end: Fraction | None,
+    ) -> None:
+        """Add the streams to `output`. Raises VideoError.
+
+        `copied`: codecs that `output` can hold, by FFmpeg's names; None: all. `encoder`: for others.
+        """
+        self._output = output
+        self._shift = shift
+        self._end = end
+        self._input = open_source(path, _NO_PICTURES)
+        self._tracks: dict[int, _Track] = {}
+        try:
+            for stream in self._input.streams.audio:
+                if _is_known(stream):
+                    self._tracks[stream.index] = _track(stream, output, copied, encoder, _Span(shift, begin, end))
+        except BaseException:
+            self._input.close()
+            raise
+        self._packets = self._demuxed()
+        self._next = next(self._packets, None)
+
+    def close(self) -> None:
+        self._input.close()
+
+    def write_until(self, time: Fraction) -> None:
+        """Write what is heard before `time`, in seconds of the new file."""
+        while self._next is not None and _time(self._next) - self._shift < time:
+            self._output.mux(self._tracks[self._next.stream_index].add(self._next))
+            self._next = next(self._packets, None)
+
+    def finish(self) -> None:
+        """Write the rest."""
+        while self._next is not None:
+            self._output.mux(self._tracks[self._next.stream_index].add(self._next))
+            self._next = next(self._packets, None)
+        for track in self._tracks.values():
+            self._output.mux(track.finish())
+
+    def _demuxed(self) -> Iterator[av.Packet[av.AudioStream]]:
+        """Packets with time stamps, as far as the file can be read."""
+        for stream in self._input.streams:
+            stream.discard = av.stream.Discard.default if stream.index in self._tracks else av.stream.Discard.all
+        streams = [stream for stream in self._input.streams.audio if stream.index in self._tracks]
+        if not streams:
+            return
+        try:
+            for packet in self._input.demux(tuple(streams)):
+                if packet.pts is None or not packet.size:
+                    continue
+                if self._end is not None and _time(packet) > self._end + _TAIL:
+                    return
+                yield packet
+        except av.FFmpegError:  # the rest of a truncated file
+            return
+
+
+class _Span:
+    """The part of the audio that is kept."""
+
+    def __init__(self, shift: Fraction, begin: Fraction | None, end: Fraction | None) -> None:
+        self.shift = shift
+        self._begin = begin
+        self._end = end
+
+    def contains(self, time: Fraction, duration: Fraction) -> bool:
+        """Whether anything of it is heard that begins at a time stamp, in seconds."""
+        return (self._begin is None or time + duration > self._begin) and (self._end is None or time < self._end)
+
+
+class _Copy:
+    """Packets as they are."""
+
+    def __init__(self, stream: av.AudioStream, output: av.container.OutputContainer, span: _Span) -> None:
+        self._target = output.add_stream_from_template(stream)
+        self._span = span
+        self._last: int | None = None
+
+    def add(self, packet: av.Packet[av.AudioStream]) -> list[av.Packet[av.AudioStream]]:
+        if not self._span.contains(_time(packet), (packet.duration or 0) * packet.time_base):
+            return []
+        shift = round(self._span.shift / packet.time_base)
+        assert packet.pts is not None
+        packet.pts -= shift
+        packet.dts = packet.pts if packet.dts is None else packet.dts - shift
+        if self._last is not None and packet.dts <= self._last:  # no format can hold it
+            return []
+        self._last = packet.dts
+        packet.stream = self._target
+        return [packet]
+
+    def finish(self) -> list[av.Packet[av.AudioStream]]:
+        return []
+
+
+class _Encode:
+    """Packets decoded and encoded with another codec."""
+
+    def __init__(self, stream: av.AudioStream, output: av.container.OutputContainer, encoder: str, span: _Span) -> None:
+        source = stream.codec_context
+        layout = source.layout.name if source.layout.name in _USUAL_LAYOUTS else "stereo"
+        target = output.add_stream(encoder, _RATES.get(encoder, source.sample_rate), layout=layout)
+        assert isinstance(target, av.AudioStream)
+        self._source = source
+        self._target = target
+        self._span = span
+
+    def add(self, packet: av.Packet[av.AudioStream]) -> list[av.Packet[av.AudioStream]]:
+        try:
+            frames = self._source.decode(packet)
+        except av.FFmpegError:  # damaged: silence, as in a player
+            return []
+        return [coded for frame in frames for coded in self._encoded(frame)]
+
+    def _encoded(self, frame: av.AudioFrame) -> list[av.Packet[av.AudioStream]]:
+        if frame.pts is None or frame.time_base is None:
+            return []
+        if not self._span.contains(frame.pts * frame.time_base, Fraction(frame.samples, frame.sample_rate)):
+            return []
+        frame.pts -= round(self._span.shift / frame.time_base)
+        return self._target.encode(frame)
+
+    def finish(self) -> list[av.Packet[av.AudioStream]]:
+        return self._target.encode(None)
+
+
+def _track(
+    stream: av.AudioStream,
+    output: av.container.OutputContainer,
+    copied: frozenset[str] | None,
+    encoder: str,
+    span: _Span,
+) -> _Track:
+    codec = stream.codec_context.codec.canonical_name
+    track: _Copy | _Encode
+    try:
+        if copied is None or codec in copied:
+            track = _Copy(stream, output, span)
+        else:
+            track = _Encode(stream, output, encoder, span)
+    except (av.FFmpegError, ValueError) as error:
+        raise VideoError(f"The audio ({codec}) cannot be written: {reason_of(error)}. Leave it out.") from error
+    return track
+
+
+def _is_known(stream: av.AudioStream) -> bool:
+    """Whether a stream can be copied or decoded at all."""
+    context = stream.codec_context
+    return context is not None and bool(context.sample_rate) and bool(stream.time_base)
+
+
+def _time(packet: av.Packet[av.AudioStream]) -> Fraction:
+    assert packet.pts is not None
+    return Fraction(packet.pts * packet.time_base)
