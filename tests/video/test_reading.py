@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import pytest
 
 from depthsvc.errors import ConfigurationError, DepthServiceError, TooManyPixels, VideoError
 from depthsvc.video.colour import Colour, sdr
-from depthsvc.video.reading import Frame, VideoReader
+from depthsvc.video.reading import Frame, VideoInfo, VideoReader
 from tests.parity import photo
 from tests.video.clips import FRAMES, HEIGHT, WIDTH, clip, grey_of, stretched
 
@@ -52,9 +52,17 @@ def test_a_video_is_described_and_every_frame_is_read(tmp_path: Path) -> None:
     with VideoReader(path, max_pixels=LIMIT) as reader:
         info = reader.info
         frames = list(reader)
-    assert (info.width, info.height, info.rate, info.frames, info.rotation) == (WIDTH, HEIGHT, 10, FRAMES, 0)
-    assert (info.duration_s, info.audio, info.sample_aspect_ratio) == (1.0, ("aac",), 1)
-    assert info.colour == Colour(6, full_range=False)
+    assert info == VideoInfo(
+        WIDTH,
+        HEIGHT,
+        rate=Fraction(10),
+        time_base=info.time_base,
+        frames=FRAMES,
+        duration_s=1.0,
+        colour=Colour(6, full_range=False),
+        audio=("aac",),
+        path=path,
+    )
     assert [frame.index for frame in frames] == list(range(FRAMES))
     assert [frame.time for frame in frames] == [Fraction(index, 10) for index in range(FRAMES)]
     assert [frame.duration for frame in frames] == [Fraction(1, 10)] * FRAMES
@@ -215,7 +223,10 @@ def test_of_a_truncated_file_what_is_there_is_read(tmp_path: Path, suffix: str) 
     codec, options = ("mpeg4", {}) if suffix == ".avi" else ("libx264", {"bf": "0", "tune": "zerolatency"})
     path = clip(tmp_path / f"a{suffix}", codec=codec, ticks=range(0, 8000, 100), options=options)
     if suffix == ".mp4":
-        with av.open(str(path)) as source, av.open(str(tmp_path / "b.mp4"), "w", options={"movflags": "faststart"}) as o:
+        with (
+            av.open(str(path)) as source,
+            av.open(str(tmp_path / "b.mp4"), "w", options={"movflags": "faststart"}) as o,
+        ):
             stream = o.add_stream_from_template(source.streams.video[0])
             for packet in source.demux(video=0):
                 if packet.size:
@@ -223,7 +234,8 @@ def test_of_a_truncated_file_what_is_there_is_read(tmp_path: Path, suffix: str) 
                     o.mux(packet)
         path = tmp_path / "b.mp4"
     data = path.read_bytes()
-    path.write_bytes(data[: len(data) // 2])
+    middle = (data.find(b"movi") + data.find(b"idx1")) // 2 if suffix == ".avi" else len(data) // 2
+    path.write_bytes(data[:middle])
     with VideoReader(path, max_pixels=LIMIT) as reader:
         found = len(list(reader))
     assert 20 <= found < 80
@@ -362,11 +374,8 @@ def test_a_list_opens_no_other_file(tmp_path: Path, name: str) -> None:
 def test_a_movie_that_refers_to_another_file_does_not_open_it(tmp_path: Path) -> None:
     other = clip(tmp_path / "secret.mov")
     path = reference_movie(tmp_path / "a.mov", other)
-    with watched(other) as opened:
-        try:
-            read(path)
-        except DepthServiceError as error:
-            assert isinstance(error, VideoError)
+    with watched(other) as opened, suppress(VideoError):
+        read(path)
     assert opened == [False]
 
 
@@ -378,7 +387,9 @@ def test_a_file_that_is_opened_is_noticed(tmp_path: Path) -> None:
     assert opened == [True]
 
 
-@pytest.mark.parametrize("name", ["http://127.0.0.1:9/a.mp4", "concat:a.mp4|a.mp4", "subfile,,start,0,end,9,,:a.mp4", "-"])
+@pytest.mark.parametrize(
+    "name", ["http://127.0.0.1:9/a.mp4", "concat:a.mp4|a.mp4", "subfile,,start,0,end,9,,:a.mp4", "-"]
+)
 def test_a_name_is_a_file_and_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     clip(tmp_path / "a.mp4")
     monkeypatch.chdir(tmp_path)

@@ -26,6 +26,7 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 _TEMPORARY = ".depthsvc-{}.part"
 _FINEST = 1_000_000
 """Most ticks a second of a time base that is kept; MP4 has 32 bits for a duration."""
+_FINEST_MPEG4 = 65_535
 _FALLBACK = Fraction(1, 90_000)
 _USUAL_RATE = Fraction(25)
 _AREA = 0x20
@@ -46,10 +47,13 @@ class _Codec:
     """Whether 4:2:0 pictures have an even number of rows and columns."""
 
 
+_QSCALE = 118
+"""FFmpeg's unit of fixed quality (FF_QP2LAMBDA)."""
 _CODECS = {
     "h264": _Codec("libx264", {}, crf=18, preset="veryfast", even=True),
     "hevc": _Codec("libx265", {"x265-params": "log-level=none:pools=none"}, crf=20, preset="veryfast", even=True),
     "vp9": _Codec("libvpx-vp9", {"b": "0", "deadline": "realtime", "cpu-used": "7", "row-mt": "1"}, crf=30),
+    "mpeg4": _Codec("mpeg4", {"flags": "+qscale", "global_quality": str(3 * _QSCALE)}),
     "ffv1": _Codec("ffv1", {"level": "3", "slicecrc": "1", "g": "1"}),
 }
 
@@ -74,14 +78,20 @@ _MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
 _TAGS = {"movflags": "+faststart+use_metadata_tags"}
 """The index in front, so that browsers start at once; and metadata of any name."""
 _NO_SHIFT = {"avoid_negative_ts": "disabled"}
-"""AAC begins before 0, with samples that are not played; Matroska can hold that, without moving the pictures."""
+"""AAC and MP3 begin before 0, with samples that are not played. The pictures are not moved for them."""
 _FORMATS = {
     ".mp4": _Format("mp4", ("h264", "hevc", "vp9"), _MP4_AUDIO, options=_TAGS),
     ".m4v": _Format("mp4", ("h264", "hevc"), _MP4_AUDIO, options=_TAGS),
     ".mov": _Format("mov", ("h264", "hevc"), frozenset({"aac", "mp3", "ac3", "eac3", "alac"}) | _PCM, options=_TAGS),
     ".mkv": _Format("matroska", ("h264", "hevc", "vp9"), None, options=_NO_SHIFT),
     ".webm": _Format("webm", ("vp9",), frozenset({"opus", "vorbis"}), audio_encoder="libopus", options=_NO_SHIFT),
-    ".avi": _Format("avi", ("h264",), frozenset({"mp3", "mp2", "ac3", "pcm_s16le"}), audio_encoder="libmp3lame"),
+    ".avi": _Format(
+        "avi",
+        ("mpeg4",),
+        frozenset({"mp3", "mp2", "ac3", "pcm_s16le"}),
+        audio_encoder="libmp3lame",
+        options=_NO_SHIFT,
+    ),
 }
 SUFFIXES = tuple(_FORMATS)
 """Extensions of the files that can be written."""
@@ -95,7 +105,7 @@ class VideoWriter:
     at the source's average rate. A frame is shown until the next; the last one for its own duration.
 
     An odd width or height is kept. H.264 and HEVC cannot hold one in 4:2:0, which is cropped by pairs of pixels, so
-    those files are in 4:4:4; VP9 can.
+    those files are in 4:4:4; VP9 and MPEG-4 can.
     """
 
     def __init__(
@@ -118,10 +128,11 @@ class VideoWriter:
         """Begin a temporary file beside `path`, whose extension, one of `SUFFIXES`, chooses the format.
 
         `info`: of the source, whose rate, time base, colour and pixel shape the file gets. `kind`: heat for pictures
-        that are looked at, gray16 for values from 0 to 65535, without loss (FFV1, in .mkv). `codec`: h264, hevc or vp9.
-        `crf`: quality, 0 is best. `preset`: speed of h264 and hevc, as in x264. `audio_from`: a reader of a file, whose
-        audio is added between its start and end. `start`: the time that becomes 0. `metadata`: tags of the file.
-        `overwrite`: whether a file may be replaced; the source never is. `threads`: of the encoder.
+        that are looked at, gray16 for values from 0 to 65535, without loss (FFV1, in .mkv). `codec`: h264, hevc or vp9;
+        in .avi mpeg4, because FFmpeg reads times of H.264 there a frame or two late. `crf`: quality, 0 is best.
+        `preset`: speed of h264 and hevc, as in x264. `audio_from`: a reader of a file, whose audio is added between its
+        start and end. `start`: the time that becomes 0. `metadata`: tags of the file. `overwrite`: whether a file may
+        be replaced; the source never is. `threads`: of the encoder.
 
         Raises ConfigurationError for what cannot be, and VideoError if the file cannot be created.
         """
@@ -249,8 +260,6 @@ class VideoWriter:
         context.sample_aspect_ratio = info.sample_aspect_ratio
         context.time_base = self._time_base(info)
         stream.time_base = context.time_base
-        if self._format.name == "avi":
-            context.max_b_frames = 0
         if not self._is_deep:
             context.color_range, context.colorspace = self.colour.range_code, self.colour.matrix
             context.color_primaries, context.color_trc = self.colour.primaries, self.colour.transfer
@@ -268,17 +277,17 @@ class VideoWriter:
         if self._codec.crf is not None:
             options["crf"] = str(self._codec.crf if crf is None else crf)
         elif crf is not None:
-            raise ConfigurationError(f"{self._codec.encoder} has no crf: it is without loss.")
+            raise ConfigurationError(f"{self._codec.encoder} has no crf. Leave it out.")
         if self._codec.preset is not None:
             options["preset"] = preset or self._codec.preset
         elif preset is not None:
-            raise ConfigurationError(f"{self._codec.encoder} has no presets. Leave preset out.")
+            raise ConfigurationError(f"{self._codec.encoder} has no presets. Leave them out.")
         return options
 
     def _time_base(self, info: VideoInfo) -> Fraction:
         """The source's, or one of which its times are multiples."""
         if self._format.name == "avi":
-            return 1 / (info.rate or _USUAL_RATE).limit_denominator(100_000)
+            return (1 / (info.rate or _USUAL_RATE)).limit_denominator(_FINEST_MPEG4)
         ticks = info.time_base.denominator
         return Fraction(1, ticks) if ticks <= _FINEST else _FALLBACK
 
