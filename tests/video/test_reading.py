@@ -343,6 +343,7 @@ def reference_movie(path: Path, other: Path) -> Path:
     at = data.find(b"dref") - 4
     (size,) = struct.unpack_from(">I", data, at)
     name = str(other).encode()
+    name = b"/" * (len(name) % 2) + name
     alias = bytes(6) + bytes(144) + struct.pack(">hH", 2, len(name)) + name + struct.pack(">hH", -1, 0)
     box = struct.pack(">I4sI", 12 + len(alias), b"alis", 0) + alias
     new = struct.pack(">I4sII", 16 + len(box), b"dref", 0, 1) + box
