@@ -38,6 +38,7 @@ def clip(
     codec: str = "libx264",
     pixel_format: str = "yuv420p",
     sound: str | None = None,
+    channels: str = "mono",
     rate: Fraction = Fraction(RATE),
     turn: int = 0,
     full_range: bool = False,
@@ -57,7 +58,7 @@ def clip(
         context.options = {**({"crf": "10"} if codec == "libx264" else {}), **(options or {})}
         if turn:
             stream.set_display_rotation(turn)
-        tone = output.add_stream(sound, 48_000, layout="mono") if sound else None
+        tone = output.add_stream(sound, 48_000, layout=channels) if sound else None
         for index, tick in enumerate(ticks):
             frame = av.VideoFrame.from_ndarray(picture(index, *size), "rgb24")
             frame = frame.reformat(

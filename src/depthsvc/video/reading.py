@@ -177,8 +177,8 @@ class VideoReader:
         streams = self._container.streams.video
         moving = [stream for stream in streams if not stream.disposition & av.stream.Disposition.attached_pic]
         if not moving:
-            there = "only a cover picture" if streams else "only audio" if self._container.streams.audio else "no video"
-            raise VideoError(f"{self.name} contains {there}, and no video stream.")
+            there = "a cover picture" if streams else "audio" if self._container.streams.audio else ""
+            raise VideoError(f"{self.name} contains {f'only {there}, and ' if there else ''}no video.")
         stream = moving[0]
         context = stream.codec_context
         if context is None or not is_video_codec(context.codec.name):
@@ -211,7 +211,7 @@ class VideoReader:
         while True:
             try:
                 packet = next(demuxed, None)
-            except av.FFmpegError:
+            except (av.FFmpegError, OSError):
                 self.damaged += 1
                 packet = None
             if packet is None:

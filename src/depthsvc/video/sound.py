@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,8 @@ _NO_PICTURES = 1
 _RATES = {"libopus": 48_000, "libmp3lame": 44_100}
 """Samples a second of encoders that do not accept every rate."""
 _USUAL_LAYOUTS = {"mono", "stereo"}
+_DAMAGE = (av.error.InvalidDataError, av.error.PatchWelcomeError, av.ArgumentError)
+"""What a packet of sound that is damaged leads to, when it is decoded or written."""
 _TAIL = Fraction(1)
 """Seconds past the end after which no packet of any stream can belong to it."""
 
@@ -72,16 +75,20 @@ class Sound:
     def write_until(self, time: Fraction) -> None:
         """Write what is heard before `time`, in seconds of the new file."""
         while self._next is not None and _time(self._next) - self._shift < time:
-            self._output.mux(self._tracks[self._next.stream_index].add(self._next))
-            self._next = next(self._packets, None)
+            self._write_next()
 
     def finish(self) -> None:
         """Write the rest."""
         while self._next is not None:
-            self._output.mux(self._tracks[self._next.stream_index].add(self._next))
-            self._next = next(self._packets, None)
+            self._write_next()
         for track in self._tracks.values():
             self._output.mux(track.finish())
+
+    def _write_next(self) -> None:
+        assert self._next is not None
+        with suppress(*_DAMAGE):  # as players do
+            self._output.mux(self._tracks[self._next.stream_index].add(self._next))
+        self._next = next(self._packets, None)
 
     def _demuxed(self) -> Iterator[av.Packet[av.AudioStream]]:
         """Packets with time stamps, as far as the file can be read."""
@@ -150,12 +157,11 @@ class _Encode:
         self._source = source
         self._target = target
         self._span = span
+        self._kind: tuple[str, str, int] | None = None
+        self._resampler: av.AudioResampler | None = None
 
     def add(self, packet: av.Packet[av.AudioStream]) -> list[av.Packet[av.AudioStream]]:
-        try:
-            frames = self._source.decode(packet)
-        except av.FFmpegError:  # damaged: silence, as in a player
-            return []
+        frames = self._source.decode(packet)
         return [coded for frame in frames for coded in self._encoded(frame)]
 
     def _encoded(self, frame: av.AudioFrame) -> list[av.Packet[av.AudioStream]]:
@@ -164,7 +170,16 @@ class _Encode:
         if not self._span.contains(frame.pts * frame.time_base, Fraction(frame.samples, frame.sample_rate)):
             return []
         frame.pts -= round(self._span.shift / frame.time_base)
-        return self._target.encode(frame)
+        return [coded for part in self._resampled(frame) for coded in self._target.encode(part)]
+
+    def _resampled(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
+        """The frame as the encoder needs it, even if the source changes in the middle of it."""
+        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._resampler is None or kind != self._kind:
+            target = self._target.codec_context
+            self._resampler = av.AudioResampler(target.format, target.layout, target.sample_rate)
+            self._kind = kind
+        return self._resampler.resample(frame)
 
     def finish(self) -> list[av.Packet[av.AudioStream]]:
         return self._target.encode(None)
@@ -180,7 +195,7 @@ def _track(
     codec = stream.codec_context.codec.canonical_name
     track: _Copy | _Encode
     try:
-        if copied is None or codec in copied:
+        if codec in (output.supported_codecs if copied is None else copied):
             track = _Copy(stream, output, span)
         else:
             track = _Encode(stream, output, encoder, span)

@@ -171,6 +171,7 @@ class VideoWriter:
                 self._stream = self._video_stream(info, crf, preset, threads)
                 self._output.metadata.update(metadata or {})
                 self._add_sound(audio_from)
+                self._output.start_encoding()
         except BaseException:
             self.discard()
             raise
