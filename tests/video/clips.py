@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -98,7 +99,11 @@ def times(path: Path) -> list[Fraction]:
 
 
 def heard(path: Path) -> tuple[str, float]:
-    """Codec and seconds of a file's sound."""
+    """Codec and seconds of a file's sound, without what is damaged."""
+    seconds = 0.0
     with av.open(str(path)) as container:
-        codec = container.streams.audio[0].codec_context.name
-        return codec, sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
+        stream = container.streams.audio[0]
+        for packet in container.demux(stream):
+            with suppress(av.FFmpegError):
+                seconds += sum(frame.samples / frame.sample_rate for frame in packet.decode())
+        return stream.codec_context.name, seconds

@@ -208,6 +208,26 @@ def test_an_hdr_video_is_mapped(tmp_path: Path) -> None:
     assert pixels[1, 1, 0] > 200 > 60 > pixels[1, 1, 1]
 
 
+@pytest.mark.parametrize("size", [(WIDTH, HEIGHT), (37, 21)])
+def test_an_interlaced_video_is_read(tmp_path: Path, size: tuple[int, int]) -> None:
+    frame = read(clip(tmp_path / "a.mkv", options={"x264-params": "interlaced=1"}))[3]
+    assert frame.picture.interlaced_frame
+    pixels = frame.rgb(*size).astype(int)
+    assert np.abs(pixels[size[1] * 2 // 3 :, size[0] * 2 // 3 :] - 80).max() <= 3
+    assert frame.planes(*size, Colour())[0].shape == size[::-1]
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv422p", "yuv444p10le", "gray", "gray10le", "bgr0", "gbrp10le", "yuv420p16le"])
+def test_every_pixel_format_is_read(tmp_path: Path, pixel_format: str) -> None:
+    matrix = 0 if "b" in pixel_format else 6
+    path = clip(
+        tmp_path / "a.mkv", codec="ffv1", pixel_format=pixel_format, matrix=matrix, full_range="y" in pixel_format
+    )
+    frame = read(path)[3]
+    assert np.abs(frame.rgb(WIDTH, HEIGHT)[30:, 40:].astype(int) - 80).max() <= 2
+    assert abs(int(frame.planes(WIDTH, HEIGHT, Colour(1, full_range=True))[0][40, 50]) - 80) <= 2
+
+
 def test_the_pictures_may_change_their_size(tmp_path: Path) -> None:
     one = clip(tmp_path / "a.ts").read_bytes()
     two = clip(tmp_path / "b.ts", size=(32, 24)).read_bytes()

@@ -323,7 +323,7 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path, name: str, what: dict
 def test_a_folder_that_is_missing_and_an_unknown_preset_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="No such file or directory"):
         VideoWriter(tmp_path / "none/a.mp4", info=INFO, width=WIDTH, height=HEIGHT)
-    with pytest.raises(VideoError, match="cannot be encoded with libx264"):
+    with pytest.raises(VideoError, match="cannot be written with libx264"):
         VideoWriter(tmp_path / "a.mp4", info=INFO, width=WIDTH, height=HEIGHT, preset="warp")
     assert files(tmp_path) == set()
 

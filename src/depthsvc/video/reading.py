@@ -472,19 +472,23 @@ class _Scaler:
         self, picture: av.VideoFrame, pixel_format: str, width: int, height: int, colour: Colour, target: Colour | None
     ) -> av.VideoFrame:
         shrinks = width <= picture.width and height <= picture.height
-        with self._lock:
-            return self._reformatter(pixel_format, width, height).reformat(
-                picture,
-                width,
-                height,
-                pixel_format,
-                src_colorspace=colour.scaler_code,
-                src_color_range=colour.range_code,
-                dst_colorspace=target.scaler_code if target else None,
-                dst_color_range=target.range_code if target else None,
-                interpolation=_AREA if shrinks else _BICUBIC,
-                threads=1,
-            )
+        try:
+            with self._lock:
+                return self._reformatter(pixel_format, width, height).reformat(
+                    picture,
+                    width,
+                    height,
+                    pixel_format,
+                    src_colorspace=colour.scaler_code,
+                    src_color_range=colour.range_code,
+                    dst_colorspace=target.scaler_code if target else None,
+                    dst_color_range=target.range_code if target else None,
+                    interpolation=_AREA if shrinks else _BICUBIC,
+                    threads=1,
+                )
+        except av.FFmpegError as error:
+            kind = f"{picture.width} x {picture.height} pixels in {picture.format.name}"
+            raise VideoError(f"A picture of {kind} cannot be converted: {reason_of(error)}.") from error
 
     def _reformatter(self, *key: *tuple[str, int, int]) -> av.video.reformatter.VideoReformatter:
         """Each keeps what swscale prepares for one kind of conversion."""

@@ -13,11 +13,17 @@ from depthsvc.video.library import av, open_source, reason_of
 
 _NO_PICTURES = 1
 """Largest picture that may be decoded here, in pixels."""
-_RATES = {"libopus": 48_000, "libmp3lame": 44_100}
-"""Samples a second of encoders that do not accept every rate."""
+_USUAL_RATE = 48_000
+_RATES = {
+    "aac": {96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8000},
+    "libmp3lame": {48_000, 44_100, 32_000},
+    "libopus": {48_000},
+}
+"""Samples a second that an encoder accepts in every kind of file."""
 _USUAL_LAYOUTS = {"mono", "stereo"}
 _DAMAGE = (av.error.InvalidDataError, av.error.PatchWelcomeError, av.ArgumentError)
-"""What a packet of sound that is damaged leads to, when it is decoded or written."""
+"""What a packet of sound that is damaged leads to when it is written."""
+_JUMP_S = 1
 _TAIL = Fraction(1)
 """Seconds past the end after which no packet of any stream can belong to it."""
 
@@ -59,10 +65,12 @@ class Sound:
         self._end = end
         self._input = open_source(path, _NO_PICTURES)
         self._tracks: dict[int, _Track] = {}
+        self._written: dict[int, Fraction] = {}
+        """Time of the last packet of each stream."""
         try:
             for stream in self._input.streams.audio:
                 if _is_known(stream):
-                    self._tracks[stream.index] = _track(stream, output, copied, encoder, _Span(shift, begin, end))
+                    self._tracks[stream.index] = _track(stream, output, copied, encoder, _Timeline(shift, begin, end))
         except BaseException:
             self._input.close()
             raise
@@ -82,13 +90,21 @@ class Sound:
         while self._next is not None:
             self._write_next()
         for track in self._tracks.values():
-            self._output.mux(track.finish())
+            self._mux(track.finish())
 
     def _write_next(self) -> None:
         assert self._next is not None
         with suppress(*_DAMAGE):  # as players do
-            self._output.mux(self._tracks[self._next.stream_index].add(self._next))
+            self._mux(self._tracks[self._next.stream_index].add(self._next))
         self._next = next(self._packets, None)
+
+    def _mux(self, packets: list[av.Packet[av.AudioStream]]) -> None:
+        """Write packets whose time increases, in which all formats insist."""
+        for packet in packets:
+            time = (packet.dts or 0) * packet.time_base
+            if time > self._written.get(packet.stream.index, time - 1):
+                self._written[packet.stream.index] = time
+                self._output.mux(packet)
 
     def _demuxed(self) -> Iterator[av.Packet[av.AudioStream]]:
         """Packets with time stamps, as far as the file can be read."""
@@ -108,37 +124,45 @@ class Sound:
             return
 
 
-class _Span:
-    """The part of the audio that is kept."""
+class _Timeline:
+    """Where the sound of one stream goes in time, and which part of it is kept."""
 
     def __init__(self, shift: Fraction, begin: Fraction | None, end: Fraction | None) -> None:
-        self.shift = shift
+        self._shift = shift
         self._begin = begin
         self._end = end
+        self._until = Fraction(0)
 
-    def contains(self, time: Fraction, duration: Fraction) -> bool:
-        """Whether anything of it is heard that begins at a time stamp, in seconds."""
-        return (self._begin is None or time + duration > self._begin) and (self._end is None or time < self._end)
+    def shift(self, time: Fraction, duration: Fraction) -> Fraction | None:
+        """Seconds by which what has this time stamp is moved forward, or None if it is left out.
+
+        A time stamp that goes back by more than a second begins a new count after the sound before, as with pictures.
+        """
+        if time - self._shift < self._until - _JUMP_S:
+            self._shift = time - self._until
+        if (self._begin is not None and time + duration <= self._begin) or (
+            self._end is not None and time >= self._end
+        ):
+            return None
+        self._until = time - self._shift + duration
+        return self._shift
 
 
 class _Copy:
     """Packets as they are."""
 
-    def __init__(self, stream: av.AudioStream, output: av.container.OutputContainer, span: _Span) -> None:
+    def __init__(self, stream: av.AudioStream, output: av.container.OutputContainer, timeline: _Timeline) -> None:
         self._target = output.add_stream_from_template(stream)
-        self._span = span
-        self._last: int | None = None
+        self._timeline = timeline
 
     def add(self, packet: av.Packet[av.AudioStream]) -> list[av.Packet[av.AudioStream]]:
-        if not self._span.contains(_time(packet), (packet.duration or 0) * packet.time_base):
+        shift = self._timeline.shift(_time(packet), (packet.duration or 0) * packet.time_base)
+        if shift is None:
             return []
-        shift = round(self._span.shift / packet.time_base)
+        ticks = round(shift / packet.time_base)
         assert packet.pts is not None
-        packet.pts -= shift
-        packet.dts = packet.pts if packet.dts is None else packet.dts - shift
-        if self._last is not None and packet.dts <= self._last:  # no format can hold it
-            return []
-        self._last = packet.dts
+        packet.pts -= ticks
+        packet.dts = packet.pts if packet.dts is None else packet.dts - ticks
         packet.stream = self._target
         return [packet]
 
@@ -149,27 +173,34 @@ class _Copy:
 class _Encode:
     """Packets decoded and encoded with another codec."""
 
-    def __init__(self, stream: av.AudioStream, output: av.container.OutputContainer, encoder: str, span: _Span) -> None:
+    def __init__(
+        self, stream: av.AudioStream, output: av.container.OutputContainer, encoder: str, timeline: _Timeline
+    ) -> None:
         source = stream.codec_context
         layout = source.layout.name if source.layout.name in _USUAL_LAYOUTS else "stereo"
-        target = output.add_stream(encoder, _RATES.get(encoder, source.sample_rate), layout=layout)
+        rate = source.sample_rate if source.sample_rate in _RATES[encoder] else _USUAL_RATE
+        target = output.add_stream(encoder, rate, layout=layout)
         assert isinstance(target, av.AudioStream)
         self._source = source
         self._target = target
-        self._span = span
+        self._timeline = timeline
         self._kind: tuple[str, str, int] | None = None
         self._resampler: av.AudioResampler | None = None
 
     def add(self, packet: av.Packet[av.AudioStream]) -> list[av.Packet[av.AudioStream]]:
-        frames = self._source.decode(packet)
+        try:
+            frames = self._source.decode(packet)
+        except av.FFmpegError:  # damaged
+            return []
         return [coded for frame in frames for coded in self._encoded(frame)]
 
     def _encoded(self, frame: av.AudioFrame) -> list[av.Packet[av.AudioStream]]:
         if frame.pts is None or frame.time_base is None:
             return []
-        if not self._span.contains(frame.pts * frame.time_base, Fraction(frame.samples, frame.sample_rate)):
+        shift = self._timeline.shift(frame.pts * frame.time_base, Fraction(frame.samples, frame.sample_rate))
+        if shift is None:
             return []
-        frame.pts -= round(self._span.shift / frame.time_base)
+        frame.pts -= round(shift / frame.time_base)
         return [coded for part in self._resampled(frame) for coded in self._target.encode(part)]
 
     def _resampled(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
@@ -190,15 +221,15 @@ def _track(
     output: av.container.OutputContainer,
     copied: frozenset[str] | None,
     encoder: str,
-    span: _Span,
+    timeline: _Timeline,
 ) -> _Track:
     codec = stream.codec_context.codec.canonical_name
     track: _Copy | _Encode
     try:
         if codec in (output.supported_codecs if copied is None else copied):
-            track = _Copy(stream, output, span)
+            track = _Copy(stream, output, timeline)
         else:
-            track = _Encode(stream, output, encoder, span)
+            track = _Encode(stream, output, encoder, timeline)
     except (av.FFmpegError, ValueError) as error:
         raise VideoError(f"The audio ({codec}) cannot be written: {reason_of(error)}. Leave it out.") from error
     return track

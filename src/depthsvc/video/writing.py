@@ -347,7 +347,8 @@ class VideoWriter:
         for packet in packets:
             if packet.pts is not None:
                 packet.duration = self._durations.pop(packet.pts, packet.duration or 0)
-            self._output.mux(packet)
+            with suppress(av.error.InvalidDataError):  # of sound that waited for this packet, and is damaged
+                self._output.mux(packet)
 
     def _finish(self) -> None:
         if self._pending is None:
@@ -384,7 +385,7 @@ class VideoWriter:
         except (av.FFmpegError, OSError) as error:
             if getattr(error, "errno", None) == errno.EINVAL or not isinstance(error, OSError):
                 raise VideoError(
-                    f"{self.path} cannot be encoded with {self._codec.encoder}: {reason_of(error)}."
+                    f"{self.path} cannot be written with {self._codec.encoder}: {reason_of(error)}."
                 ) from error
             raise VideoError(f"{self.path} cannot be written: {reason_of(error)}.") from error
 
