@@ -217,7 +217,9 @@ def test_an_interlaced_video_is_read(tmp_path: Path, size: tuple[int, int]) -> N
     assert frame.planes(*size, Colour())[0].shape == size[::-1]
 
 
-@pytest.mark.parametrize("pixel_format", ["yuv422p", "yuv444p10le", "gray", "gray10le", "bgr0", "gbrp10le", "yuv420p16le"])
+@pytest.mark.parametrize(
+    "pixel_format", ["yuv422p", "yuv444p10le", "gray", "gray10le", "bgr0", "gbrp10le", "yuv420p16le"]
+)
 def test_every_pixel_format_is_read(tmp_path: Path, pixel_format: str) -> None:
     matrix = 0 if "b" in pixel_format else 6
     path = clip(

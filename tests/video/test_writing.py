@@ -323,8 +323,20 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path, name: str, what: dict
 def test_a_folder_that_is_missing_and_an_unknown_preset_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="No such file or directory"):
         VideoWriter(tmp_path / "none/a.mp4", info=INFO, width=WIDTH, height=HEIGHT)
-    with pytest.raises(VideoError, match="cannot be written with libx264"):
+    with pytest.raises(ConfigurationError, match=r"libx264 with .*warp"):
         VideoWriter(tmp_path / "a.mp4", info=INFO, width=WIDTH, height=HEIGHT, preset="warp")
+    assert files(tmp_path) == set()
+
+
+def test_what_a_format_cannot_hold_is_one_line_of_advice(tmp_path: Path) -> None:
+    """A pause of twelve days; a side of 20,000 pixels."""
+    writer = VideoWriter(tmp_path / "a.mp4", info=INFO, width=WIDTH, height=HEIGHT)
+    for index, time in enumerate((0, 1, 10_000_000, 10_000_001)):
+        writer.write(picture(index), Fraction(time))
+    with pytest.raises(VideoError, match=r"may not fit into \.mp4; try \.mkv\.$"):
+        writer.close()
+    with pytest.raises(ConfigurationError, match="1 to 16384 pixels"):
+        VideoWriter(tmp_path / "a.mp4", info=INFO, width=20_000, height=2)
     assert files(tmp_path) == set()
 
 

@@ -187,6 +187,8 @@ class VideoReader:
         self._check_size(*((context.width, context.height) if context.width else declared_size(self._source)))
         context.options = {"max_pixels": str(self._max_pixels)}
         context.thread_count = self._threads
+        if self._threads > 1:
+            context.thread_type = "AUTO"
         for other in self._container.streams:
             if other is not stream:
                 other.discard = av.stream.Discard.all

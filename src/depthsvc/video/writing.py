@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,6 +22,8 @@ from depthsvc.video.sound import Sound
 Kind = Literal["heat", "gray16"]
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
+_UNFIT = (av.ArgumentError, av.error.InvalidDataError, av.error.PatchWelcomeError, av.error.PermissionError)
+"""What FFmpeg's formats answer to packets that they cannot hold."""
 _TEMPORARY = ".depthsvc-{}.part"
 _FINEST = 1_000_000
 """Most ticks a second of a time base that is kept; MP4 has 32 bits for a duration."""
@@ -38,6 +39,8 @@ class _Codec:
 
     encoder: str
     """FFmpeg's name."""
+    longest: int
+    """Most pixels of a side."""
     options: Mapping[str, str]
     crf: int | None = None
     """Quality if none is asked for."""
@@ -55,11 +58,13 @@ at 52.4 dB; x264's preset veryfast takes 47 ms and 646 kB, at 52.9 dB."""
 _QSCALE = 118
 """FFmpeg's unit of fixed quality (FF_QP2LAMBDA)."""
 _CODECS = {
-    "h264": _Codec("libx264", {"aq-mode": "0"}, crf=18, preset="superfast", tuning=_LOOKAHEAD, even=True),
-    "hevc": _Codec("libx265", {"x265-params": "log-level=none:pools=none"}, crf=20, preset="superfast", even=True),
-    "vp9": _Codec("libvpx-vp9", {"b": "0", "deadline": "realtime", "cpu-used": "7", "row-mt": "1"}, crf=30),
-    "mpeg4": _Codec("mpeg4", {"flags": "+qscale", "global_quality": str(3 * _QSCALE)}),
-    "ffv1": _Codec("ffv1", {"level": "3", "slicecrc": "1", "g": "1"}),
+    "h264": _Codec("libx264", 16_384, {"aq-mode": "0"}, crf=18, preset="superfast", tuning=_LOOKAHEAD, even=True),
+    "hevc": _Codec(
+        "libx265", 8192, {"x265-params": "log-level=none:pools=none"}, crf=20, preset="superfast", even=True
+    ),
+    "vp9": _Codec("libvpx-vp9", 65_535, {"b": "0", "deadline": "realtime", "cpu-used": "7", "row-mt": "1"}, crf=30),
+    "mpeg4": _Codec("mpeg4", 8191, {"flags": "+qscale", "global_quality": str(3 * _QSCALE)}),
+    "ffv1": _Codec("ffv1", 65_535, {"level": "3", "slicecrc": "1", "g": "1"}),
 }
 
 
@@ -150,6 +155,11 @@ class VideoWriter:
         self._is_deep = kind == "gray16"
         self._overwrite = overwrite
         self._start = start
+        if not 1 <= min(self.size) <= max(self.size) <= self._codec.longest:
+            longest = f"a side has 1 to {self._codec.longest} pixels with {self._codec.encoder}"
+            raise ConfigurationError(
+                f"{self.path} cannot be {width} x {height} pixels: {longest}. Choose another height."
+            )
         self._check_target(info)
         self._temporary = self.path.with_name(_TEMPORARY.format(secrets.token_hex(8)))
         self._pending: tuple[av.VideoFrame, Fraction | None] | None = None
@@ -171,7 +181,7 @@ class VideoWriter:
                 self._stream = self._video_stream(info, crf, preset, threads)
                 self._output.metadata.update(metadata or {})
                 self._add_sound(audio_from)
-                self._output.start_encoding()
+                self._start_encoding()
         except BaseException:
             self.discard()
             raise
@@ -272,6 +282,15 @@ class VideoWriter:
         self._time_unit = context.time_base
         self._usual_duration = 1 / rate
         return stream
+
+    def _start_encoding(self) -> None:
+        try:
+            self._output.start_encoding()
+        except av.FFmpegError as error:
+            if isinstance(error, OSError):
+                raise
+            options = f"{self._codec.encoder} with {dict(self._stream.codec_context.options)}"
+            raise ConfigurationError(f"{self.path} cannot be written by {options}: {reason_of(error)}.") from error
 
     def _pixel_format(self) -> str:
         if self._is_deep:
@@ -383,11 +402,9 @@ class VideoWriter:
         try:
             yield
         except (av.FFmpegError, OSError) as error:
-            if getattr(error, "errno", None) == errno.EINVAL or not isinstance(error, OSError):
-                raise VideoError(
-                    f"{self.path} cannot be written with {self._codec.encoder}: {reason_of(error)}."
-                ) from error
-            raise VideoError(f"{self.path} cannot be written: {reason_of(error)}.") from error
+            unfit = isinstance(error, _UNFIT) and self._format.name != "matroska"
+            hint = f" Its times or its sound may not fit into {self.path.suffix}; try .mkv." if unfit else ""
+            raise VideoError(f"{self.path} cannot be written: {reason_of(error)}.{hint}") from error
 
 
 def _already_there(path: Path) -> ConfigurationError:
