@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from depthsvc.errors import ConfigurationError, VideoError
 from depthsvc.video.library import av, reason_of
-from depthsvc.video.reading import Planes, VideoInfo, VideoReader, planes_of
+from depthsvc.video.pictures import Planes, planes_of
+from depthsvc.video.reading import VideoInfo, VideoReader
 from depthsvc.video.sound import Sound
 
 Kind = Literal["heat", "gray16"]
