@@ -23,7 +23,7 @@ FLOORS = (
     ("settings", "status", "depth"),
     ("pipeline", "verbs"),
     ("estimator", "pool", "client"),
-    ("batch", "evaluation"),
+    ("batch", "evaluation", "video"),
     ("cluster",),
     ("server",),
     ("cli",),
@@ -49,6 +49,7 @@ FORBIDDEN = {
     "evaluation": _ENGINES | _HTTP | _RAY,
     "client": _ENGINES | _RAY,
     "batch": _ENGINES | _RAY,
+    "video": _ENGINES | _HTTP | _RAY,
     "server": _ENGINES | _RAY,
     "cli": _ENGINES | _HTTP | _RAY,
     "cluster": _ENGINES | _HTTP,
@@ -166,6 +167,10 @@ def test_torch_is_imported_where_networks_are_made_and_run() -> None:
     with_torch = {module for module in modules() if {"torch", "timm"} & libraries(module)}
     assert with_torch
     assert [module for module in with_torch if not module.startswith(TORCH_MODULES)] == []
+
+
+def test_pyav_is_imported_where_its_absence_is_explained() -> None:
+    assert [module for module in modules() if "av" in libraries(module)] == ["video.library"]
 
 
 def test_the_map_names_every_module() -> None:

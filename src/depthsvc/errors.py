@@ -43,6 +43,10 @@ class ServiceUnreachable(DepthServiceError):
     """A service cannot be reached, drops the connection, or is not depthsvc."""
 
 
+class VideoError(DepthServiceError):
+    """A video cannot be read or written. The message names the file and the reason."""
+
+
 class RequestError(DepthServiceError):
     """One request failed. Carries what the HTTP response needs.
 

@@ -1,0 +1,1 @@
+"""Videos: their frames and presentation times, read and written with FFmpeg through PyAV."""
