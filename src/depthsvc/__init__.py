@@ -11,14 +11,16 @@ if TYPE_CHECKING:
     from depthsvc.client import AsyncDepthClient, DepthClient
     from depthsvc.depth import DepthMap
     from depthsvc.estimator import DepthEstimator
+    from depthsvc.video.temporal import TemporalFilter
 
-__all__ = ["AsyncDepthClient", "DepthClient", "DepthEstimator", "DepthMap", "__version__"]
+__all__ = ["AsyncDepthClient", "DepthClient", "DepthEstimator", "DepthMap", "TemporalFilter", "__version__"]
 
 _HOMES = {
     "AsyncDepthClient": "depthsvc.client",
     "DepthClient": "depthsvc.client",
     "DepthEstimator": "depthsvc.estimator",
     "DepthMap": "depthsvc.depth",
+    "TemporalFilter": "depthsvc.video.temporal",
 }
 
 

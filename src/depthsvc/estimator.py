@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from os import PathLike
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from depthsvc.depth import DepthMap
 from depthsvc.errors import ConfigurationError, InvalidParameter
@@ -90,6 +95,35 @@ class DepthEstimator(Verbs[DepthMap, Picture, PointCloud]):
 
     def __repr__(self) -> str:
         return f"DepthEstimator({self.model!r}, {self.engine}, {self.precision})"
+
+    def video(
+        self,
+        source: str | PathLike[str] | Iterable[NDArray[np.uint8]],
+        *,
+        smooth: float | None = 1.0,
+        every: int = 1,
+    ) -> Iterator[tuple[DepthMap, float]]:
+        """The depth of each frame of a video, on the network's own grid, and its presentation time in seconds.
+
+        `source`: a file, which needs the package av, or frames as RGB arrays (height, width, 3) from 0 to 255, whose
+        times are their numbers. `smooth`: how much depth is steadied along the motion, 0..1; None: each frame is a
+        photo of its own. `every`: the network sees each so many-th frame, and motion tells of the others. Use the
+        estimator for nothing else meanwhile.
+
+        Raises ConfigurationError, VideoError or TooManyPixels for a file that cannot be read, ValueError for options
+        beyond their range.
+        """
+        from depthsvc.video.frames import ArrayFrame, FrameEstimator
+
+        estimator = FrameEstimator([self.pipeline], smooth=smooth, every=every)
+        if not isinstance(source, (str, PathLike)):
+            arrays = (ArrayFrame(pixels, number) for number, pixels in enumerate(source))
+            yield from ((depth, float(frame.time)) for frame, depth, _ in estimator(arrays))
+            return
+        from depthsvc.video.reading import VideoReader
+
+        with VideoReader(Path(source), max_pixels=self.pipeline.limits.max_pixels) as reader:
+            yield from ((depth, float(frame.time)) for frame, depth, _ in estimator(reader))
 
     def _depth(self, photo: PhotoSource, options: DepthOptions) -> DepthMap:
         renderer: Renderer[Any] = renderer_for(options)

@@ -16,6 +16,7 @@ from depthsvc.cli.export import export
 from depthsvc.cli.predict import predict
 from depthsvc.cli.setting_options import CommandWithSettings
 from depthsvc.cli.streams import use_safe_streams
+from depthsvc.cli.video import video
 from depthsvc.cli.weights import weights
 from depthsvc.errors import DepthServiceError, RequestError
 from depthsvc.version import __version__
@@ -74,7 +75,7 @@ def show_settings() -> None:
     click.echo(markdown_table())
 
 
-for command in (predict, batch, export, bench, weights, cache, doctor):
+for command in (predict, batch, video, export, bench, weights, cache, doctor):
     main.add_command(command)
 
 

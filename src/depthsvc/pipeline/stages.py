@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from depthsvc.depth import DepthMap
 from depthsvc.errors import TooExpensive
@@ -25,6 +26,8 @@ from depthsvc.pipeline.limits import Limits
 from depthsvc.pipeline.memory import memory_bounded
 from depthsvc.pipeline.prices import Prices, Works
 from depthsvc.pipeline.rendering import renderer_for
+
+Floats = NDArray[np.float32]
 
 _ROOM, _ROOM_BYTES = 1.5, 150e6
 """A decoder gets so many times its photo's price in memory, and so many bytes: a file can be made to take more."""
@@ -45,6 +48,17 @@ class _Clock:
         now = time.perf_counter(), time.process_time()
         self.seconds[stage], self.cpu_seconds[stage] = now[0] - self._last[0], now[1] - self._last[1]
         self._last = now
+
+
+@dataclass(frozen=True)
+class View:
+    """A photo as a network gets it."""
+
+    planes: Floats
+    """(1, 3, h, w), normalised."""
+    width: int
+    """Of the photo, like `height`."""
+    height: int
 
 
 class Pipeline:
@@ -122,17 +136,34 @@ class Pipeline:
 
     def infer(self, photo: Photo, input_size: int | None = None) -> DepthMap:
         """Depth of a decoded photo on the network's own grid. Raises InvalidParameter."""
+        view = self.see(photo, input_size)
+        return self.finish(view, self.predict(view))
+
+    def see(self, photo: Photo, input_size: int | None = None) -> View:
+        """A decoded photo as the network gets it. Raises InvalidParameter."""
         width, height = self.limits.network_size(photo.width, photo.height, input_size)
+        size = photo.width, photo.height
+        return View(to_network_input(photo.pixels, width, height, self.model.spec.input, size), *size)
+
+    def predict(self, view: View) -> Floats:
+        """What the network itself makes of it, (h', w'): depth of the kind that the model's users get."""
+        values = self.model.depth(view.planes)
+        if not self.model.spec.mirrored:
+            return values
+        mirrored = self.model.depth(np.ascontiguousarray(view.planes[..., ::-1]))[:, ::-1]
+        return np.asarray((values + mirrored) * np.float32(0.5), np.float32)
+
+    def colours(self, view: View) -> Floats:
+        """The picture that the network gets, RGB (h, w, 3), 0..1."""
+        return colours_of(view.planes, self.model.spec.input)
+
+    def finish(self, view: View, values: Floats) -> DepthMap:
+        """What the network predicted as a map: with the photo's edges if they are part of the model."""
         spec = self.model.spec
-        planes = to_network_input(photo.pixels, width, height, spec.input, (photo.width, photo.height))
-        values = self.model.depth(planes)
-        if spec.mirrored:
-            values = (values + self.model.depth(np.ascontiguousarray(planes[..., ::-1]))[:, ::-1]) * np.float32(0.5)
         if spec.follows_edges:
-            valid = DepthMap.of(values, spec.name).values
-            values = follow_edges(colours_of(planes, spec.input), valid)
+            values = follow_edges(self.colours(view), DepthMap.of(values, spec.name).values)
         kind = spec.output.depth_kind
         if not spec.input.padded:
             return DepthMap.of(values, spec.name, spec.enlargement, kind)
-        margins = (reflected_margin(photo.height) / photo.height, reflected_margin(photo.width) / photo.width)
+        margins = reflected_margin(view.height) / view.height, reflected_margin(view.width) / view.width
         return DepthMap.within(values, margins, spec.name, spec.enlargement, kind)

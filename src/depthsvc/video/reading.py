@@ -63,6 +63,9 @@ class Frame:
     """Presentation time in seconds from the beginning of the file."""
     duration: Fraction | None
     """How many seconds it is shown, if the file says it."""
+    width: int
+    """Of the video in pixels as displayed, like `height`."""
+    height: int
     picture: av.VideoFrame
     """The decoded picture as stored: neither turned nor converted."""
     _scaler: Scaler
@@ -162,7 +165,8 @@ class VideoReader:
             if time < self._start or current <= slot:
                 continue
             slot = current
-            yield Frame(index, time, self._duration(picture, time), picture, self._scaler)
+            size = self.info.width, self.info.height
+            yield Frame(index, time, self._duration(picture, time), *size, picture, self._scaler)
             index += 1
 
     def _video_stream(self) -> av.VideoStream:

@@ -161,7 +161,7 @@ class VideoWriter:
             raise ConfigurationError(
                 f"{self.path} cannot be {width} x {height} pixels: {longest}. Choose another height."
             )
-        self._check_target(info)
+        _check_place(self.path, info, overwrite=overwrite)
         self._temporary = self.path.with_name(_TEMPORARY.format(secrets.token_hex(8)))
         self._pending: tuple[av.VideoFrame, Fraction | None] | None = None
         self._durations: dict[int, int] = {}
@@ -253,17 +253,6 @@ class VideoWriter:
             with suppress(av.FFmpegError, OSError, ValueError):  # of an index, for a file that is gone
                 self._output.close()
         self._temporary.unlink(missing_ok=True)
-
-    def _check_target(self, info: VideoInfo) -> None:
-        """Raises ConfigurationError."""
-        if not self.path.exists():
-            return
-        if not self.path.is_file():
-            raise ConfigurationError(f"{self.path} is not a file. Choose another output.")
-        if info.path is not None and info.path.exists() and self.path.samefile(info.path):
-            raise ConfigurationError(f"{self.path} is the video that is read. Choose another output.")
-        if not self._overwrite:
-            raise _already_there(self.path)
 
     def _video_stream(self, info: VideoInfo, crf: int | None, preset: str | None, threads: int) -> av.VideoStream:
         rate = info.rate or _USUAL_RATE
@@ -406,6 +395,26 @@ class VideoWriter:
             unfit = isinstance(error, _UNFIT) and self._format.name != "matroska"
             hint = f" Its times or its sound may not fit into {self.path.suffix}; try .mkv." if unfit else ""
             raise VideoError(f"{self.path} cannot be written: {reason_of(error)}.{hint}") from error
+
+
+def check_target(
+    path: Path, info: VideoInfo, *, kind: Kind = "heat", codec: str | None = None, overwrite: bool = False
+) -> None:
+    """Raises ConfigurationError for a file that a VideoWriter would not begin."""
+    _codec_for(_format_for(path, kind), path, kind, codec)
+    _check_place(path, info, overwrite=overwrite)
+
+
+def _check_place(path: Path, info: VideoInfo, *, overwrite: bool) -> None:
+    """Raises ConfigurationError."""
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise ConfigurationError(f"{path} is not a file. Choose another output.")
+    if info.path is not None and info.path.exists() and path.samefile(info.path):
+        raise ConfigurationError(f"{path} is the video that is read. Choose another output.")
+    if not overwrite:
+        raise _already_there(path)
 
 
 def _already_there(path: Path) -> ConfigurationError:

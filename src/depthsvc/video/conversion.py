@@ -1,0 +1,152 @@
+"""One video in, its depth out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from depthsvc.errors import ConfigurationError, VideoError
+from depthsvc.formats import format_named
+from depthsvc.imaging.spec import Colormap
+from depthsvc.pipeline.stages import Pipeline
+from depthsvc.video.frames import FrameEstimator, Steadied
+from depthsvc.video.heat import HeatPainter
+from depthsvc.video.outputs import ExactVideo, FrameFolder, HeatVideo, Output, factor_for
+from depthsvc.video.reading import Frame, VideoInfo, VideoReader
+from depthsvc.video.writing import Kind, VideoWriter, check_target
+
+HEAT, EXACT = "heat", "gray16"
+FRAME_FORMATS = ("png", "npy", "png16", "exr")
+"""Formats of single frames, by the names of `depthsvc.formats`."""
+_BEFORE = 15
+"""Frames that a continued folder begins before its first missing one, so that what steadies them knows the stream."""
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """What to make of a video."""
+
+    format: str = HEAT
+    """`heat`, `gray16`, or one of FRAME_FORMATS."""
+    colormap: Colormap = Colormap.INFERNO
+    invert: bool = False
+    """Whether the colormap is reversed."""
+    side_by_side: bool = False
+    """Whether the frames are beside their heatmaps."""
+    height: int | None = None
+    """Height of the result in pixels; None: that of the video."""
+    smooth: float | None = 1.0
+    """How much maps are steadied, 0..1; None: not at all."""
+    every: int = 1
+    """The network sees each so many-th frame."""
+    audio: bool = True
+    codec: str | None = None
+    crf: int | None = None
+    preset: str | None = None
+    overwrite: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """Of the video, if it is to be one."""
+        return "gray16" if self.format == EXACT else "heat"
+
+    def size(self, info: VideoInfo) -> tuple[int, int]:
+        """Width and height of one map."""
+        if self.height is None:
+            return info.width, info.height
+        return max(2, round(info.width * self.height / info.height / 2) * 2), self.height
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What has been made of a video."""
+
+    frames: int
+    size: tuple[int, int]
+    """Width and height of the result."""
+    damaged: int
+    """Packets of the video that could not be decoded."""
+
+
+def convert(
+    reader: VideoReader,
+    target: Path,
+    open_pipelines: Callable[[], Sequence[Pipeline]],
+    options: VideoOptions,
+    *,
+    advance: Callable[[], None] = lambda: None,
+) -> Converted:
+    """Write the depth of a video's frames to a file, or a folder of files.
+
+    `open_pipelines` is called once all else is in order. `advance` is called after each frame.
+
+    Raises ConfigurationError for what cannot be, VideoError for a video that cannot be read, and OSError.
+    """
+    done = _frames_done(reader, target, options)
+    estimator = FrameEstimator(open_pipelines(), smooth=options.smooth, every=options.every)
+    frames = (frame for frame in reader if frame.index >= done - _BEFORE)
+    with closing(estimator(frames)) as steadied:
+        first = next(steadied, None)
+        if first is None and not done:
+            raise VideoError(f"{reader.name} has no frames between its start and end.")
+        output = _output(reader, target, options, first, done)
+        count = 0
+        with output:
+            for each in chain([first] if first else [], steadied):
+                output.add(each)
+                count = each.frame.index + 1
+                advance()
+    return Converted(max(count, done), options.size(reader.info), reader.damaged)
+
+
+def _frames_done(reader: VideoReader, target: Path, options: VideoOptions) -> int:
+    """Frames of an earlier run that stay. Raises ConfigurationError if the target cannot be written."""
+    if options.smooth is None and options.every > 1:
+        raise ConfigurationError("--every needs --smooth: without it, each frame has to be seen by the network.")
+    if options.format not in FRAME_FORMATS:
+        check_target(target, reader.info, kind=options.kind, codec=options.codec, overwrite=options.overwrite)
+        return 0
+    if target.exists() and not target.is_dir():
+        raise ConfigurationError(f"{target} is a file. The format {options.format} needs a folder.")
+    return 0 if options.overwrite else FrameFolder.count(target, format_named(options.format))
+
+
+def _output(
+    reader: VideoReader, target: Path, options: VideoOptions, first: Steadied[Frame] | None, done: int
+) -> Output:
+    size = options.size(reader.info)
+    if options.format in FRAME_FORMATS:
+        return FrameFolder(target, format_named(options.format), size, done=done)
+    assert first is not None
+    depth = first.depth
+    tags = {"depthsvc_model": depth.model, "depthsvc_kind": str(depth.kind)}
+    if options.format == EXACT:
+        factor = factor_for(depth)
+        return ExactVideo(_writer(reader, target, options, size, tags | {"depthsvc_factor": f"{factor:.9g}"}), factor)
+    width, height = size
+    writer = _writer(reader, target, options, (2 * width if options.side_by_side else width, height), tags)
+    painter = HeatPainter(width, height, writer.colour, colormap=options.colormap, invert=options.invert)
+    return HeatVideo(writer, painter, beside=size if options.side_by_side else None)
+
+
+def _writer(
+    reader: VideoReader, target: Path, options: VideoOptions, size: tuple[int, int], metadata: dict[str, str]
+) -> VideoWriter:
+    width, height = size
+    return VideoWriter(
+        target,
+        info=reader.info,
+        width=width,
+        height=height,
+        kind=options.kind,
+        codec=options.codec,
+        crf=options.crf,
+        preset=options.preset,
+        audio_from=reader if options.audio else None,
+        start=reader.start,
+        metadata=metadata,
+        overwrite=options.overwrite,
+    )

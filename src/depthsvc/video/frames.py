@@ -1,0 +1,158 @@
+"""Depth of frames in their order: several networks side by side, then what steadies the maps of one stream."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from depthsvc.depth import DepthMap
+from depthsvc.imaging.photo.pixels import NONE, Photo
+from depthsvc.pipeline.stages import Pipeline, View
+from depthsvc.video.temporal import TemporalFilter
+
+Floats = NDArray[np.float32]
+
+_AHEAD = 2
+"""Frames that are read for each network, so that none waits."""
+
+
+class Picture(Protocol):
+    """One frame of a video."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+    def rgb(self, width: int, height: int) -> NDArray[np.uint8]:
+        """Its upright pixels, RGB (height, width, 3), scaled to this size."""
+        ...
+
+
+@dataclass(frozen=True)
+class ArrayFrame:
+    """A frame that is an array."""
+
+    pixels: NDArray[np.uint8]
+    """RGB (height, width, 3) from 0 to 255."""
+    time: float
+
+    @property
+    def width(self) -> int:
+        return len(self.pixels[0])
+
+    @property
+    def height(self) -> int:
+        return len(self.pixels)
+
+    def rgb(self, width: int, height: int) -> NDArray[np.uint8]:
+        """Its pixels, scaled by averages over areas."""
+        if (width, height) == (self.width, self.height):
+            return self.pixels
+        return np.asarray(cv2.resize(self.pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+F = TypeVar("F", bound=Picture)
+
+
+class Steadied(NamedTuple, Generic[F]):
+    """A frame and its depth."""
+
+    frame: F
+    depth: DepthMap
+    """On the network's own grid."""
+    is_cut: bool
+    """Whether it begins a shot, or the video."""
+
+
+class _Seen(NamedTuple):
+    """A frame as the network gets it, and what that predicts unless it was left out."""
+
+    view: View
+    values: Floats | None
+
+
+class FrameEstimator:
+    """Depth of a stream of frames. Each pipeline has a thread; frames leave in the order in which they came."""
+
+    def __init__(self, pipelines: Sequence[Pipeline], *, smooth: float | None = 1.0, every: int = 1) -> None:
+        """`pipelines`: of one model, for as many frames at once. `smooth`: the strength of TemporalFilter; None: maps
+        stay as the network predicts them. `every`: the network sees each so many-th frame, motion tells of the others.
+
+        Raises ValueError for a strength beyond 0..1.
+        """
+        if every > 1 and smooth is None:
+            raise ValueError("every: frames that the network does not see need smooth.")
+        self._pipeline = pipelines[0]
+        self._threads = len(pipelines)
+        self._free: SimpleQueue[Pipeline] = SimpleQueue()
+        for pipeline in pipelines:
+            self._free.put(pipeline)
+        self._every = every
+        self._steady = None if smooth is None else TemporalFilter(smooth)
+
+    def __call__(self, frames: Iterable[F]) -> Generator[Steadied[F]]:
+        """The depth of each frame, a few frames after it was read. Raises what `frames` raises."""
+        waiting: deque[tuple[F, Future[_Seen]]] = deque()
+        with ThreadPoolExecutor(self._threads, "depthsvc-frames") as threads:
+            try:
+                for number, frame in enumerate(frames):
+                    waiting.append((frame, threads.submit(self._see, frame, predict=number % self._every == 0)))
+                    if len(waiting) > _AHEAD * self._threads:
+                        yield self._next(waiting)
+                while waiting:
+                    yield self._next(waiting)
+            finally:
+                threads.shutdown(wait=True, cancel_futures=True)
+
+    def _see(self, frame: F, *, predict: bool) -> _Seen:
+        """In a thread: the work of a frame that does not depend on others."""
+        with self._borrowed() as pipeline:
+            divisor = pipeline.limits.bounds(None, NONE).reduction(frame.width, frame.height)
+            pixels = frame.rgb(-(-frame.width // divisor), -(-frame.height // divisor))
+            view = pipeline.see(Photo(pixels, frame.width, frame.height))
+            return _Seen(view, pipeline.predict(view) if predict else None)
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[Pipeline]:
+        """A pipeline that nobody else uses meanwhile."""
+        pipeline = self._free.get()
+        try:
+            yield pipeline
+        finally:
+            self._free.put(pipeline)
+
+    def _next(self, waiting: deque[tuple[F, Future[_Seen]]]) -> Steadied[F]:
+        frame, future = waiting.popleft()
+        seen = future.result()
+        values, is_cut = self._steadied(seen)
+        return Steadied(frame, self._pipeline.finish(seen.view, values), is_cut)
+
+    def _steadied(self, seen: _Seen) -> tuple[Floats, bool]:
+        """The values of the next frame, and whether it begins a shot."""
+        if self._steady is None:
+            assert seen.values is not None
+            return seen.values, True
+        colours = self._pipeline.colours(seen.view)
+        if seen.values is None:
+            moved = self._steady.without_depth(colours)
+            if moved is not None:
+                return moved, False
+        values = DepthMap.of(self._predicted(seen), self._pipeline.model.spec.name).values
+        return self._steady(colours, values), self._steady.is_cut
+
+    def _predicted(self, seen: _Seen) -> Floats:
+        if seen.values is not None:
+            return seen.values
+        with self._borrowed() as pipeline:
+            return pipeline.predict(seen.view)

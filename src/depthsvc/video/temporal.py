@@ -1,0 +1,194 @@
+"""Depth that holds still: the maps of a video's frames, steadied along its motion.
+
+A network sees every frame for the first time, so its maps flicker where nothing changes. Here each map is averaged with
+those before it, which are moved along the optical flow. Where the picture or the depth says that something else is seen
+now, the new map counts alone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+_LONGEST = 15.0
+"""Frames that a point is averaged over at most."""
+_REDUCTION = 2
+"""Motion is found on a grid that is smaller by this factor."""
+_LEAST_SIDE = 16
+"""Pixels of that grid's sides at least: OpenCV refuses smaller ones."""
+_OTHER_PICTURE = 0.04, 0.12
+"""Difference of brightness (0..1) from which the frame before counts less, and from which it does not count."""
+_OTHER_DEPTH = 0.5, 2.0
+"""The same difference of depth, as a multiple of the map's mean deviation from its median."""
+_GAIN = 0.5, 2.0
+"""Least and largest change of exposure between two frames."""
+_THUMBNAIL = 48, 27
+_CUT = 0.6
+"""A new shot begins where thumbnails are less alike than this: 1 - correlation."""
+_PLAIN, _NOT_PLAIN = 1e-6, 1e-4
+"""Variance of brightness (0..1) up to which a picture is of one colour, and from which it certainly is not."""
+_TINY = 1e-6
+"""Least deviation of a map, which may be constant."""
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """What is kept of a frame's picture."""
+
+    grey: NDArray[np.uint8]
+    """On the grid of the motion."""
+    thumbnail: Floats
+    """Brightness, 0..1."""
+
+    @classmethod
+    def of(cls, colours: Floats) -> _Picture:
+        height, width, _ = colours.shape
+        small = max(_LEAST_SIDE, height // _REDUCTION), max(_LEAST_SIDE, width // _REDUCTION)
+        grey = cv2.cvtColor(_resized(colours, small, cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+        thumbnail = np.asarray(cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
+        return cls(np.asarray(grey * 255, np.uint8), thumbnail)
+
+    def differs_from(self, before: _Picture) -> bool:
+        """Whether it is of another shot. Exposure does not count, and pictures of one colour are alike."""
+        if self.grey.shape != before.grey.shape:
+            return True
+        ours, theirs = (thumbnail - thumbnail.mean() for thumbnail in (self.thumbnail, before.thumbnail))
+        variances = float((ours**2).mean()), float((theirs**2).mean())
+        if min(variances) < _PLAIN:
+            return max(variances) > _NOT_PLAIN
+        return 1 - float((ours * theirs).mean()) / math.sqrt(variances[0] * variances[1]) > _CUT
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is kept of a frame."""
+
+    picture: _Picture
+    depth: Floats
+    """As it was steadied."""
+    age: Floats
+    """Over how many frames each point was averaged."""
+
+
+class TemporalFilter:
+    """Steadies the maps of one stream of frames, which have to come in order. Adds no delay.
+
+        steady = TemporalFilter()
+        for colours, depth in frames:
+            depth = steady(colours, depth)
+
+    Keeps about as much memory as two maps, whatever the length of the stream. Not thread-safe.
+    """
+
+    def __init__(self, strength: float = 1.0) -> None:
+        """`strength`: 0 leaves maps as they are, 1 averages over up to 15 frames. Raises ValueError beyond."""
+        if not 0 <= strength <= 1:
+            raise ValueError(f"strength: {strength} is not between 0 and 1.")
+        self._longest = np.float32(1 + strength * (_LONGEST - 1))
+        self._motion: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._last: _Seen | None = None
+        self.is_cut = True
+        """Whether the last frame was the first of a shot: maps before it have nothing to do with those after it."""
+
+    def __call__(self, colours: Floats, depth: Floats) -> Floats:
+        """The depth of the next frame, (h, w), in the unit and the kind in which it came.
+
+        `colours`: its picture, RGB (H, W, 3), 0..1, of any size. `depth`: its map, finite.
+        """
+        now, before = _Picture.of(colours), self._last
+        self.is_cut = before is None or before.depth.shape != depth.shape or now.differs_from(before.picture)
+        if before is None or self.is_cut:
+            self._last = _Seen(now, depth, np.ones_like(depth))
+            return depth
+        moved, flow = self._moved(before, now)
+        novel = np.maximum(_other_picture(before.picture.grey, now.grey, flow, depth.shape), _other_depth(moved, depth))
+        weight = np.asarray(np.maximum(1 / np.minimum(moved.age + 1, self._longest), novel), np.float32)
+        steadied = moved.depth + weight * (depth - moved.depth)
+        self._last = _Seen(now, steadied, np.asarray(1 / weight, np.float32))
+        return steadied
+
+    def without_depth(self, colours: Floats) -> Floats | None:
+        """The depth of the next frame by its motion alone; None if it begins a shot, and has to have a map.
+
+        Where something new is seen, it gets the depth of what was beside it.
+        """
+        now, before = _Picture.of(colours), self._last
+        if before is None or now.differs_from(before.picture):
+            return None
+        self.is_cut = False
+        self._last, _ = self._moved(before, now)
+        return self._last.depth
+
+    def _moved(self, before: _Seen, now: _Picture) -> tuple[_Seen, Floats]:
+        """The depth of the frame before where its points are now, and the motion that says so."""
+        height, width = before.depth.shape
+        rows, columns = now.grey.shape
+        flow = np.asarray(self._motion.calc(now.grey, before.picture.grey, None), np.float32)
+        scale = np.array([width / columns, height / rows], np.float32)
+        places = _places(height, width) + _resized(flow, (height, width)) * scale
+        return _Seen(now, _at(before.depth, places), _at(before.age, places, cv2.INTER_NEAREST)), flow
+
+
+def _other_picture(before: NDArray[np.uint8], now: NDArray[np.uint8], flow: Floats, shape: tuple[int, ...]) -> Floats:
+    """How little of each point's picture was there in the frame before, 0..1, apart from its exposure."""
+    height, width = now.shape
+    places = _places(height, width) + flow
+    x, y = places[..., 0], places[..., 1]
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    if not inside.any():
+        return np.ones(shape, np.float32)
+    picture, moved = _brightness(now), _at(_brightness(before), places)
+    error = np.abs(picture - _exposed_like(picture, moved, inside))
+    novel = np.where(inside, _ramp(np.asarray(cv2.blur(error, (3, 3)), np.float32), *_OTHER_PICTURE), np.float32(1))
+    return _resized(novel, shape)
+
+
+def _exposed_like(picture: Floats, other: Floats, where: NDArray[np.bool_]) -> Floats:
+    """Another picture with this one's exposure, by what is in both."""
+    mean, mean_other = float(picture[where].mean()), float(other[where].mean())
+    centred = other[where] - mean_other
+    variance = float((centred**2).mean())
+    gain = float(((picture[where] - mean) * centred).mean()) / variance if variance > _PLAIN else 1.0
+    return np.asarray(mean + min(max(gain, _GAIN[0]), _GAIN[1]) * (other - mean_other), np.float32)
+
+
+def _other_depth(moved: _Seen, depth: Floats) -> Floats:
+    """How little each point's depth is that of the frame before, 0..1."""
+    deviation = max(float(np.abs(depth - np.median(depth)).mean()), _TINY)
+    return _ramp(np.abs(depth - moved.depth) * np.float32(1 / deviation), *_OTHER_DEPTH)
+
+
+def _at(values: Floats, places: Floats, interpolation: int = cv2.INTER_LINEAR) -> Floats:
+    """The values at these places (h, w, 2): x and y."""
+    x, y = places[..., 0], places[..., 1]
+    return np.asarray(cv2.remap(values, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def _resized(values: Floats, shape: tuple[int, ...], interpolation: int = cv2.INTER_LINEAR) -> Floats:
+    return np.asarray(cv2.resize(values, (shape[1], shape[0]), interpolation=interpolation), np.float32)
+
+
+def _brightness(grey: NDArray[np.uint8]) -> Floats:
+    return grey.astype(np.float32) * np.float32(1 / 255)
+
+
+def _ramp(values: Floats, start: float, end: float) -> Floats:
+    """0 up to `start`, 1 from `end` on, and linear between."""
+    return np.asarray(((values - np.float32(start)) * np.float32(1 / (end - start))).clip(0, 1), np.float32)
+
+
+@lru_cache(maxsize=4)
+def _places(height: int, width: int) -> Floats:
+    """Each point's own place (h, w, 2): x and y."""
+    y, x = np.mgrid[:height, :width]
+    places = np.stack([x, y], axis=-1).astype(np.float32)
+    places.setflags(write=False)
+    return places
