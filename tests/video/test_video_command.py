@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from depthsvc.video.library import av
 from depthsvc.video.reading import VideoReader
+from tests.conftest import until
 from tests.video.clips import clip, heard, times
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -112,3 +114,16 @@ def test_what_cannot_be_is_said_and_leaves_nothing(
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_at_once_and_leaves_no_half_file(tmp_path: Path, light: None, number: int) -> None:
+    source = clip(tmp_path / "in.mp4", ticks=range(0, 40 * 600, 40))
+    command = [sys.executable, "-m", "depthsvc", "video", str(source), "out.mp4", "--model", "embedded"]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    until(lambda: len(list(tmp_path.iterdir())) > 1 or running.poll() is not None)
+    running.send_signal(number)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 128 + number
+    assert said.splitlines()[-1] == "Interrupted. Nothing was written."
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]

@@ -88,7 +88,8 @@ def video(
     """Estimate the depth of a video: every frame, with its time and the sound, steadied along the motion."""
     log_to_stderr(settings)
     from depthsvc.batch.progress import display, printable
-    from depthsvc.video.conversion import VideoOptions, convert
+    from depthsvc.batch.session import Interrupted, ended_by_signals
+    from depthsvc.video.conversion import FRAME_FORMATS, VideoOptions, convert
     from depthsvc.video.reading import VideoReader
 
     source, target = Path(video), Path(output)
@@ -97,9 +98,16 @@ def video(
     options = VideoOptions(colormap=Colormap(colormap), smooth=smooth, audio=not no_audio, **wanted)
     shown = display()
     try:
-        with VideoReader(source, max_pixels=settings.max_pixels, start_s=start, end_s=end, max_fps=max_fps) as reader:
+        with (
+            ended_by_signals(),
+            VideoReader(source, max_pixels=settings.max_pixels, start_s=start, end_s=end, max_fps=max_fps) as reader,
+        ):
             shown.begin(reader.info.frames or 0)
             found = convert(reader, target, lambda: _pipelines(settings), options, advance=shown.advance)
+    except Interrupted:
+        kept = "Run the same command again to continue." if options.format in FRAME_FORMATS else "Nothing was written."
+        shown.note(f"Interrupted. {kept}")
+        raise
     finally:
         shown.end()
     width, height = found.size
