@@ -18,7 +18,8 @@ from tests.conftest import encoded
 
 
 def test_public_names() -> None:
-    assert depthsvc.__all__ == ["AsyncDepthClient", "DepthClient", "DepthEstimator", "DepthMap", "__version__"]
+    names = ["AsyncDepthClient", "DepthClient", "DepthEstimator", "DepthMap", "TemporalFilter", "__version__"]
+    assert depthsvc.__all__ == names
     assert all(hasattr(depthsvc, name) for name in depthsvc.__all__)
     with pytest.raises(AttributeError, match="Pipeline"):
         _ = depthsvc.Pipeline

@@ -114,6 +114,7 @@ OUTPUTS = {
     "print(depth)": r"DepthMap\(80 x 60, \S+ to \S+, by embedded\)",
     "print(client.health().model)": "embedded",
     "print(response.status_code)": "200",
+    ".video(frames)": r"0\.00 s: 256 x 192\n1\.00 s: 256 x 192\n2\.00 s: 256 x 192",
 }
 """What a Python example prints, by what is in it; an example with none of them prints nothing."""
 SIZES = {"pair.png": (160, 60), "thumbnail.png": (40, 30)}
@@ -184,7 +185,7 @@ def test_every_error_code_is_documented() -> None:
 def test_every_command_is_documented() -> None:
     from depthsvc.cli import main
 
-    assert {"serve", "predict", "batch", "export", "bench", "weights", "settings", "doctor", "cache"} == set(
+    assert {"serve", "predict", "batch", "video", "export", "bench", "weights", "settings", "doctor", "cache"} == set(
         main.commands
     )
     for name in main.commands:

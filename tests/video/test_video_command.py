@@ -51,7 +51,8 @@ def test_a_heat_video_has_every_frame_its_time_and_the_sound(video: Run, tmp_pat
 
 def test_a_heat_video_beside_its_source_is_twice_as_wide_and_may_be_scaled(video: Run, tmp_path: Path) -> None:
     source = clip(tmp_path / "in.mp4")
-    assert video(source, "out.mkv", "--side-by-side", "--height", 24, "--no-audio").returncode == 0
+    done = video(source, "out.mkv", "--side-by-side", "--height", 24, "--no-audio")
+    assert done.stderr.splitlines()[-1] == "out.mkv: 10 frames, 64 x 24"
     size, _, frames = read(tmp_path / "out.mkv")
     assert size == (64, 24)
     with VideoReader(source, max_pixels=10**6) as reader:

@@ -1,4 +1,4 @@
-"""The progress of a batch on standard error: a bar on a terminal, otherwise a line every ten seconds."""
+"""The progress of a batch, or of a video, on standard error: a bar on a terminal, otherwise a line every ten seconds."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _BAR_RATE_HZ = 4
 class Display(Protocol):
     """Shows progress and messages. Thread-safe."""
 
-    def begin(self, photos: int) -> None:
-        """`photos` more photos are going to be computed."""
+    def begin(self, count: int) -> None:
+        """So many more are going to be computed."""
 
     def advance(self) -> None:
         """One of them is finished."""
@@ -34,10 +34,10 @@ class Display(Protocol):
         """Stop showing progress."""
 
 
-def display() -> Display:
-    """The display that suits standard error."""
+def display(things: str = "photos") -> Display:
+    """The display that suits standard error. `things`: what is counted."""
     console = Console(stderr=True)
-    return Bar(console) if console.is_terminal else Lines()
+    return Bar(console, things) if console.is_terminal else Lines(things)
 
 
 def printable(path: Path | str) -> str:
@@ -51,19 +51,23 @@ def harmless(text: str) -> str:
 
 
 class _Rate(ProgressColumn):
+    def __init__(self, things: str) -> None:
+        super().__init__()
+        self._things = things
+
     def render(self, task: Task) -> Text:
-        return Text(f"{task.finished_speed or task.speed or 0:.1f} photos/s")
+        return Text(f"{task.finished_speed or task.speed or 0:.1f} {self._things}/s")
 
 
 class Bar:
     """A bar with the rate and the time left."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, things: str) -> None:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            _Rate(),
+            _Rate(things),
             TimeRemainingColumn(),
             console=console,
             refresh_per_second=_BAR_RATE_HZ,
@@ -71,8 +75,8 @@ class Bar:
         self._task = self._progress.add_task("depth", total=0)
         self._total = 0
 
-    def begin(self, photos: int) -> None:
-        self._total += photos
+    def begin(self, count: int) -> None:
+        self._total += count
         self._progress.update(self._task, total=self._total)
         self._progress.start()
 
@@ -89,16 +93,17 @@ class Bar:
 class Lines:
     """A line every ten seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, things: str) -> None:
+        self._things = things
         self._total = self._done = 0
         self._began = self._said = time.monotonic()
         self._counting = threading.Lock()
 
-    def begin(self, photos: int) -> None:
+    def begin(self, count: int) -> None:
         if self._done == self._total:
             self._began = self._said = time.monotonic()
             self._total = self._done = 0
-        self._total += photos
+        self._total += count
 
     def advance(self) -> None:
         with self._counting:
@@ -108,7 +113,7 @@ class Lines:
                 self._said = now
                 rate = self._done / (now - self._began)
                 left_s = (self._total - self._done) / rate
-                self.note(f"{self._done} of {self._total} photos, {rate:.1f} photos/s, {left_s:.0f} s left")
+                self.note(f"{self._done} of {self._total} {self._things}, {rate:.1f} {self._things}/s, {left_s:.0f} s left")
 
     def note(self, message: str) -> None:
         click.echo(message, err=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from depthsvc.pipeline.stages import Pipeline
     from depthsvc.settings import Settings
 
-FORMATS = ("heat", "gray16", "png", "npy", "png16", "exr")
+FORMATS = ("heat", "gray16", "npy", "png16", "exr")
 
 
 def _strength(_context: click.Context, _parameter: click.Parameter, value: str) -> float | None:
@@ -96,7 +96,7 @@ def video(
     if not target.absolute().parent.is_dir():
         raise ConfigurationError(f"{output}: the folder {target.parent} does not exist.")
     options = VideoOptions(colormap=Colormap(colormap), smooth=smooth, audio=not no_audio, **wanted)
-    shown = display()
+    shown = display("frames")
     try:
         with (
             ended_by_signals(),

@@ -19,7 +19,7 @@ from depthsvc.video.reading import Frame, VideoInfo, VideoReader
 from depthsvc.video.writing import Kind, VideoWriter, check_target
 
 HEAT, EXACT = "heat", "gray16"
-FRAME_FORMATS = ("png", "npy", "png16", "exr")
+FRAME_FORMATS = ("npy", "png16", "exr")
 """Formats of single frames, by the names of `depthsvc.formats`."""
 _BEFORE = 15
 """Frames that a continued folder begins before its first missing one, so that what steadies them knows the stream."""
@@ -47,6 +47,11 @@ class VideoOptions:
     crf: int | None = None
     preset: str | None = None
     overwrite: bool = False
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether each picture of the result is two side by side."""
+        return self.side_by_side and self.format == HEAT
 
     @property
     def kind(self) -> Kind:
@@ -99,7 +104,8 @@ def convert(
                 output.add(each)
                 count = each.frame.index + 1
                 advance()
-    return Converted(max(count, done), options.size(reader.info), reader.damaged)
+    width, height = options.size(reader.info)
+    return Converted(max(count, done), (2 * width if options.is_pair else width, height), reader.damaged)
 
 
 def _frames_done(reader: VideoReader, target: Path, options: VideoOptions) -> int:
@@ -127,9 +133,9 @@ def _output(
         factor = factor_for(depth)
         return ExactVideo(_writer(reader, target, options, size, tags | {"depthsvc_factor": f"{factor:.9g}"}), factor)
     width, height = size
-    writer = _writer(reader, target, options, (2 * width if options.side_by_side else width, height), tags)
+    writer = _writer(reader, target, options, (2 * width if options.is_pair else width, height), tags)
     painter = HeatPainter(width, height, writer.colour, colormap=options.colormap, invert=options.invert)
-    return HeatVideo(writer, painter, beside=size if options.side_by_side else None)
+    return HeatVideo(writer, painter, beside=size if options.is_pair else None)
 
 
 def _writer(
