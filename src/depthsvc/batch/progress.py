@@ -113,7 +113,9 @@ class Lines:
                 self._said = now
                 rate = self._done / (now - self._began)
                 left_s = (self._total - self._done) / rate
-                self.note(f"{self._done} of {self._total} {self._things}, {rate:.1f} {self._things}/s, {left_s:.0f} s left")
+                self.note(
+                    f"{self._done} of {self._total} {self._things}, {rate:.1f} {self._things}/s, {left_s:.0f} s left"
+                )
 
     def note(self, message: str) -> None:
         click.echo(message, err=True)
