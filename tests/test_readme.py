@@ -136,8 +136,9 @@ def test_python_examples_run(embedded_service: RunningService, folder: Path, scr
         for name in made:
             check_file(folder / name, SIZES.get(name, (80, 60)))
     if output.count("\n") > 1:
-        printed, page = (re.sub(r"\d[\d.,]*", "0", text) for text in (output, (DOCS / "python.md").read_text()))
-        assert f"```\n{printed}```\n" in page
+        pages = "".join((DOCS / name).read_text() for name in ("python.md", "video.md"))
+        printed, shown = (re.sub(r"\d[\d.,]*", "0", text) for text in (output, pages))
+        assert f"```\n{printed}```\n" in shown
 
 
 @pytest.mark.parametrize("text", [README, CHINESE])

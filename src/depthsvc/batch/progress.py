@@ -1,4 +1,4 @@
-"""The progress of a batch, or of a video, on standard error: a bar on a terminal, otherwise a line every ten seconds."""
+"""The progress of a batch or a video on standard error: a bar on a terminal, otherwise a line every ten seconds."""
 
 from __future__ import annotations
 
