@@ -61,6 +61,13 @@ def test_a_heat_video_beside_its_source_is_twice_as_wide_and_may_be_scaled(video
     assert np.corrcoef(luma.ravel(), expected.mean(axis=2).ravel())[0, 1] > 0.95
 
 
+def test_pairs_of_an_odd_width_are_a_pixel_wider(video: Run, tmp_path: Path) -> None:
+    source = clip(tmp_path / "in.mkv", size=(63, 47), codec="ffv1", pixel_format="yuv444p")
+    done = video(source, "out.mkv", "--side-by-side")
+    assert done.stderr.splitlines()[-1] == "out.mkv: 10 frames, 128 x 47"
+    assert read(tmp_path / "out.mkv")[0] == (128, 47)
+
+
 def test_exact_values_are_those_of_the_frames_times_one_factor(video: Run, tmp_path: Path) -> None:
     source = clip(tmp_path / "in.mp4")
     assert video(source, "out.mkv", "--format", "gray16").returncode == 0

@@ -59,9 +59,9 @@ class VideoOptions:
         return "gray16" if self.format == EXACT else "heat"
 
     def size(self, info: VideoInfo) -> tuple[int, int]:
-        """Width and height of one map."""
+        """Width and height of one map. The pictures of a pair have an even width: two pixels share a colour."""
         if self.height is None:
-            return info.width, info.height
+            return info.width + (info.width % 2 if self.is_pair else 0), info.height
         return max(2, round(info.width * self.height / info.height / 2) * 2), self.height
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -163,6 +164,7 @@ class VideoWriter:
             )
         _check_place(self.path, info, overwrite=overwrite)
         self._temporary = self.path.with_name(_TEMPORARY.format(secrets.token_hex(8)))
+        weakref.finalize(self, self._temporary.unlink, missing_ok=True)  # if a signal comes before the block begins
         self._pending: tuple[av.VideoFrame, Fraction | None] | None = None
         self._durations: dict[int, int] = {}
         self._last = -1
