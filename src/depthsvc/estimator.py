@@ -107,7 +107,7 @@ class DepthEstimator(Verbs[DepthMap, Picture, PointCloud]):
 
         `source`: a file, which needs the package av, or frames as RGB arrays (height, width, 3) from 0 to 255, whose
         times are their numbers. `smooth`: how much depth is steadied along the motion, 0..1; None: each frame is a
-        photo of its own. `every`: the network sees each so many-th frame, and motion tells of the others. Use the
+        photo of its own. `every`: N if the network sees every N-th frame, and motion tells of the others. Use the
         estimator for nothing else meanwhile.
 
         Raises ConfigurationError, VideoError or TooManyPixels for a file that cannot be read, ValueError for options

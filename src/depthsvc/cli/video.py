@@ -61,7 +61,7 @@ def _strength(_context: click.Context, _parameter: click.Parameter, value: str) 
     type=click.IntRange(1, 10),
     default=1,
     show_default=True,
-    help="The network sees each so many-th frame, and motion tells of the others; from 3 on, what moves has a ghost.",
+    help="N: the network sees every N-th frame, and motion tells of the others; from 3 on, what moves has a ghost.",
 )
 @click.option("--start", type=click.FloatRange(0), help="Begin at this second.")
 @click.option("--end", type=click.FloatRange(0), help="End at this second.")

@@ -41,7 +41,7 @@ class VideoOptions:
     smooth: float | None = 1.0
     """How much maps are steadied, 0..1; None: not at all."""
     every: int = 1
-    """The network sees each so many-th frame."""
+    """N: the network sees every N-th frame."""
     audio: bool = True
     codec: str | None = None
     crf: int | None = None

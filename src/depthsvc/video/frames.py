@@ -87,7 +87,7 @@ class FrameEstimator:
 
     def __init__(self, pipelines: Sequence[Pipeline], *, smooth: float | None = 1.0, every: int = 1) -> None:
         """`pipelines`: of one model, for as many frames at once. `smooth`: the strength of TemporalFilter; None: maps
-        stay as the network predicts them. `every`: the network sees each so many-th frame, motion tells of the others.
+        stay as the network predicts them. `every`: N if the network sees every N-th frame; motion tells of the others.
 
         Raises ValueError for a strength beyond 0..1.
         """
