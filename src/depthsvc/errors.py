@@ -98,6 +98,10 @@ class Unauthorized(RequestError):
     status, code, title = 401, "unauthorized", "No valid API key"
 
 
+class OriginNotAllowed(RequestError):
+    status, code, title = 403, "origin_not_allowed", "This page may not use the service"
+
+
 class ClientTimeout(RequestError):
     status, code, title = 408, "request_timeout", "The request was too slow"
 
@@ -116,6 +120,10 @@ class InvalidParameter(RequestError):
 
 class TooManyPixels(RequestError):
     status, code, title = 422, "too_many_pixels", "The image has too many pixels"
+
+
+class UpgradeRequired(RequestError):
+    status, code, title = 426, "upgrade_required", "This route is a WebSocket"
 
 
 class TooManyRequests(RequestError):
@@ -150,6 +158,10 @@ class Unavailable(RequestError):
 
 class QueueFull(Unavailable):
     code, title = "queue_full", "The service is busy"
+
+
+class LiveFull(Unavailable):
+    code, title = "live_full", "No live session is left"
 
 
 class DeadlineExceeded(RequestError):

@@ -263,7 +263,21 @@ class BokehOptions(_Options):
         return x, y
 
 
+class FrameOptions(_Options):
+    """One frame of a stream. Only for a pool's workers: no route and no file format is made of it."""
+
+    predict: bool = True
+    """Whether the network sees it; else the picture alone is wanted."""
+
+    @property
+    def priced_as(self) -> DepthOptions:
+        """The result that takes as much work."""
+        return DepthOptions(input_size=self.input_size, model=self.model, size=OutputSize.MODEL)
+
+
 Options = HeatmapOptions | SideBySideOptions | DepthOptions | PointCloudOptions | BokehOptions
+Task = Options | FrameOptions
+"""What a worker may be asked to do with a photo."""
 OPTIONS: dict[Result, type[Options]] = {
     kind.result: kind for kind in (HeatmapOptions, SideBySideOptions, DepthOptions, PointCloudOptions, BokehOptions)
 }

@@ -188,6 +188,25 @@ class WorkerSettings(BaseSettings):
     )
 
 
+class LiveSettings(BaseSettings):
+    """Live streams, and how much of them."""
+
+    live_sessions: int = Field(
+        4,
+        ge=0,
+        le=1000,
+        description="Live sessions at the same time, half of them for one client; 0 switches `/live` off.",
+    )
+    live_frame_mb: float = Field(
+        2.0, gt=0, le=32, description="Largest frame of a live session, in 10^6 bytes. A session holds a few at a time."
+    )
+    live_frame_megapixels: float = Field(
+        2.1, gt=0, le=50, description="Largest frame of a live session, in 10^6 pixels, checked before decoding."
+    )
+    live_idle_s: float = Field(30.0, gt=0, description="Time without a frame after which a live session ends.")
+    live_session_s: float = Field(3600.0, gt=0, description="Time after which a live session ends in any case.")
+
+
 class ClusterSettings(BaseSettings):
     """Ray instead of worker processes."""
 
@@ -282,7 +301,7 @@ class HttpSettings(BaseSettings):
 
 
 class Settings(
-    LogSettings, ClusterSettings, WorkerSettings, PhotoSettings, EngineSettings, WeightsSettings, HttpSettings
+    LogSettings, ClusterSettings, LiveSettings, WorkerSettings, PhotoSettings, EngineSettings, WeightsSettings, HttpSettings
 ):
     """Settings of the service, validated once at start. Units are in the names."""
 
@@ -336,6 +355,14 @@ class Settings(
     @property
     def max_pixels(self) -> int:
         return round(self.max_megapixels * 1e6)
+
+    @property
+    def live_frame_bytes(self) -> int:
+        return round(self.live_frame_mb * 1e6)
+
+    @property
+    def live_frame_pixels(self) -> int:
+        return round(self.live_frame_megapixels * 1e6)
 
 
 def read_settings(given: Mapping[str, object], name: Callable[[str], str] = str) -> Settings:

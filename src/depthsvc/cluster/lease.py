@@ -16,12 +16,12 @@ from contextlib import ExitStack, suppress
 from typing import Any, BinaryIO
 
 from depthsvc.cluster.seal import CHALLENGE_BYTES, TAG_BYTES, Direction, Seal, broken, proof
-from depthsvc.options import Options
+from depthsvc.options import Task
 from depthsvc.pipeline.answer import Answer
 from depthsvc.pool.channel import LENGTHS_BYTES, frame, lengths, unframe
 
 Address = tuple[str, int]
-Reply = Callable[[bytes, Options, float], Answer | Exception]
+Reply = Callable[[bytes, Task, float], Answer | Exception]
 """Processes a photo, given its bytes, its options and the seconds left until its deadline."""
 
 PATIENCE_S = 5.0
@@ -90,7 +90,7 @@ class Connection:
     def broken(self) -> bool:
         return self._reader.at_eof() or self._reader.exception() is not None or self._writer.is_closing()
 
-    async def ask(self, photo: bytes | bytearray, options: Options, remaining_s: float) -> Answer | Exception:
+    async def ask(self, photo: bytes | bytearray, options: Task, remaining_s: float) -> Answer | Exception:
         """The replica's reply to a photo.
 
         Raises EOFError or OSError if the replica is gone or the reply is not from it. After an error the connection

@@ -16,7 +16,7 @@ from depthsvc.cluster.recipe import Recipe, ended_after
 from depthsvc.cluster.session import LOCAL, connected
 from depthsvc.errors import ConfigurationError, ModelError
 from depthsvc.model.spec import PreparedModel
-from depthsvc.options import Options
+from depthsvc.options import Task
 from depthsvc.pipeline.answer import Answer
 from depthsvc.pool.base import PhotoPool
 from depthsvc.pool.launch import prepared_model
@@ -56,7 +56,7 @@ class Replica:
         """
         serve_lease(service, token, self._reply)
 
-    def _reply(self, photo: bytes, options: Options, remaining_s: float) -> Answer | Exception:
+    def _reply(self, photo: bytes, options: Task, remaining_s: float) -> Answer | Exception:
         """The result or the error. The system kills the process if it exceeds the deadline."""
         with ended_after(remaining_s):
             return reply(self._pipeline, photo, options)

@@ -64,7 +64,7 @@ class Appraiser:
         a worker for it, raised for a model that needs most of that for a normal photo. `max_answer_bytes`: largest size
         of a result. `formats`: those that are accepted."""
         self._formats = formats
-        self._limits = limits
+        self.limits = limits
         self._prices = prices
         self._max_cost = max_cost
         self._max_answer_bytes = max_answer_bytes
@@ -76,10 +76,10 @@ class Appraiser:
         """The cost of a photo. Raises RequestError for one that its header or its options rule out."""
         self._check_format(data)
         header = header_of(data)
-        self._limits.check(header.width, header.height)
+        self.limits.check(header.width, header.height)
         renderer: Renderer[Options] = renderer_for(options)
         renderer.check(header.width, header.height)
-        works = works_of(header, options, self._limits)
+        works = works_of(header, options, self.limits)
         listed = self._prices.listed_s(works)
         self._check_cost(sum(listed.values()) / self._normal_s, options)
         self._check_memory(self._prices.peak_bytes(works), options)

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from depthsvc.depth import DepthMap
 from depthsvc.errors import TooExpensive
-from depthsvc.imaging.edges import follow_edges
 from depthsvc.imaging.photo.decode import decode
 from depthsvc.imaging.photo.formats import header_of
 from depthsvc.imaging.photo.pixels import NONE, Enough, Photo
-from depthsvc.imaging.resize import colours_of, reflected_margin, to_network_input
+from depthsvc.imaging.resize import colours_of, to_network_input
 from depthsvc.model.loaded import Model, open_model
 from depthsvc.model.spec import PreparedModel
-from depthsvc.options import HeatmapOptions, Options
-from depthsvc.pipeline.answer import Answer
+from depthsvc.options import FrameOptions, HeatmapOptions, Options
+from depthsvc.pipeline.answer import Answer, SeenFrame
 from depthsvc.pipeline.cost import NORMAL, works_of
+from depthsvc.pipeline.finishing import finished
 from depthsvc.pipeline.limits import Limits
 from depthsvc.pipeline.memory import memory_bounded
 from depthsvc.pipeline.prices import Prices, Works
@@ -86,9 +86,7 @@ class Pipeline:
         renderer.check(header.width, header.height)
         works = works_of(header, options, self.limits)
         listed = self._prices.listed_s(works)
-        bounds = self.limits.bounds(options.input_size, renderer.enough)
-        with memory_bounded(_ROOM_BYTES + _ROOM * self._prices.decoding_bytes(works["decode"])):
-            photo = decode(data, replace(bounds, check_time=self._decoding_timer(works, listed)))
+        photo = self._decoded(data, options, works, listed)
         clock.lap("decode")
         orientation, fov = photo.orientation, photo.fov
         depth = self.infer(photo, options.input_size)
@@ -114,6 +112,34 @@ class Pipeline:
             fov,
             clock.cpu_seconds,
         )
+
+    def frame(self, data: bytes, options: FrameOptions) -> SeenFrame:
+        """Decode a frame of a stream and have the network see it, or only decode it. Raises RequestError.
+
+        What steadies a stream needs the picture as well as the depth, and comes before `finished`.
+        """
+        clock = _Clock()
+        priced = options.priced_as
+        works = works_of(header_of(data), priced, self.limits)
+        listed = self._prices.listed_s(works)
+        photo = self._decoded(data, priced, works, listed)
+        clock.lap("decode")
+        view = self.see(photo, options.input_size)
+        values = self.predict(view) if options.predict else np.empty((0, 0), np.float32)
+        clock.lap("infer")
+        frame = SeenFrame.of(
+            values, self.colours(view), (photo.width, photo.height), self.model.spec, clock.seconds, clock.cpu_seconds
+        )
+        clock.lap("render")
+        if options.predict:
+            self._prices.learn(works, listed, clock.cpu_seconds)
+        return frame
+
+    def _decoded(self, data: bytes, options: Options, works: Works, listed: Mapping[str, float]) -> Photo:
+        """A photo with no more detail than the network and the result need, for not much more than its price."""
+        bounds = self.limits.bounds(options.input_size, renderer_for(options).enough)
+        with memory_bounded(_ROOM_BYTES + _ROOM * self._prices.decoding_bytes(works["decode"])):
+            return decode(data, replace(bounds, check_time=self._decoding_timer(works, listed)))
 
     def _decoding_timer(self, works: Works, listed: Mapping[str, float]) -> Callable[[], None]:
         """Raises TooExpensive once decoding has taken what the largest cost leaves it, as photos take it here."""
@@ -159,11 +185,4 @@ class Pipeline:
 
     def finish(self, view: View, values: Floats) -> DepthMap:
         """What the network predicted as a map: with the photo's edges if they are part of the model."""
-        spec = self.model.spec
-        if spec.follows_edges:
-            values = follow_edges(self.colours(view), DepthMap.of(values, spec.name).values)
-        kind = spec.output.depth_kind
-        if not spec.input.padded:
-            return DepthMap.of(values, spec.name, spec.enlargement, kind)
-        margins = reflected_margin(view.height) / view.height, reflected_margin(view.width) / view.width
-        return DepthMap.within(values, margins, spec.name, spec.enlargement, kind)
+        return finished(self.model.spec, values, lambda: self.colours(view), (view.width, view.height))

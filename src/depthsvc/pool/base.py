@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import partial
 
 from depthsvc.errors import QueueFull, Unavailable, WorkerCrashed
-from depthsvc.options import Options
+from depthsvc.options import Task
 from depthsvc.pipeline.answer import Answer
 from depthsvc.pool.jobs import HeldPhoto, Job
 from depthsvc.pool.schedule import Schedule
@@ -106,7 +106,7 @@ class PhotoPool(ABC):
     def submit(
         self,
         data: bytes | bytearray,
-        options: Options,
+        options: Task,
         *,
         deadline_s: float,
         price: float | None = None,

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from depthsvc.errors import QueueFull
-from depthsvc.options import Options
+from depthsvc.options import Task
 from depthsvc.pipeline.answer import Answer
 
 
@@ -32,7 +32,7 @@ class Job:
     """One photo, its options, and the future for its result."""
 
     photo: HeldPhoto
-    options: Options
+    options: Task
     deadline: float
     """On time.monotonic()'s clock."""
     price: float | None = None

@@ -12,7 +12,7 @@ import cv2
 
 from depthsvc.errors import DepthServiceError, DeviceLost, RequestError
 from depthsvc.model.spec import PreparedModel
-from depthsvc.options import Options
+from depthsvc.options import FrameOptions, Task
 from depthsvc.pipeline.answer import Answer
 from depthsvc.pipeline.stages import Pipeline
 from depthsvc.pool.channel import Channel
@@ -75,9 +75,11 @@ def _open(model: PreparedModel, config: WorkerConfig) -> Pipeline:
     return pipeline
 
 
-def reply(pipeline: Pipeline, data: bytes, options: Options) -> Answer | Exception:
+def reply(pipeline: Pipeline, data: bytes, options: Task) -> Answer | Exception:
     """A photo's result, or the error: RequestError, or RuntimeError for an unexpected failure. Raises DeviceLost."""
     try:
+        if isinstance(options, FrameOptions):
+            return pipeline.frame(data, options)
         return pipeline.answer(data, options)
     except RequestError as error:
         return error

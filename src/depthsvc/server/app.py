@@ -10,7 +10,7 @@ from depthsvc.server import openapi, problems
 from depthsvc.server.access import require_api_key
 from depthsvc.server.middleware import AdmissionMiddleware, BodyLimitMiddleware, RequestMiddleware
 from depthsvc.server.prefix import PrefixMiddleware
-from depthsvc.server.routes import docs, health, metrics, models, page, photos
+from depthsvc.server.routes import docs, health, live, metrics, models, page, photos
 from depthsvc.server.service import Service
 
 
@@ -22,7 +22,7 @@ def create_app(service: Service) -> FastAPI:
     protected = [photos, models, *([metrics] if settings.metrics else [])]
     for module in protected:
         app.include_router(module.router, dependencies=[Depends(require_api_key)] if service.api_keys else [])
-    for module in (health, page):
+    for module in (health, page, *([live] if settings.live_sessions else [])):
         app.include_router(module.router)
     app.mount("/static", page.static_files(), name="static")
     if settings.docs:

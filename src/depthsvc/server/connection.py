@@ -26,6 +26,7 @@ from depthsvc.server.problems import MEDIA_TYPE, problem_headers, problem_of
 from depthsvc.server.request_log import log_request
 from depthsvc.server.roster import Roster
 from depthsvc.server.security_headers import SECURITY_HEADERS
+from depthsvc.server.websocket import BoundedWebSocket, opens_websocket
 
 MAX_HEAD_BYTES = 32_768
 """Limit on the request line and headers together."""
@@ -66,7 +67,8 @@ class BoundedProtocol(HttpToolsProtocol):
     closed, as HTTP allows. So `cycle`, uvicorn's latest request, is always the one being served. A request finds its
     connection's `abort()` and `unsent()` in its scope's state.
 
-    It ignores offers to change to another protocol, such as h2c, as RFC 9110 (7.8) allows.
+    A handshake for a live session hands the connection over to `BoundedWebSocket`. All other offers to change to
+    another protocol, such as h2c, are ignored, as RFC 9110 (7.8) allows.
 
     At its limit on connections the service closes idle ones for new ones; see `Roster`.
     """
@@ -144,9 +146,35 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade as offer:
-            self._parse_again(data[offer.args[0] :])
+            rest = data[offer.args[0] :]
+            parser = self.parser
+            if opens_websocket(parser.get_method(), self.url, parser.get_http_version(), self.headers):
+                self._hand_over(rest)
+            else:
+                self._parse_again(rest)
         except HttpParserError:
             self._refuse(self._refusal or _not_http())
+
+    def _hand_over(self, rest: bytes) -> None:
+        """Have a WebSocket's protocol serve this connection, from the head of its request on.
+
+        `rest` is what has been received after it.
+        """
+        self._in_head = self._receiving = False
+        self._end_never()
+        self._take_again()
+        if not self.roster.begin(self):
+            self._refuse(_no_room())
+            return
+        self.connections.discard(self)
+        protocol = cast(type[BoundedWebSocket], self.config.ws_protocol_class)(
+            self.config, self.server_state, self.app_state
+        )
+        protocol.on_lost = lambda: self.roster.leave(self)
+        protocol.connection_made(self.transport)
+        self.transport.set_protocol(protocol)
+        fields = [b"%s: %s" % field for field in self.headers]
+        protocol.data_received(b"\r\n".join([b"GET %s HTTP/1.1" % self.url, *fields, b"", rest]))
 
     def _parse_again(self, rest: bytes) -> None:
         """Parse a head with an offer again, without its Upgrade header: llhttp takes what follows such a head for the
@@ -208,7 +236,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if self.parser.get_method() == b"CONNECT":  # after which the parser always expects a tunnel
                 self._refusal = MalformedRequest("This service is not a proxy. Send the request to the server itself.")
                 raise _Refused
-            self._in_head = True  # `_parse_again` follows
+            self._in_head = True  # `_hand_over` or `_parse_again` follows
             return
         guest = not self.roster.begin(self)
         if guest and not self._asks_for_health():
@@ -227,7 +255,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return is_get and self.url.partition(b"?")[0] in PROBES and not _has_body(self.headers)
 
     def on_message_complete(self) -> None:
-        if self._in_head:  # `_parse_again` follows
+        if self._in_head:  # `_hand_over` or `_parse_again` follows
             return
         self._receiving = False
         super().on_message_complete()

@@ -26,8 +26,10 @@ from depthsvc.server.connection import BoundedProtocol
 from depthsvc.server.descriptors import connection_limit
 from depthsvc.server.keys import ApiKeys
 from depthsvc.server.listening import last_connections
+from depthsvc.server.live.messages import ID_BYTES
 from depthsvc.server.roster import Roster
 from depthsvc.server.service import Service
+from depthsvc.server.websocket import BoundedWebSocket
 from depthsvc.settings import LogFormat, Settings
 
 logger = logging.getLogger(__name__)
@@ -108,7 +110,10 @@ class _Server(uvicorn.Server):
                 ForwardedMiddleware(create_app(service), proxies),
                 http=self._protocol,
                 proxy_headers=False,
-                ws="none",
+                ws=BoundedWebSocket.bounded(stall_s=settings.client_timeout_s),
+                ws_max_size=ID_BYTES + settings.live_frame_bytes,
+                ws_ping_timeout=settings.client_timeout_s,
+                ws_per_message_deflate=False,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -137,8 +142,10 @@ class _Server(uvicorn.Server):
         left_s = self._drained_by - time.monotonic()
         if self._service.draining and not self._said_so:
             self._said_so = True
+            self._service.live.draining.set()
             logger.info("draining: finishing %d accepted photos", self._service.accepted)
-        if self._service.draining and (self._service.accepted == 0 or left_s <= 0):
+        finished = self._service.accepted == 0 and not len(self._service.live)
+        if self._service.draining and (finished or left_s <= 0):
             self.config.timeout_graceful_shutdown = max(0, math.ceil(left_s))
             self.should_exit = True
         return await super().on_tick(counter)

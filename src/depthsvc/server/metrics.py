@@ -55,6 +55,19 @@ class Metrics:
             ("model",),
             registry=self.registry,
         )
+        self._live_sessions = Gauge("depthsvc_live_sessions", "Live sessions that are open.", registry=self.registry)
+        self._live_frames = Counter(
+            "depthsvc_live_frames",
+            "Frames of live sessions: answered, dropped for a later one, or failed.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self._live_age = Histogram(
+            "depthsvc_live_age_seconds",
+            "Time from a frame's arrival until its answer is sent.",
+            buckets=(0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5),
+            registry=self.registry,
+        )
         self._held = Gauge(
             "depthsvc_held_bytes",
             "Memory reserved for photos that come in and for results that go out.",
@@ -81,6 +94,16 @@ class Metrics:
     def watch_held(self, direction: str, count: Callable[[], float]) -> None:
         """Have `count` tell the bytes held in one direction at each scrape."""
         self._held.labels(direction).set_function(count)
+
+    def watch_live(self, count: Callable[[], float]) -> None:
+        """Have `count` tell the live sessions at each scrape."""
+        self._live_sessions.set_function(count)
+
+    def count_frame(self, outcome: str, age_s: float | None = None) -> None:
+        """Count a frame of a live session; `age_s`: how old it was when it was answered, in seconds."""
+        self._live_frames.labels(outcome).inc()
+        if age_s is not None:
+            self._live_age.observe(age_s)
 
     def observe_cost(self, model: str, expected_s: float, spent_s: float) -> None:
         """Record a photo's processor time, in seconds, beside what was expected."""

@@ -1,4 +1,4 @@
-"""ASGI middleware around every request: an id, a log line, headers, and a limit on the body."""
+"""ASGI middleware around every request and live session: an id, a log line, headers, and a limit on the body."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import re
 import time
 import uuid
 from collections.abc import Collection
+from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
 
 from depthsvc.errors import BodyTooLarge, ClientDisconnected, RequestError
 from depthsvc.server.clients import client_of
 from depthsvc.server.prefix import route_path
-from depthsvc.server.problems import error_response, unforeseen
+from depthsvc.server.problems import error_response, missing, unforeseen
 from depthsvc.server.request_log import log_request
 from depthsvc.server.security_headers import SECURITY_HEADERS
 from depthsvc.server.service import Service
@@ -29,6 +30,12 @@ _ACCEPTABLE_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 _LOGGED_PATH = 256
 """Maximum length of a path in the log."""
 
+_BEGINNINGS = {
+    "http.response.start": None,
+    "websocket.http.response.start": None,
+    "websocket.accept": HTTPStatus.SWITCHING_PROTOCOLS.value,
+}
+"""Messages that begin a response, and the status of those that have none of their own."""
 _STATIC = "static"
 """The label of all static files."""
 _ROUTINE = {_STATIC, "/health", "/health/live", "/health/ready"}
@@ -47,7 +54,7 @@ class RequestMiddleware:
         self.photo_paths = photo_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         # We never serve partial content; drop Range, whose errors would bypass problem+json.
@@ -67,13 +74,16 @@ class RequestMiddleware:
 
         async def counting_send(message: Message) -> None:
             nonlocal status, sent
-            if message["type"] == "http.response.start":
-                status = message["status"]
+            if message["type"] == "websocket.close" and status is None:  # no route has this path
+                await missing(HTTPConnection(scope))(scope, receive, counting_send)
+                return
+            if message["type"] in _BEGINNINGS:
+                status = message.get("status", _BEGINNINGS[message["type"]])
                 headers = MutableHeaders(scope=message)
                 headers[REQUEST_ID] = request_id
                 self._set_headers(headers)
             await send(message)
-            sent += len(message.get("body", b""))
+            sent += len(message.get("body") or message.get("bytes") or b"")
 
         started = time.perf_counter()
         try:
@@ -82,7 +92,7 @@ class RequestMiddleware:
             logger.exception("failed")
             if status is not None:
                 raise
-            await unforeseen(Request(scope))(scope, receive, counting_send)
+            await unforeseen(HTTPConnection(scope))(scope, receive, counting_send)
         finally:
             spent_s = time.perf_counter() - started
             self._account(scope, self._label(scope, path), status or ClientDisconnected.status, sent, spent_s)
@@ -94,13 +104,15 @@ class RequestMiddleware:
             headers["Connection"] = "close"
 
     def _account(self, scope: Scope, label: str, status: int, sent: int, seconds: float) -> None:
-        code = get_contextvars().get("code")
-        self.service.metrics.observe_request(scope["method"], label, status, seconds, code)
+        method = scope.get("method", "GET")
+        if status != HTTPStatus.SWITCHING_PROTOCOLS:  # a session's length says nothing of the service
+            code = get_contextvars().get("code")
+            self.service.metrics.observe_request(method, label, status, seconds, code)
         log_request(
             status,
             scope.get("client"),
             routine=label in _ROUTINE,
-            method=scope["method"],
+            method=method,
             path=scope.get("raw_path", b"").decode("latin-1")[:_LOGGED_PATH],
             duration_ms=round(1000 * seconds, 1),
             bytes_sent=sent,

@@ -19,7 +19,7 @@ class PrefixMiddleware:
         self.root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (prefix := scope["root_path"] or self.root_path):
+        if scope["type"] in ("http", "websocket") and (prefix := scope["root_path"] or self.root_path):
             path = scope["path"]
             if f"{path}/".startswith(f"{prefix}/") and not _is_route(scope):
                 path = path[len(prefix) :] or "/"

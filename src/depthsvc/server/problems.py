@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from structlog.contextvars import bind_contextvars
 
 from depthsvc.errors import (
@@ -19,6 +20,7 @@ from depthsvc.errors import (
     RequestError,
     Unauthorized,
     Unavailable,
+    UpgradeRequired,
     problem_name,
     problem_reason,
 )
@@ -67,12 +69,12 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
 
 
-def request_id_of(request: Request) -> str:
+def request_id_of(request: HTTPConnection) -> str:
     """The request's X-Request-ID."""
     return str(request.scope.get("state", {}).get("request_id", ""))
 
 
-def problem_response(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def problem_response(request: HTTPConnection, problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The response for a problem."""
     bind_contextvars(code=problem.code, detail=problem.detail)
     return JSONResponse(problem.model_dump(), problem.status, headers=headers, media_type=MEDIA_TYPE)
@@ -87,6 +89,8 @@ def problem_headers(error: RequestError, retry_after_s: int) -> dict[str, str]:
     """Headers that the response for an error needs."""
     if isinstance(error, (Unavailable, DeadlineExceeded)):
         return {"Retry-After": str(retry_after_s)}
+    if isinstance(error, UpgradeRequired):
+        return {"Upgrade": "websocket", "Connection": "Upgrade"}
     if isinstance(error, Unauthorized):
         return {"WWW-Authenticate": 'Bearer realm="depthsvc"'}
     return {}
@@ -97,7 +101,7 @@ async def _on_request_error(request: Request, error: Exception) -> JSONResponse:
     return error_response(request, error)
 
 
-def error_response(request: Request, error: RequestError) -> JSONResponse:
+def error_response(request: HTTPConnection, error: RequestError) -> JSONResponse:
     """The response for an error."""
     headers = problem_headers(error, request.app.state.service.retry_after_s)
     return problem_response(request, problem_of(error, request_id_of(request)), headers)
@@ -125,8 +129,8 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
     code, title = phrase.lower().replace(" ", "_"), phrase
     detail = error.detail
     if error.status_code == HTTPStatus.NOT_FOUND:
-        detail = f"There is nothing at {request.url.path}. The service's routes are listed at {_docs(request)}."
-    elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return missing(request)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{request.url.path} does not accept {request.method}. Use a method from the Allow header."
     problem = Problem(
         title=title, status=error.status_code, code=code, detail=detail, request_id=request_id_of(request)
@@ -134,12 +138,22 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
     return problem_response(request, problem, error.headers)
 
 
-def _docs(request: Request) -> str:
+def missing(request: HTTPConnection) -> JSONResponse:
+    """The response where there is no route."""
+    status = HTTPStatus.NOT_FOUND
+    detail = f"There is nothing at {request.url.path}. The service's routes are listed at {_docs(request)}."
+    problem = Problem(
+        title=status.phrase, status=status, code="not_found", detail=detail, request_id=request_id_of(request)
+    )
+    return problem_response(request, problem)
+
+
+def _docs(request: HTTPConnection) -> str:
     root_path = request.scope.get("app_root_path", request.scope["root_path"])  # `Mount` adds its own to the latter
     return f"{root_path}/docs"
 
 
-def unforeseen(request: Request) -> JSONResponse:
+def unforeseen(request: HTTPConnection) -> JSONResponse:
     """The response when an exception has left the application; the middleware logs it."""
     detail = "The service failed unexpectedly. Its log has the details under the request's id."
     return problem_response(request, problem_of(RequestError(detail), request_id_of(request)))

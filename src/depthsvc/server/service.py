@@ -20,6 +20,7 @@ from depthsvc.pipeline.limits import Limits
 from depthsvc.pipeline.prices import Prices
 from depthsvc.pool.base import PhotoPool
 from depthsvc.server.keys import ApiKeys
+from depthsvc.server.live.sessions import LiveSessions
 from depthsvc.server.metrics import Metrics
 from depthsvc.server.transfer import buffers
 from depthsvc.settings import Settings
@@ -47,6 +48,8 @@ class Service:
         self.answers = buffers.answers(settings.max_buffered_bytes, settings.client_timeout_s)
         self.metrics.watch_held("photos", lambda: self.uploads.bytes)
         self.metrics.watch_held("results", lambda: self.answers.bytes)
+        self.live = LiveSessions(settings.live_sessions)
+        self.metrics.watch_live(lambda: len(self.live))
         self._appraisers = {model.name: _appraiser(model, settings) for model in models}
         self.started = time.monotonic()
         self.draining = False
@@ -64,14 +67,18 @@ class Service:
         """Whether one of the models is standing in for a better one."""
         return any(model.degraded for model in self.models)
 
+    def model_named(self, name: str | None) -> PreparedModel:
+        """The model of this name; None: the first. Raises InvalidParameter if it is not served."""
+        for model in self.models:
+            if name in (None, model.name):
+                return model
+        served = [model.name for model in self.models]
+        advice = f"Use {served[0]}." if len(served) == 1 else f"Use one of {', '.join(served)}."
+        raise InvalidParameter(f"model: {name!r} is not served here. {advice}")
+
     def appraiser(self, options: Options) -> Appraiser:
         """The appraiser for the model that these options ask for. Raises InvalidParameter if it is not served."""
-        name = options.model or self.model.name
-        if name not in self._appraisers:
-            served = list(self._appraisers)
-            advice = f"Use {served[0]}." if len(served) == 1 else f"Use one of {', '.join(served)}."
-            raise InvalidParameter(f"model: {name!r} is not served here. {advice}")
-        return self._appraisers[name]
+        return self._appraisers[self.model_named(options.model).name]
 
     @property
     def ready(self) -> bool:

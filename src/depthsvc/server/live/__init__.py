@@ -1,0 +1,1 @@
+"""Live streams: frames in by WebSocket, their depth out."""
