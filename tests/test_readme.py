@@ -46,6 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run(command: list[str], script: str, service: RunningService, folder: Path) -> str:
     script = script.replace("http://localhost:7860", service.url)
+    script = script.replace("ws://localhost:7860", service.url.replace("http", "ws"))
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, **LIGHT, "PATH": path, "DEPTHSVC_MODEL": "embedded"}
     result = subprocess.run(
