@@ -301,7 +301,14 @@ class HttpSettings(BaseSettings):
 
 
 class Settings(
-    LogSettings, ClusterSettings, LiveSettings, WorkerSettings, PhotoSettings, EngineSettings, WeightsSettings, HttpSettings
+    LogSettings,
+    ClusterSettings,
+    LiveSettings,
+    WorkerSettings,
+    PhotoSettings,
+    EngineSettings,
+    WeightsSettings,
+    HttpSettings,
 ):
     """Settings of the service, validated once at start. Units are in the names."""
 

@@ -148,18 +148,15 @@ class BoundedProtocol(HttpToolsProtocol):
         except HttpParserUpgrade as offer:
             rest = data[offer.args[0] :]
             parser = self.parser
-            if opens_websocket(parser.get_method(), self.url, parser.get_http_version(), self.headers):
-                self._hand_over(rest)
+            if not rest and opens_websocket(parser.get_method(), self.url, parser.get_http_version(), self.headers):
+                self._hand_over()
             else:
                 self._parse_again(rest)
         except HttpParserError:
             self._refuse(self._refusal or _not_http())
 
-    def _hand_over(self, rest: bytes) -> None:
-        """Have a WebSocket's protocol serve this connection, from the head of its request on.
-
-        `rest` is what has been received after it.
-        """
+    def _hand_over(self) -> None:
+        """Have a WebSocket's protocol serve this connection, from the head of its request on."""
         self._in_head = self._receiving = False
         self._end_never()
         self._take_again()
@@ -174,7 +171,7 @@ class BoundedProtocol(HttpToolsProtocol):
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)
         fields = [b"%s: %s" % field for field in self.headers]
-        protocol.data_received(b"\r\n".join([b"GET %s HTTP/1.1" % self.url, *fields, b"", rest]))
+        protocol.data_received(b"\r\n".join([b"GET %s HTTP/1.1" % self.url, *fields, b"", b""]))
 
     def _parse_again(self, rest: bytes) -> None:
         """Parse a head with an offer again, without its Upgrade header: llhttp takes what follows such a head for the

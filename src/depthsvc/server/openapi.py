@@ -16,6 +16,8 @@ from depthsvc.version import __version__
 _DESCRIPTION = """\
 One photo in, its depth out. Depth is *relative inverse depth*: larger, and brighter in a heatmap, is **nearer**; scale
 and shift are unknown, so values are not metres, and values from different photos cannot be compared.
+
+Frames of a camera have a WebSocket, `/live`, which is not described here.
 """
 
 

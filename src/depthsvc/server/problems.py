@@ -74,7 +74,9 @@ def request_id_of(request: HTTPConnection) -> str:
     return str(request.scope.get("state", {}).get("request_id", ""))
 
 
-def problem_response(request: HTTPConnection, problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def problem_response(
+    request: HTTPConnection, problem: Problem, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
     """The response for a problem."""
     bind_contextvars(code=problem.code, detail=problem.detail)
     return JSONResponse(problem.model_dump(), problem.status, headers=headers, media_type=MEDIA_TYPE)

@@ -22,7 +22,7 @@ _PINGS_S = 10.0
 _KEY_BYTES = 16
 
 logger = logging.getLogger(__name__)
-logger.setLevel(logging.WARNING)  # that a session is accepted is in the request's own line
+logger.setLevel(logging.CRITICAL)  # what it has to say is in the line of the request
 
 
 def opens_websocket(method: bytes, url: bytes, version: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
@@ -72,6 +72,12 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         """The protocol for one service."""
         return type(cls.__name__, (cls,), {"stall_s": stall_s})
 
+    def data_received(self, data: bytes) -> None:
+        if self.handshake_initiated and not self.handshake_complete:  # it has to wait until the session is open
+            self.transport.abort()
+        else:
+            super().data_received(data)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._take_again()
         self.on_lost()
@@ -101,6 +107,8 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     async def send(self, message: ASGISendEvent) -> None:
         await super().send(message)
+        if self.initial_response:  # a refusal, which completes the handshake as well
+            self.handshake_complete = True
         if message["type"] in ("websocket.close", "websocket.http.response.body"):
             self.loop.call_later(LAST_BYTES_S, self.transport.abort)
 

@@ -7,69 +7,18 @@ import io
 import json
 import os
 import signal
-import struct
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import suppress
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
 
 from tests.conftest import RunningService, StartService, encoded, until
+from tests.live import FRAMES, answer, asked, ending, opened, send, session, values_of
 from tests.parity import photo
-
-FRAMES = [encoded(np.roll(photo(120, 160), 3 * step, axis=1), "JPEG", quality=95) for step in range(12)]
-"""A picture that moves sideways."""
-WAIT_S = 60
-
-
-@contextmanager
-def session(service: RunningService, first: Any = None, **arguments: Any) -> Iterator[ClientConnection]:
-    """A session whose first message has been sent and answered."""
-    with opened(service, **arguments) as socket:
-        socket.send(json.dumps({"format": "raw"} if first is None else first))
-        assert "model" in json.loads(socket.recv(WAIT_S))
-        yield socket
-
-
-def opened(service: RunningService, **arguments: Any) -> ClientConnection:
-    address = service.url.replace("http", "ws") + "/live"
-    return connect(address, compression=None, max_size=None, open_timeout=WAIT_S, proxy=None, **arguments)
-
-
-def send(socket: ClientConnection, number: int, picture: bytes) -> None:
-    socket.send(struct.pack("<I", number) + picture)
-
-
-def answer(socket: ClientConnection) -> tuple[dict[str, Any], bytes]:
-    message = socket.recv(WAIT_S)
-    if isinstance(message, str):
-        return json.loads(message), b""
-    (length,) = struct.unpack_from("<I", message)
-    return json.loads(message[4 : 4 + length]), message[4 + length :]
-
-
-def asked(socket: ClientConnection, number: int, picture: bytes) -> tuple[dict[str, Any], bytes]:
-    send(socket, number, picture)
-    return answer(socket)
-
-
-def values_of(header: dict[str, Any], payload: bytes) -> np.ndarray:
-    return np.frombuffer(payload, header["dtype"]).reshape(header["shape"])
-
-
-def ending(socket: ClientConnection) -> tuple[int, str]:
-    """The code and the reason with which the service ends a session."""
-    with pytest.raises(ConnectionClosed) as closed:
-        while True:
-            socket.recv(WAIT_S)
-    assert closed.value.rcvd is not None
-    return closed.value.rcvd.code, closed.value.rcvd.reason
 
 
 def test_the_first_frame_has_the_depth_of_a_photo(service: RunningService, client: httpx.Client) -> None:

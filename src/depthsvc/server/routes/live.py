@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response, WebSocket
+from contextlib import suppress
+
+from fastapi import APIRouter, Request, Response, WebSocket, WebSocketDisconnect
 from structlog.contextvars import bind_contextvars
 
 from depthsvc import errors
 from depthsvc.server.clients import client_of
 from depthsvc.server.live.entrance import SUBPROTOCOL, check_entrance, offered
 from depthsvc.server.live.session import LiveSession
-from depthsvc.server.problems import document_errors, error_response
+from depthsvc.server.problems import error_response
 from depthsvc.server.service import CurrentService, Service
 
-router = APIRouter(tags=["depth"])
-
-_ERRORS = document_errors(
-    errors.Unauthorized, errors.OriginNotAllowed, errors.UpgradeRequired, errors.TooManyRequests, errors.LiveFull
-)
+router = APIRouter(include_in_schema=False)
 
 
-@router.get("/live", summary="Frames of a stream by WebSocket", status_code=101, responses=_ERRORS)
+@router.get("/live")
 async def about_live(request: Request, service: CurrentService) -> Response:
-    """A WebSocket: frames in, their steadied depth out, as docs/live.md describes. Without one, the error that a
-    WebSocket would get here, or that this route is one."""
+    """The error that a WebSocket would get here, or that this route is one. OpenAPI has no words for WebSockets."""
     check_entrance(request, service)
     raise errors.UpgradeRequired("Open /live as a WebSocket of version 13: ws://, or wss:// where this is https://.")
 
@@ -37,7 +34,7 @@ async def live(websocket: WebSocket) -> None:
     except errors.RequestError as error:
         await websocket.send_denial_response(error_response(websocket, error))
         return
-    with service.live.admit(client):
+    with service.live.admit(client), suppress(WebSocketDisconnect):
         await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered(websocket) else None)
         session = LiveSession(service, websocket, client)
         try:
