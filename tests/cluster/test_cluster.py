@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import psutil
 import pytest
 
 from tests.batch.test_run import finish, report, start, statuses, wait_for_lines
 from tests.conftest import RunningService, encoded, services, until
+from tests.live import FRAMES, asked, session, values_of
 from tests.parity import photo
 
 pytestmark = pytest.mark.ray
@@ -111,6 +113,18 @@ def test_fifty_photos_get_the_same_answers_as_from_the_plain_service(
         answers = list(clients.map(lambda request: answer(ray_service.url, *request), requests()))
     for (path, _), ours, theirs in zip(requests(), answers, expected, strict=True):
         assert ours == theirs, path
+
+
+def test_a_live_session_gets_the_same_answers_as_from_the_plain_service(
+    ray_service: RunningService, embedded_service: RunningService
+) -> None:
+    answers = []
+    for service in (ray_service, embedded_service):
+        with session(service) as socket:
+            answers.append([asked(socket, number, picture) for number, picture in enumerate(FRAMES)])
+    for there, here in zip(*answers, strict=True):
+        assert there[0]["id"] == here[0]["id"]
+        np.testing.assert_allclose(values_of(*there), values_of(*here), rtol=2e-3)  # engines round differently
 
 
 def test_a_killed_replica_costs_nobody_a_photo(cluster: Cluster, ray_service: RunningService) -> None:
