@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
+import struct
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from websockets.sync.server import ServerConnection, serve
 
 from tests.conftest import RunningService, opened, point_cloud
 from tests.parity import photo
+from tests.video.clips import clip
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -82,6 +88,66 @@ def test_client(folder: Path, embedded_service: RunningService) -> None:
     assert opened(folder / "second-heatmap.png").size == (60, 80)
     assert np.load(folder / "first-depth.npy").shape == (60, 80)
     assert not (folder / "broken-depth.npy").exists()
+
+
+def sector(nearness: float, metres: float | None = None, contact_s: float | None = None) -> dict[str, float | None]:
+    return {"left": 0, "right": 1, "nearness": nearness, "metres": metres, "approach": None, "contact_s": contact_s}
+
+
+FREE, NEAR = sector(0.2), sector(0.9)
+WAYS = {
+    "ahead": [NEAR, FREE, FREE, sector(0.6, contact_s=4), NEAR],
+    "turn left": [FREE, FREE, NEAR, FREE, NEAR],
+    "turn right": [sector(0.5), FREE, sector(0.3, contact_s=1), FREE, FREE],
+    "stop: The JPEG file is damaged.": None,
+    "stop": [NEAR, NEAR, sector(0.1, metres=0.5), NEAR, NEAR],
+}
+"""What a robot is told of a frame, by what it has to do."""
+
+
+class FakeLive:
+    """A service that answers live frames as it is told to."""
+
+    def __init__(self) -> None:
+        self.keys: list[str | None] = []
+        self.options: dict[str, object] = {}
+        self.sizes: list[tuple[int, int]] = []
+
+    def __call__(self, socket: ServerConnection) -> None:
+        assert socket.request is not None
+        self.keys.append(socket.request.headers.get("Authorization"))
+        self.options = json.loads(socket.recv())
+        socket.send(json.dumps({"model": "made", "kind": "inverse_depth", "unit": "relative"}))
+        for sectors in WAYS.values():
+            message = socket.recv()
+            assert isinstance(message, bytes)
+            (number,) = struct.unpack_from("<I", message)
+            self.sizes.append(Image.open(io.BytesIO(message[4:])).size)
+            if sectors is None:
+                error = {"code": "broken_image", "detail": "The JPEG file is damaged."}
+                socket.send(json.dumps({"id": number, "error": error}))
+                continue
+            header = json.dumps({"id": number, "dropped": 0, "obstacles": sectors}).encode()
+            socket.send(struct.pack("<I", len(header)) + header)
+
+
+def test_robot(tmp_path: Path) -> None:
+    source, live = clip(tmp_path / "walk.mp4", ticks=range(0, 100 * len(WAYS), 100)), FakeLive()
+    with serve(live, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        address = f"http://127.0.0.1:{server.socket.getsockname()[1]}"
+        command = [sys.executable, str(EXAMPLES / "robot.py"), str(source)]
+        environment = {**os.environ, "DEPTHSVC_URL": address, "DEPTHSVC_API_KEY": "secret"}
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        server.shutdown()
+        thread.join()
+    assert result.stderr == ""
+    said = [line.removeprefix(f"{number}: ") for number, line in enumerate(result.stdout.splitlines()[1:])]
+    assert said == list(WAYS)
+    assert live.keys == ["Bearer secret"]
+    assert live.options == {"format": "none", "obstacles": True, "smooth": 0, "every": 1}
+    assert live.sizes == [(640, 480)] * len(WAYS)
 
 
 def test_every_example_is_in_the_readme() -> None:

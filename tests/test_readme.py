@@ -115,6 +115,7 @@ OUTPUTS = {
     "print(depth)": r"DepthMap\(80 x 60, \S+ to \S+, by embedded\)",
     "print(client.health().model)": "embedded",
     "print(response.status_code)": "200",
+    "ObstacleTracker(": r"nearness:( [01]\.\d\d){5}",
     ".video(frames)": r"0\.00 s: 256 x 192\n1\.00 s: 256 x 192\n2\.00 s: 256 x 192",
 }
 """What a Python example prints, by what is in it; an example with none of them prints nothing."""

@@ -11,16 +11,30 @@ if TYPE_CHECKING:
     from depthsvc.client import AsyncDepthClient, DepthClient
     from depthsvc.depth import DepthMap
     from depthsvc.estimator import DepthEstimator
+    from depthsvc.video.obstacles import ObstacleTracker, Sector, obstacles
     from depthsvc.video.temporal import TemporalFilter
 
-__all__ = ["AsyncDepthClient", "DepthClient", "DepthEstimator", "DepthMap", "TemporalFilter", "__version__"]
+__all__ = [
+    "AsyncDepthClient",
+    "DepthClient",
+    "DepthEstimator",
+    "DepthMap",
+    "ObstacleTracker",
+    "Sector",
+    "TemporalFilter",
+    "__version__",
+    "obstacles",
+]
 
 _HOMES = {
     "AsyncDepthClient": "depthsvc.client",
     "DepthClient": "depthsvc.client",
     "DepthEstimator": "depthsvc.estimator",
     "DepthMap": "depthsvc.depth",
+    "ObstacleTracker": "depthsvc.video.obstacles",
+    "Sector": "depthsvc.video.obstacles",
     "TemporalFilter": "depthsvc.video.temporal",
+    "obstacles": "depthsvc.video.obstacles",
 }
 
 

@@ -117,6 +117,33 @@ def test_frames_without_a_map_follow_the_motion() -> None:
     assert TemporalFilter().without_depth(colours) is None
 
 
+def test_the_motion_can_be_read_in_pixels_of_the_picture() -> None:
+    steady = TemporalFilter()
+    assert steady.flow is None
+    steady(*pan(0))
+    assert steady.flow is None
+    steady(*pan(1))
+    for following in (2, 3):
+        flow = steady.flow
+        assert flow is not None
+        assert flow.shape == (HEIGHT, WIDTH, 2)
+        inner = flow[12:-12, 12:-12]
+        assert np.isfinite(inner[..., 0]).mean() > 0.9
+        assert np.nanmedian(inner, axis=(0, 1)) == pytest.approx([2, 0], abs=0.05)  # two pixels a frame
+        assert np.isnan(flow[:, -1, 0]).all()  # what has just come in
+        steady.without_depth(pan(following)[0])
+    steady(texture(HEIGHT, WIDTH, 7), pan(0)[1])
+    assert steady.flow is None
+
+
+def test_a_plain_picture_shows_no_motion() -> None:
+    steady = TemporalFilter()
+    for _ in range(2):
+        steady(np.full((HEIGHT, WIDTH, 3), 0.5, np.float32), pan(0)[1])
+    assert steady.flow is not None
+    assert np.isnan(steady.flow).all()
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (31, 64)])
 def test_pictures_and_maps_may_change_their_sizes(shape: tuple[int, int]) -> None:
     steady = TemporalFilter()

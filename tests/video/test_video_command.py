@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def read(path: Path) -> tuple[tuple[int, int], dict[str, str], list[np.ndarray]]
 def test_a_heat_video_has_every_frame_its_time_and_the_sound(video: Run, tmp_path: Path) -> None:
     ticks = (0, 40, 80, 200, 210, 400)
     source = clip(tmp_path / "in.mp4", ticks=ticks, sound="aac")
-    done = video(source, "out.mp4")
+    done = video(source, "out.mp4", "--obstacles", "out.jsonl")
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "out.mp4: 6 frames, 64 x 48"
     assert times(tmp_path / "out.mp4") == times(source)
@@ -47,6 +48,9 @@ def test_a_heat_video_has_every_frame_its_time_and_the_sound(video: Run, tmp_pat
     assert size == (64, 48)
     assert (tags["depthsvc_model"], tags["depthsvc_kind"]) == ("embedded", "inverse_depth")
     assert heard(tmp_path / "out.mp4")[0] == "aac"
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [line["time"] for line in lines] == [tick / 1000 for tick in ticks]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.jsonl", "out.mp4"]
 
 
 def test_a_heat_video_beside_its_source_is_twice_as_wide_and_may_be_scaled(video: Run, tmp_path: Path) -> None:

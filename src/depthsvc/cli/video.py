@@ -72,6 +72,12 @@ def _strength(_context: click.Context, _parameter: click.Parameter, value: str) 
 @click.option("--crf", type=click.IntRange(0, 63), help="Quality of heatmaps; less is better.")
 @click.option("--preset", help="Speed of h264 and hevc, as in x264.  [superfast]")
 @click.option("--no-audio", is_flag=True, help="Leave out the sound.")
+@click.option(
+    "--obstacles",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the nearest thing of each sector of each frame as a line of JSON, too.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
 def video(
     settings: Settings,

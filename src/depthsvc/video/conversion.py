@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -14,6 +14,7 @@ from depthsvc.imaging.spec import Colormap
 from depthsvc.pipeline.stages import Pipeline
 from depthsvc.video.frames import FrameEstimator, Steadied
 from depthsvc.video.heat import HeatPainter
+from depthsvc.video.obstacle_lines import ObstacleLines, check_lines
 from depthsvc.video.outputs import ExactVideo, FrameFolder, HeatVideo, Output, factor_for
 from depthsvc.video.reading import Frame, VideoInfo, VideoReader
 from depthsvc.video.writing import Kind, VideoWriter, check_target
@@ -46,6 +47,8 @@ class VideoOptions:
     codec: str | None = None
     crf: int | None = None
     preset: str | None = None
+    obstacles: Path | None = None
+    """Where the nearest things of each frame are written; None: nowhere."""
     overwrite: bool = False
 
     @property
@@ -92,16 +95,20 @@ def convert(
     """
     done = _frames_done(reader, target, options)
     estimator = FrameEstimator(open_pipelines(), smooth=options.smooth, every=options.every)
-    frames = (frame for frame in reader if frame.index >= done - _BEFORE)
+    begin = 0 if options.obstacles else done - _BEFORE
+    frames = (frame for frame in reader if frame.index >= begin)
     with closing(estimator(frames)) as steadied:
         first = next(steadied, None)
         if first is None and not done:
             raise VideoError(f"{reader.name} has no frames between its start and end.")
         output = _output(reader, target, options, first, done)
         count = 0
-        with output:
+        lines = options.obstacles and ObstacleLines(options.obstacles, reader.start, overwrite=options.overwrite)
+        with lines or nullcontext(), output:
             for each in chain([first] if first else [], steadied):
                 output.add(each)
+                if lines:
+                    lines.add(each, estimator.flow)
                 count = each.frame.index + 1
                 advance()
     width, height = options.size(reader.info)
@@ -112,6 +119,8 @@ def _frames_done(reader: VideoReader, target: Path, options: VideoOptions) -> in
     """Frames of an earlier run that stay. Raises ConfigurationError if the target cannot be written."""
     if options.smooth is None and options.every > 1:
         raise ConfigurationError("--every needs --smooth: without it, each frame has to be seen by the network.")
+    if options.obstacles:
+        check_lines(options.obstacles, reader.info, target, overwrite=options.overwrite)
     if options.format not in FRAME_FORMATS:
         check_target(target, reader.info, kind=options.kind, codec=options.codec, overwrite=options.overwrite)
         return 0

@@ -115,6 +115,11 @@ class FrameEstimator:
             finally:
                 threads.shutdown(wait=True, cancel_futures=True)
 
+    @property
+    def flow(self) -> Floats | None:
+        """The motion that the frame given last shows, as TemporalFilter has it; None at a cut, and without `smooth`."""
+        return None if self._steady is None else self._steady.flow
+
     def _see(self, frame: F, *, predict: bool) -> _Seen:
         """In a thread: the work of a frame that does not depend on others."""
         with self._borrowed() as pipeline:

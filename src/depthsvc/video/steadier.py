@@ -28,6 +28,11 @@ class Steadier:
         """`strength`: of TemporalFilter; None: values stay as they are. Raises ValueError beyond 0..1."""
         self.filter = None if strength is None else TemporalFilter(strength)
 
+    @property
+    def flow(self) -> Floats | None:
+        """The motion that the last frame shows, as TemporalFilter has it; None at a cut, and without a strength."""
+        return None if self.filter is None else self.filter.flow
+
     def __call__(self, colours: Floats, values: Floats | None, model: str) -> Steady | None:
         """The next frame's values. None if the network has not seen it and has to: then call again with its values.
 

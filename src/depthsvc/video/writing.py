@@ -162,8 +162,8 @@ class VideoWriter:
             raise ConfigurationError(
                 f"{self.path} cannot be {width} x {height} pixels: {longest}. Choose another height."
             )
-        _check_place(self.path, info, overwrite=overwrite)
-        self._temporary = self.path.with_name(_TEMPORARY.format(secrets.token_hex(8)))
+        check_place(self.path, info, overwrite=overwrite)
+        self._temporary = temporary_beside(self.path)
         weakref.finalize(self, self._temporary.unlink, missing_ok=True)  # if a signal comes before the block begins
         self._pending: tuple[av.VideoFrame, Fraction | None] | None = None
         self._durations: dict[int, int] = {}
@@ -237,7 +237,7 @@ class VideoWriter:
                 self._finish()
                 self._closed = True
                 self._output.close()
-                self._publish()
+                publish(self._temporary, self.path, overwrite=self._overwrite)
         except BaseException:
             self.discard()
             raise
@@ -372,22 +372,6 @@ class VideoWriter:
         if self._sound:
             self._sound.finish()
 
-    def _publish(self) -> None:
-        """Give the temporary file its name."""
-        if self._overwrite:
-            self._temporary.replace(self.path)
-            return
-        try:
-            self.path.hardlink_to(self._temporary)
-        except FileExistsError as error:
-            raise _already_there(self.path) from error
-        except OSError:  # a file system without links
-            if self.path.exists():
-                raise _already_there(self.path) from None
-            self._temporary.replace(self.path)
-        else:
-            self._temporary.unlink()
-
     @contextmanager
     def _named(self) -> Iterator[None]:
         """Failures of FFmpeg and the system, as VideoError."""
@@ -404,11 +388,33 @@ def check_target(
 ) -> None:
     """Raises ConfigurationError for a file that a VideoWriter would not begin."""
     _codec_for(_format_for(path, kind), path, kind, codec)
-    _check_place(path, info, overwrite=overwrite)
+    check_place(path, info, overwrite=overwrite)
 
 
-def _check_place(path: Path, info: VideoInfo, *, overwrite: bool) -> None:
-    """Raises ConfigurationError."""
+def temporary_beside(path: Path) -> Path:
+    """Where a file is written before it has its name."""
+    return path.with_name(_TEMPORARY.format(secrets.token_hex(8)))
+
+
+def publish(temporary: Path, path: Path, *, overwrite: bool) -> None:
+    """Give a temporary file its name. Raises ConfigurationError if another has it and may not be replaced."""
+    if overwrite:
+        temporary.replace(path)
+        return
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError as error:
+        raise _already_there(path) from error
+    except OSError:  # a file system without links
+        if path.exists():
+            raise _already_there(path) from None
+        temporary.replace(path)
+    else:
+        temporary.unlink()
+
+
+def check_place(path: Path, info: VideoInfo, *, overwrite: bool) -> None:
+    """Raises ConfigurationError for a file that is not to be written."""
     if not path.exists():
         return
     if not path.is_file():

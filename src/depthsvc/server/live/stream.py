@@ -49,8 +49,8 @@ class Stream:
             "cut": is_new,
         }
         if self._tracker:
-            flow = None
-            sectors = self._tracker(depth, self._range.low, self._range.high, time_s, is_cut=steady.is_cut, flow=flow)
+            limits, flow = (self._range.low, self._range.high), self._steadier.flow
+            sectors = self._tracker(depth, *limits, time_s, is_cut=steady.is_cut, flow=flow)
             about["obstacles"] = [sector.to_dict() for sector in sectors]
         shape, dtype, payload = self._payload(depth, *frame.photo)
         return {**about, "shape": shape, "dtype": dtype}, payload
