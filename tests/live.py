@@ -30,8 +30,8 @@ def session(service: RunningService, first: Any = None, **arguments: Any) -> Ite
 
 
 def opened(service: RunningService, **arguments: Any) -> ClientConnection:
-    address = service.url.replace("http", "ws") + "/live"
-    return connect(address, compression=None, max_size=None, open_timeout=WAIT_S, proxy=None, **arguments)
+    arguments |= {"compression": None, "max_size": None, "open_timeout": WAIT_S, "proxy": None}
+    return connect(service.url.replace("http", "ws") + "/live", **arguments)
 
 
 def send(socket: ClientConnection, number: int, picture: bytes) -> None:

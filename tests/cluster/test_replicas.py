@@ -34,7 +34,7 @@ from depthsvc.errors import (
     WorkerCrashed,
 )
 from depthsvc.imaging.spec import DepthKind, Enlargement
-from depthsvc.options import HeatmapOptions, Options
+from depthsvc.options import HeatmapOptions, Task
 from depthsvc.pipeline.answer import Answer
 from depthsvc.pool.base import TRIES, RestartCause
 from depthsvc.pool.channel import frame
@@ -74,7 +74,7 @@ class Replicas:
         finally:
             self.at_work -= 1
 
-    def reply(self, photo: bytes, options: Options, remaining_s: float) -> Answer | Exception:
+    def reply(self, photo: bytes, options: Task, remaining_s: float) -> Answer | Exception:
         """An answer; the replica dies of an exception that is not for the client."""
         assert photo == b"photo"
         assert options == OPTIONS
@@ -236,7 +236,7 @@ def test_a_replica_that_is_dead_before_it_has_a_photo_costs_the_photo_no_try() -
 def test_a_replica_that_dies_at_the_deadline_has_been_too_slow() -> None:
     replicas = Replicas()
 
-    def late(photo: bytes, options: Options, remaining_s: float) -> Answer:
+    def late(photo: bytes, options: Task, remaining_s: float) -> Answer:
         time.sleep(remaining_s + 0.05)
         raise ActorDiedError
 
