@@ -31,7 +31,8 @@ def session(service: RunningService, first: Any = None, **arguments: Any) -> Ite
 
 def opened(service: RunningService, **arguments: Any) -> ClientConnection:
     arguments |= {"compression": None, "max_size": None, "open_timeout": WAIT_S, "proxy": None}
-    return connect(service.url.replace("http", "ws") + "/live", **arguments)
+    connection: ClientConnection = connect(service.url.replace("http", "ws") + "/live", **arguments)
+    return connection
 
 
 def send(socket: ClientConnection, number: int, picture: bytes) -> None:
