@@ -3,7 +3,8 @@
 /** @import { LiveView } from "./live_view.js" */
 
 import { element } from "../elements.js";
-import { fail } from "../service/status.js";
+import { askForKey } from "../service/access.js";
+import { clearFailure, fail } from "../service/status.js";
 
 const section = element("live");
 const openButton = element("live-open", HTMLButtonElement);
@@ -54,6 +55,8 @@ export class LiveEntrance {
   async leave() {
     if (!this.isOpen) return;
     section.hidden = true;
+    clearFailure();
+    askForKey(false);
     this.#onLeave();
     (await this.#view)?.stop();
   }

@@ -95,7 +95,9 @@ export class LiveView {
     this.#session = null;
     this.#webcam.stop();
     this.#saving.stop();
+    this.#obstacles.show([], () => "");
     hush(facts);
+    hush(note);
     this.#wait("liveOff", {}, true);
   }
 
@@ -107,7 +109,7 @@ export class LiveView {
 
   async #switch() {
     await this.#webcam.turnToNext();
-    this.start();
+    await this.#webcam.open().catch((problem) => this.#fail(problem));
   }
 
   #connect() {
@@ -168,9 +170,8 @@ export class LiveView {
     const measured = this.#pace.count(frame.captured);
     if (!measured) return;
     this.#obstacles.tell(obstacles);
-    const { width, height } = frame.canvas;
     const [rate, age] = [measured.rate.toFixed(measured.rate < 9.95 ? 1 : 0), measured.age.toFixed(0)];
-    say(facts, "liveFacts", { width, height, model: this.#terms?.model ?? "", rate, age });
+    say(facts, "liveFacts", { model: this.#terms?.model ?? "", rate, age });
   }
 
   /**

@@ -21,14 +21,14 @@ export class ObstacleBar {
   }
 
   /**
-   * Draw how near they are.
+   * Draw how near they are; no bar without obstacles.
    * @param {Obstacle[]} obstacles
    * @param {(nearness: number) => string} colourOf the CSS colour of a nearness 0..1
    */
   show(obstacles, colourOf) {
     this.#list.hidden = !obstacles.length;
-    if (this.#columns.length !== obstacles.length) this.#columns = obstacles.map(newColumn);
-    if (!this.#columns.every(({ column }) => column.parentNode)) {
+    if (this.#columns.length !== obstacles.length) {
+      this.#columns = obstacles.map(newColumn);
       this.#list.replaceChildren(...this.#columns.map(({ column }) => column));
     }
     obstacles.forEach(({ left, right, nearness, contact_s }, at) => {

@@ -2,7 +2,7 @@
 
 import { context2d, newCanvas } from "../canvas.js";
 
-const TYPES = ["video/webm;codecs=vp9", "video/webm;codecs=vp8", "video/webm", "video/mp4"]; // Safari has the last
+const TYPES = ["video/webm;codecs=vp8", "video/webm", "video/mp4"]; // VP8 costs least; Safari may have MP4 alone
 const BITS_PER_SECOND = 4e6;
 const LONGEST_MS = 600_000; // 300 MB, which a browser holds in memory
 
@@ -12,8 +12,8 @@ export const recordedType = () => {
   return (canRecord && TYPES.find((type) => MediaRecorder.isTypeSupported(type))) || "";
 };
 
-/** The suffix of the files that this browser records. */
-export const recordedSuffix = () => (recordedType().startsWith("video/mp4") ? "mp4" : "webm");
+/** The name of its format. */
+export const recordedFormat = () => (recordedType().startsWith("video/mp4") ? "MP4" : "WebM");
 
 /** A recording that has begun. */
 export class Recording {

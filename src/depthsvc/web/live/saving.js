@@ -6,7 +6,7 @@ import { context2d, newCanvas } from "../canvas.js";
 import { element } from "../elements.js";
 import { save } from "../files/downloads.js";
 import { hush, say } from "../words/i18n.js";
-import { recordedSuffix, recordedType, Recording } from "./recording.js";
+import { recordedFormat, recordedType, Recording } from "./recording.js";
 
 const depthButton = element("live-save-depth", HTMLButtonElement);
 const pairButton = element("live-save-pair", HTMLButtonElement);
@@ -26,7 +26,7 @@ export class LiveSaving {
   constructor(depth) {
     this.#depth = depth;
     recordButton.hidden = !recordedType();
-    say(element("live-record-kind"), "liveRecordKind", { format: recordedSuffix().toUpperCase() });
+    say(element("live-record-kind"), "liveRecordKind", { format: recordedFormat() });
     depthButton.addEventListener("click", () => this.#snap("-depth.png", (photo) => this.#enlarged(photo)));
     pairButton.addEventListener("click", () => this.#snap("-pair.png", (photo) => this.#pair(photo)));
     recordButton.addEventListener("click", () => (this.#recording ? this.#recording.stop() : this.#record()));
@@ -85,7 +85,7 @@ export class LiveSaving {
       this.#recording = null;
       say(recordWords, "liveRecord");
       recordButton.classList.remove("recording");
-      finish(video, `.${recordedSuffix()}`);
+      finish(video, `.${recordedFormat().toLowerCase()}`);
     });
     say(recordWords, "liveRecordStop");
     recordButton.classList.add("recording");

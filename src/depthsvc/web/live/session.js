@@ -82,7 +82,7 @@ export class Session {
   /** Hang up. No answer and no end is reported after that. */
   close() {
     this.#isEnded = true;
-    this.#socket.close();
+    this.#socket.close(1000);
   }
 
   /** @param {Problem} problem */

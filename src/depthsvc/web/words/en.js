@@ -110,7 +110,7 @@ export const ENGLISH = {
   liveOff: "The camera is off.",
   liveStart: "Start again",
   liveSwitch: "Switch camera",
-  liveFacts: "{width} × {height} pixels · {model} · {rate} frames/s · {age} ms old",
+  liveFacts: "{model} · {rate} frames/s · {age} ms old",
   liveObstacles: "Obstacles from left to right",
   liveNearness: "{percent} %",
   liveMetres: "{metres} m",

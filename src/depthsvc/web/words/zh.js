@@ -110,7 +110,7 @@ export const CHINESE = {
   liveOff: "摄像头已关闭。",
   liveStart: "重新开始",
   liveSwitch: "切换摄像头",
-  liveFacts: "{width} × {height} 像素 · {model} · 每秒 {rate} 帧 · 延迟 {age} 毫秒",
+  liveFacts: "{model} · 每秒 {rate} 帧 · 延迟 {age} 毫秒",
   liveObstacles: "从左到右的障碍物",
   liveNearness: "{percent}%",
   liveMetres: "{metres} 米",
