@@ -153,7 +153,9 @@ def test_the_camera_is_shown_beside_its_depth(live: Live) -> None:
     page.wait_for_function("() => document.getElementById('live-facts').textContent")
     assert re.fullmatch(r"played · [\d.]+ frames/s · \d+ ms old", page.inner_text("#live-facts"))
     assert page.locator("#live-obstacles li").nth(4).inner_text().split("\n") == ["100 %", "contact in 2.3 s"]
-    heights = page.evaluate("[...document.querySelectorAll('#live-obstacles .well div')].map((bar) => bar.clientHeight)")
+    heights = page.evaluate(
+        "[...document.querySelectorAll('#live-obstacles .well div')].map((bar) => bar.clientHeight)"
+    )
     assert np.allclose(np.array(heights) / heights[-1], [0.2, 0.4, 0.6, 0.8, 1], atol=0.03)
     numbers = [number for number, _ in played.frames]
     assert numbers == list(range(1, len(numbers) + 1))
@@ -242,11 +244,15 @@ def test_a_camera_that_cannot_be_used_is_explained(live: Live, name: str | None,
 
 @pytest.mark.parametrize(
     ("status", "code", "words"),
-    [(503, "live_full", "All live sessions"), (426, "upgrade_required", "proxy"), (418, "new_code", "The service's own")],
+    [
+        (503, "live_full", "All live sessions"),
+        (426, "upgrade_required", "proxy"),
+        (418, "new_code", "The service's own"),
+    ],
 )
 def test_a_refused_session_is_explained(live: Live, status: int, code: str, words: str) -> None:
     live.played.refuse = lambda session: session.close()
-    problem = json.dumps({"code": code, "detail": "The service's own words."})
+    problem = json.dumps({"code": code, "detail": "Its own words."})
     live.page.route("**/live", lambda route: route.fulfill(status=status, body=problem))
     live.open()
     assert words in live.failure()

@@ -22,6 +22,7 @@ import { Webcam } from "./webcam.js";
 
 const PASSING = ["liveLost", "unreachable", "draining", "unavailable"]; // codes after which a new connection may succeed
 const PAUSES_S = [1, 2, 4]; // before each new connection in a row
+const LASTING_MS = 10_000; // a session of that length shows that the connection is good
 
 const video = element("live-video", HTMLVideoElement);
 const canvas = element("live-depth", HTMLCanvasElement);
@@ -41,6 +42,7 @@ export class LiveView {
   #obstacles = new ObstacleBar(element("live-obstacles"));
   #running = new AbortController();
   #lost = 0; // connections in a row
+  #began = Infinity; // when the session was ready, by performance.now()
   /** @type {Session | null} */
   #session = null;
   /** @type {Terms | null} */
@@ -126,6 +128,7 @@ export class LiveView {
   /** @param {Terms} terms */
   #begin(terms) {
     this.#terms = terms;
+    this.#began = performance.now();
     askForKey(false);
     speakOfKind(terms.kind);
     this.#pace.restart();
@@ -134,6 +137,8 @@ export class LiveView {
 
   /** @param {Problem} problem */
   async #end(problem) {
+    if (performance.now() - this.#began > LASTING_MS) this.#lost = 0;
+    this.#began = Infinity;
     const pause = PASSING.includes(problem.code) ? PAUSES_S[this.#lost] : undefined;
     if (pause === undefined) return this.#fail(problem);
     this.#lost++;
@@ -161,7 +166,6 @@ export class LiveView {
   #show({ map, range, obstacles }, frame) {
     if (this.#shown) this.#frames.free(this.#shown);
     this.#shown = frame;
-    this.#lost = 0;
     element("live-pause").hidden = true;
     hush(note);
     this.#depth.show(map, range);

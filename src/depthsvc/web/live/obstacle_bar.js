@@ -2,6 +2,7 @@
 
 /** @import { Obstacle } from "./answer.js" */
 
+import { find } from "../elements.js";
 import { distance } from "../words/distance.js";
 import { hush, say } from "../words/i18n.js";
 
@@ -9,15 +10,17 @@ const SOON_S = 3;
 
 /** @typedef {{column: HTMLElement, bar: HTMLElement, nearness: HTMLElement, contact: HTMLElement}} Column */
 
-/** A list with an item for each column, from left to right. */
+/** A part of the page with a list that has an item for each column, from left to right. */
 export class ObstacleBar {
+  #part;
   #list;
   /** @type {Column[]} */
   #columns = [];
 
-  /** @param {HTMLElement} list */
-  constructor(list) {
-    this.#list = list;
+  /** @param {HTMLElement} part */
+  constructor(part) {
+    this.#part = part;
+    this.#list = find("ol", HTMLElement, part);
   }
 
   /**
@@ -26,7 +29,7 @@ export class ObstacleBar {
    * @param {(nearness: number) => string} colourOf the CSS colour of a nearness 0..1
    */
   show(obstacles, colourOf) {
-    this.#list.hidden = !obstacles.length;
+    this.#part.hidden = !obstacles.length;
     if (this.#columns.length !== obstacles.length) {
       this.#columns = obstacles.map(newColumn);
       this.#list.replaceChildren(...this.#columns.map(({ column }) => column));

@@ -111,7 +111,7 @@ export const ENGLISH = {
   liveStart: "Start again",
   liveSwitch: "Switch camera",
   liveFacts: "{model} · {rate} frames/s · {age} ms old",
-  liveObstacles: "Obstacles from left to right",
+  liveObstacles: "How near the nearest thing is, from left to right",
   liveNearness: "{percent} %",
   liveMetres: "{metres} m",
   liveContact: "contact in {seconds} s",

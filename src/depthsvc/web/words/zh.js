@@ -111,7 +111,7 @@ export const CHINESE = {
   liveStart: "重新开始",
   liveSwitch: "切换摄像头",
   liveFacts: "{model} · 每秒 {rate} 帧 · 延迟 {age} 毫秒",
-  liveObstacles: "从左到右的障碍物",
+  liveObstacles: "最近的物体有多近（从左到右）",
   liveNearness: "{percent}%",
   liveMetres: "{metres} 米",
   liveContact: "{seconds} 秒后接触",
