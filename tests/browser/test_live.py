@@ -247,7 +247,7 @@ def test_a_camera_that_cannot_be_used_is_explained(live: Live, name: str | None,
     [
         (503, "live_full", "All live sessions"),
         (426, "upgrade_required", "proxy"),
-        (418, "new_code", "The service's own"),
+        (418, "new_code", "Its own words."),
     ],
 )
 def test_a_refused_session_is_explained(live: Live, status: int, code: str, words: str) -> None:

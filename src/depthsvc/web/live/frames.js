@@ -7,6 +7,7 @@ import { fitting } from "../depth/resize.js";
 
 const LONGEST = 640; // pixels of the longer side: more than the networks see
 const QUALITY = 0.8;
+const MOST_MS = 1000; // from capture to screen; a time that is farther away is one of another clock
 
 /**
  * Call back for every new picture of a video, with the time at which it was captured.
@@ -18,7 +19,9 @@ export function eachPicture(video, signal, onPicture) {
   /** @param {(captured: number) => void} step */
   const next = (step) => {
     if (!("requestVideoFrameCallback" in video)) return requestAnimationFrame(step);
-    return video.requestVideoFrameCallback((now, { captureTime }) => step(captureTime ?? now));
+    return video.requestVideoFrameCallback((now, { captureTime = now }) => {
+      step(Math.abs(now - captureTime) < MOST_MS ? captureTime : now);
+    });
   };
   /** @param {number} captured */
   const step = (captured) => {

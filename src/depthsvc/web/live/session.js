@@ -20,7 +20,7 @@ import { jpegOf } from "./frames.js";
 const PROTOCOL = "depthsvc.live";
 const WISHES = { format: "raw", smooth: 1, every: 1, obstacles: true };
 const MOST_UNDER_WAY = 2; // more would only wait for each other, and be old when they come back
-const LONGEST_SILENCE_MS = 10_000;
+const LONGEST_SILENCE_MS = 30_000; // large networks on a small machine take seconds
 const UPGRADE_REQUIRED = 426;
 
 /** One connection, from its first message to its end. */
@@ -29,6 +29,7 @@ export class Session {
   #socket;
   /** @type {Terms | null} */
   #terms = null;
+  #began = performance.now();
   #isEnded = false;
   #isEncoding = false;
   #lastId = 0;
@@ -76,7 +77,8 @@ export class Session {
    */
   endIfSilent(now) {
     const [oldest] = this.#underWay.values();
-    if (oldest && now - oldest.captured > LONGEST_SILENCE_MS) this.#end(lost());
+    const since = oldest?.captured ?? (this.#terms ? now : this.#began);
+    if (now - since > LONGEST_SILENCE_MS) this.#end(lost());
   }
 
   /** Hang up. No answer and no end is reported after that. */
