@@ -21,6 +21,13 @@ from tests.browser.test_page import INSTEAD_OF_PHOTOS_JSON, PHONE
 from tests.conftest import RunningService, opened
 
 OFFERED = INSTEAD_OF_PHOTOS_JSON % """Promise.resolve(Response.json({ formats: [], max_bytes: 1e6, live: true }))"""
+OF_TWO_MODELS = """
+    const fetched = window.fetch;
+    const models = ["first", "second"].map((name) => ({ name, kind: "inverse_depth" }));
+    window.fetch = (url, ...rest) =>
+        url === "models" ? Promise.resolve(Response.json({ served: ["first", "second"], models })) : fetched(url, ...rest);
+    localStorage.setItem("model", "second");
+"""
 TERMS = {"model": "played", "kind": "inverse_depth", "unit": "relative", "max_pixels": 2_100_000}
 LOW, HIGH = 100, 800
 RAMP = np.linspace(LOW, HIGH, 16, dtype="<f2")[None].repeat(9, axis=0)
@@ -123,7 +130,7 @@ def live_visit(browser: Browser, site: RunningService) -> Iterator[tuple[Visit, 
     """One visit for all tests, and who plays the service: the last of the list."""
     playing: list[Played] = []
     with visits_of(browser, site) as start:
-        visit = start(script=OFFERED, permissions=["camera"])
+        visit = start(script=OFFERED + OF_TWO_MODELS, permissions=["camera"])
         visit.page.route_web_socket("**/live", lambda session: playing[-1].begin(session))
         yield visit, playing
 
@@ -143,7 +150,7 @@ def test_the_camera_is_shown_beside_its_depth(live: Live) -> None:
     page, played = live.page, live.played
     assert not [request.url for request in live.visit.requests if "live_view" in request.url], "others do not pay"
     live.run()
-    assert played.said == [{"format": "raw", "smooth": 1, "every": 1, "obstacles": True}]
+    assert played.said == [{"format": "raw", "smooth": 1, "every": 1, "obstacles": True, "model": "second"}]
     assert played.sessions[0].protocols == ["depthsvc.live"]
     page.select_option("#live-colormap", "viridis")
     shown = np.frombuffer(live.visit.pixels("live-depth"), np.uint8).reshape(*RAMP.shape, 4)[..., :3]
@@ -275,7 +282,7 @@ def test_a_session_is_opened_with_the_key_that_it_needs(live: Live) -> None:
 def test_a_lost_connection_is_made_again(live: Live) -> None:
     page, played = live.run().page, live.played
     played.is_silent = True
-    played.sessions[0].send('{"id": 1, "error": {"code": "deadline_exceeded", "detail": ""}}')
+    played.sessions[0].send('{"id": 1, "error": {"code": "deadline_exceeded", "status": 504, "detail": ""}}')
     page.wait_for_function("() => document.getElementById('live-note').textContent")
     assert "took too long" in page.inner_text("#live-note"), "a frame that failed ends nothing"
     played.is_silent = False

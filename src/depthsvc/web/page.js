@@ -18,8 +18,13 @@ import { say, speak } from "./words/i18n.js";
 speak(element("language"));
 const models = new ModelChoice({ field: element("models"), select: element("model-choice", HTMLSelectElement) }, () => {
   describe();
-  if (!live.isOpen) sender.sendAgain();
+  again();
 });
+/** Do what is open again, with what has changed. */
+function again() {
+  if (live.isOpen) live.start();
+  else sender.sendAgain();
+}
 /** Say what is known of the model that photos are sent to. Once there is a picture, its own depth says its kind. */
 function describe() {
   describeModel(() => models.model);
@@ -36,7 +41,7 @@ const formats = loadFormats().then(() => {
 const colormaps = await loadColormaps().catch(() => ({}));
 const views = new Views(colormaps, renewDownloads);
 offerDownloads(views);
-const live = new LiveEntrance(colormaps, {
+const live = new LiveEntrance(colormaps, () => models.asked(), {
   onOpen: () => sender.cancel(),
   onLeave: () => {
     document.body.dataset.state = views.picture ? "result" : "empty";
@@ -81,8 +86,7 @@ fromCamera(
 fromForm(async () => {
   await models.load();
   describe();
-  if (live.isOpen) live.start();
-  else sender.sendAgain();
+  again();
 }, () => failWith("wrong_key"));
 element("cancel").addEventListener("click", () => sender.cancel());
 await Promise.all([formats, offered]);

@@ -12,16 +12,19 @@ const openButton = element("live-open", HTMLButtonElement);
 /** Shows the live view in the place of a photo's result, and takes it away again. */
 export class LiveEntrance {
   #colormaps;
+  #asked;
   #onLeave;
   /** @type {Promise<LiveView> | null} */
   #view = null;
 
   /**
    * @param {Record<string, Uint8Array<ArrayBuffer>>} colormaps
+   * @param {() => Promise<string | null>} asked the model to ask for; null for the service's default
    * @param {{onOpen: () => void, onLeave: () => void}} callbacks
    */
-  constructor(colormaps, { onOpen, onLeave }) {
+  constructor(colormaps, asked, { onOpen, onLeave }) {
     this.#colormaps = colormaps;
+    this.#asked = asked;
     this.#onLeave = onLeave;
     openButton.addEventListener("click", () => {
       onOpen();
@@ -45,7 +48,7 @@ export class LiveEntrance {
     return !section.hidden;
   }
 
-  /** Start again with what has changed, such as an API key. */
+  /** Start again with what has changed, such as an API key or the model. */
   async start() {
     const view = await this.#loaded();
     if (this.isOpen) view?.start();
@@ -70,7 +73,7 @@ export class LiveEntrance {
   }
 
   async #loaded() {
-    this.#view ??= import("./live_view.js").then(({ LiveView }) => new LiveView(this.#colormaps));
+    this.#view ??= import("./live_view.js").then(({ LiveView }) => new LiveView(this.#colormaps, this.#asked));
     try {
       return await this.#view;
     } catch {

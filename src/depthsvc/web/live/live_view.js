@@ -37,6 +37,7 @@ export class LiveView {
   #webcam = new Webcam(video, () => this.#fail(new Problem({ status: 0, code: "cameraEnded" })));
   #frames = new FramePool();
   #pace = new Pace();
+  #asked;
   #depth;
   #saving;
   #obstacles = new ObstacleBar(element("live-obstacles"));
@@ -47,11 +48,17 @@ export class LiveView {
   #session = null;
   /** @type {Terms | null} */
   #terms = null;
+  /** @type {string | null} */
+  #model = null;
   /** @type {Frame | null} */
   #shown = null;
 
-  /** @param {Record<string, Uint8Array<ArrayBuffer>>} colormaps */
-  constructor(colormaps) {
+  /**
+   * @param {Record<string, Uint8Array<ArrayBuffer>>} colormaps
+   * @param {() => Promise<string | null>} asked the model to ask for; null for the service's default
+   */
+  constructor(colormaps, asked) {
+    this.#asked = asked;
     const elsewhere = element("colormap", HTMLSelectElement);
     colormap.replaceChildren(...[...elsewhere.options].map((option) => option.cloneNode(true)));
     colormap.value = elsewhere.value;
@@ -79,6 +86,7 @@ export class LiveView {
     try {
       if (!(await this.#webcam.open())) return;
       const cameras = await this.#webcam.all();
+      this.#model = await this.#asked();
       if (signal.aborted) return;
       switchButton.hidden = cameras.length < 2;
       this.#lost = 0;
@@ -116,7 +124,7 @@ export class LiveView {
 
   #connect() {
     this.#wait("liveConnecting");
-    this.#session = new Session({
+    this.#session = new Session(this.#model, {
       onReady: (terms) => this.#begin(terms),
       onAnswer: (answer, frame) => this.#show(answer, frame),
       onUnanswered: (frame) => this.#frames.free(frame),

@@ -21,7 +21,6 @@ const PROTOCOL = "depthsvc.live";
 const WISHES = { format: "raw", smooth: 1, every: 1, obstacles: true };
 const MOST_UNDER_WAY = 2; // more would only wait for each other, and be old when they come back
 const LONGEST_SILENCE_MS = 30_000; // large networks on a small machine take seconds
-const UPGRADE_REQUIRED = 426;
 
 /** One connection, from its first message to its end. */
 export class Session {
@@ -36,12 +35,16 @@ export class Session {
   /** @type {Map<number, Frame>} */
   #underWay = new Map();
 
-  /** @param {Callbacks} callbacks */
-  constructor(callbacks) {
+  /**
+   * @param {string | null} model to ask for; null for the service's default
+   * @param {Callbacks} callbacks
+   */
+  constructor(model, callbacks) {
+    const wishes = model === null ? WISHES : { ...WISHES, model };
     this.#callbacks = callbacks;
     this.#socket = new WebSocket(address(), protocols());
     this.#socket.binaryType = "arraybuffer";
-    this.#socket.addEventListener("open", () => this.#socket.send(JSON.stringify(WISHES)));
+    this.#socket.addEventListener("open", () => this.#socket.send(JSON.stringify(wishes)));
     this.#socket.addEventListener("message", ({ data }) => this.#receive(data));
     this.#socket.addEventListener("close", async (event) => {
       if (this.#isEnded) return;
@@ -105,15 +108,17 @@ export class Session {
     }
   }
 
-  /** @param {Terms | {id: number, error: {code: string, detail: string}}} said */
+  /** @param {Terms | {id?: number, error: {status: number, code: string, detail: string}}} said an error without id ends all */
   #hear(said) {
     if (!("error" in said)) {
       this.#terms = said;
       return this.#callbacks.onReady(said);
     }
+    const problem = new Problem(said.error);
+    if (said.id === undefined) return this.#end(problem);
     const frame = this.#settled(said.id);
     if (frame) this.#callbacks.onUnanswered(frame);
-    this.#callbacks.onFailure(new Problem({ status: 200, ...said.error }));
+    this.#callbacks.onFailure(problem);
   }
 
   /** @param {Answer} answer */
@@ -167,10 +172,8 @@ async function causeOf({ code, reason }, wasReady) {
 async function refusal() {
   try {
     const response = await fetch("live", { headers: authorization() });
-    const { status } = response;
-    if (status === UPGRADE_REQUIRED) return new Problem({ status, code: "noWebsocket" });
     const { code, detail } = await response.json().catch(() => ({ code: "other" }));
-    return new Problem({ status, code, detail });
+    return new Problem({ status: response.status, code, detail });
   } catch {
     return new Problem({ status: 0, code: "unreachable" });
   }

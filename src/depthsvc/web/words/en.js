@@ -153,8 +153,6 @@ export const ENGLISH = {
   error_cameraBusy: "The camera cannot be read. Another program may be using it.",
   error_cameraEnded: "The camera has stopped. Was it unplugged?",
   error_liveLost: "The connection to the service was lost.",
-  error_noWebsocket: "A proxy between this page and the service does not pass WebSockets, which the live view needs.",
-  error_live_full: "All live sessions of this service are in use. Try again in a moment.",
   error_draining: "The service is shutting down or restarting. Try again in a moment.",
   error_idle: "The session ended because no frames arrived.",
   error_session_over: "The session has reached the longest time that this service allows.",

@@ -153,8 +153,6 @@ export const CHINESE = {
   error_cameraBusy: "无法读取摄像头，可能正被其他程序占用。",
   error_cameraEnded: "摄像头已停止工作。是否被拔出？",
   error_liveLost: "与服务的连接已中断。",
-  error_noWebsocket: "本页与服务之间的代理不支持 WebSocket，无法使用实时视图。",
-  error_live_full: "本服务的实时会话已满，请稍后再试。",
   error_draining: "服务正在停止或重启，请稍后再试。",
   error_idle: "长时间没有收到画面，会话已结束。",
   error_session_over: "会话已达到本服务允许的最长时间。",
