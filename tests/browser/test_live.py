@@ -24,8 +24,8 @@ OFFERED = INSTEAD_OF_PHOTOS_JSON % """Promise.resolve(Response.json({ formats: [
 OF_TWO_MODELS = """
     const fetched = window.fetch;
     const models = ["first", "second"].map((name) => ({ name, kind: "inverse_depth" }));
-    window.fetch = (url, ...rest) =>
-        url === "models" ? Promise.resolve(Response.json({ served: ["first", "second"], models })) : fetched(url, ...rest);
+    const body = { served: ["first", "second"], models };
+    window.fetch = async (url, ...rest) => (url === "models" ? Response.json(body) : fetched(url, ...rest));
     localStorage.setItem("model", "second");
 """
 TERMS = {"model": "played", "kind": "inverse_depth", "unit": "relative", "max_pixels": 2_100_000}

@@ -31,7 +31,8 @@ export class DepthCanvas {
     this.#canvas = canvas;
     this.#elements = elements;
     this.#colormaps = colormaps;
-    for (const control of [elements.colormap, elements.invert]) control.addEventListener("input", () => this.#recolour());
+    elements.colormap.addEventListener("input", () => this.#recolour());
+    elements.invert.addEventListener("input", () => this.#recolour());
     this.#recolour();
   }
 

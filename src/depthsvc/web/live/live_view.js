@@ -20,7 +20,7 @@ import { LiveSaving } from "./saving.js";
 import { Session } from "./session.js";
 import { Webcam } from "./webcam.js";
 
-const PASSING = ["liveLost", "unreachable", "draining", "unavailable"]; // codes after which a new connection may succeed
+const PASSING = ["liveLost", "unreachable", "draining", "unavailable"]; // a new connection may succeed
 const PAUSES_S = [1, 2, 4]; // before each new connection in a row
 const LASTING_MS = 10_000; // a session of that length shows that the connection is good
 

@@ -8,7 +8,7 @@ import { apiKey, authorization, Problem } from "../service/api.js";
 import { answerOf } from "./answer.js";
 import { jpegOf } from "./frames.js";
 
-/** @typedef {{model: string, kind: Kind, max_pixels: number}} Terms what the service says of a session when it begins */
+/** @typedef {{model: string, kind: Kind, max_pixels: number}} Terms what the service says first */
 
 /**
  * @typedef {{onReady: (terms: Terms) => void, onAnswer: (answer: Answer, frame: Frame) => void,
@@ -108,7 +108,7 @@ export class Session {
     }
   }
 
-  /** @param {Terms | {id?: number, error: {status: number, code: string, detail: string}}} said an error without id ends all */
+  /** @param {Terms | {id?: number, error: {status: number, code: string, detail: string}}} said without id: the end */
   #hear(said) {
     if (!("error" in said)) {
       this.#terms = said;
