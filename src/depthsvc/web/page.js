@@ -2,8 +2,9 @@
 
 import { element, findAll } from "./elements.js";
 import { offerDownloads, renewDownloads } from "./files/downloads.js";
+import { LiveEntrance } from "./live/entrance.js";
 import { fromCamera } from "./photo/camera.js";
-import { formatNames, loadFormats, mediaTypes } from "./photo/formats.js";
+import { formatNames, loadFormats, mediaTypes, offersLive } from "./photo/formats.js";
 import { fromDrop, fromInput, fromPaste, fromSamples } from "./photo/sources.js";
 import { askForKey, fromForm } from "./service/access.js";
 import { ModelChoice } from "./service/models.js";
@@ -17,8 +18,13 @@ import { say, speak } from "./words/i18n.js";
 speak(element("language"));
 const models = new ModelChoice({ field: element("models"), select: element("model-choice", HTMLSelectElement) }, () => {
   describe();
-  sender.sendAgain();
+  again();
 });
+/** Do what is open again, with what has changed. */
+function again() {
+  if (live.isOpen) live.start();
+  else sender.sendAgain();
+}
 /** Say what is known of the model that photos are sent to. Once there is a picture, its own depth says its kind. */
 function describe() {
   describeModel(() => models.model);
@@ -32,8 +38,18 @@ const formats = loadFormats().then(() => {
   say(element("formats"), "formatsHint", { formats: formatNames() });
 }, () => {}); // if that fails, any picture can be chosen, and the service says what it doesn't support
 
-const views = new Views(await loadColormaps().catch(() => ({})), renewDownloads);
+const colormaps = await loadColormaps().catch(() => ({}));
+const views = new Views(colormaps, renewDownloads);
 offerDownloads(views);
+const live = new LiveEntrance(colormaps, () => models.asked(), {
+  onOpen: () => sender.cancel(),
+  onLeave: () => {
+    document.body.dataset.state = views.picture ? "result" : "empty";
+    element("result").hidden = !views.picture;
+    if (views.picture) speakOfKind(views.picture.depth.kind);
+    else describe();
+  },
+});
 
 const sender = new Sender(() => models.asked(), (picture) => {
   askForKey(false);
@@ -42,7 +58,10 @@ const sender = new Sender(() => models.asked(), (picture) => {
   element("shrunk-note").hidden = !picture.isShrunk;
 });
 /** @param {File} photo */
-const send = (photo) => sender.send(photo);
+const send = (photo) => {
+  live.leave();
+  sender.send(photo);
+};
 /** @param {string} code */
 const failWith = (code) => fail({ code });
 
@@ -67,8 +86,9 @@ fromCamera(
 fromForm(async () => {
   await models.load();
   describe();
-  sender.sendAgain();
+  again();
 }, () => failWith("wrong_key"));
 element("cancel").addEventListener("click", () => sender.cancel());
 await Promise.all([formats, offered]);
+live.offer(offersLive());
 document.body.dataset.ready = "";

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import httpx
 import numpy as np
@@ -14,6 +18,8 @@ from depthsvc.imaging.colormaps import color_table
 from depthsvc.imaging.spec import Colormap
 from depthsvc.server.routes import page
 from depthsvc.server.routes.page import WEB
+from depthsvc.server.service import Service
+from depthsvc.settings import Settings
 
 FILES = sorted(path.relative_to(WEB).as_posix() for path in WEB.rglob("*.*"))
 
@@ -89,6 +95,13 @@ def test_the_page_gets_the_services_photo_formats(client: httpx.Client) -> None:
         assert all(media_type.startswith("image/") for media_type in photo_format["media_types"])
 
 
+@pytest.mark.parametrize("sessions", [0, 3])
+def test_the_page_offers_live_depth_where_there_are_sessions(sessions: int) -> None:
+    service = cast(Service, SimpleNamespace(settings=Settings(live_sessions=sessions)))
+    response = asyncio.run(page.photo_formats(service))
+    assert json.loads(bytes(response.body))["live"] is (sessions > 0)
+
+
 def test_the_page_knows_no_photo_format_itself() -> None:
     for path in (WEB / "words/en.js", WEB / "words/zh.js", WEB / "index.html"):
         accepted_format = re.search(r"image/(?:jpeg|png|webp)|WebP", path.read_text())
@@ -107,6 +120,6 @@ def test_every_module_is_used() -> None:
     imported = {
         (path.parent / target).resolve()
         for path in WEB.rglob("*.js")
-        for target in re.findall(r'from "(\.[\w./]+)"', path.read_text())
+        for target in re.findall(r'(?:from |import\()"(\.[\w./]+)"', path.read_text())
     }
     assert imported | {WEB / "page.js"} == set(WEB.rglob("*.js"))

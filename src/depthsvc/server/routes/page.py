@@ -69,13 +69,18 @@ async def colormaps() -> JSONResponse:
 
 @router.get("/static/photos.json")
 async def photo_formats(service: CurrentService) -> JSONResponse:
-    """The photo formats and the largest photo, so that the page offers, names and sends what the service accepts."""
+    """What the service accepts, so that the page offers, names and sends that: photo formats, sizes, live sessions."""
     formats = [
         {"name": format.name, "suffixes": format.suffixes, "media_types": format.media_types}
         for format in formats_named(service.settings.photo_formats)
     ]
     settings = service.settings
-    content = {"formats": formats, "max_bytes": settings.max_upload_bytes, "max_pixels": settings.max_pixels}
+    content = {
+        "formats": formats,
+        "max_bytes": settings.max_upload_bytes,
+        "max_pixels": settings.max_pixels,
+        "live": settings.live_sessions > 0,
+    }
     return JSONResponse(content, headers=_REVALIDATED)
 
 

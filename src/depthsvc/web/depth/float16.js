@@ -2,12 +2,13 @@
 
 const number = new Float32Array(1);
 const bits = new Uint32Array(number.buffer);
+const STEPS = Float64Array.from({ length: 32 }, (_, exponent) => 2 ** (exponent - 25)); // of a fraction, by exponent
 
 /** @param {number} half its bits */
 function halfToNumber(half) {
   const exponent = (half >> 10) & 31;
   const fraction = half & 1023;
-  const size = exponent ? 2 ** (exponent - 25) * (1024 + fraction) : 2 ** -24 * fraction;
+  const size = exponent ? STEPS[exponent] * (1024 + fraction) : 2 ** -24 * fraction;
   return half & 0x8000 ? -size : size;
 }
 
@@ -35,7 +36,9 @@ function numberToHalf(value) {
  */
 export function fromFloat16(buffer) {
   const view = new DataView(buffer);
-  return Float32Array.from({ length: buffer.byteLength / 2 }, (_, at) => halfToNumber(view.getUint16(2 * at, true)));
+  const result = new Float32Array(buffer.byteLength / 2);
+  for (let at = 0; at < result.length; at++) result[at] = halfToNumber(view.getUint16(2 * at, true));
+  return result;
 }
 
 /**

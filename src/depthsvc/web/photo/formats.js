@@ -1,11 +1,11 @@
-// The photos that the service accepts.
+// What the service accepts: its photo formats, the largest photo, live sessions.
 
 /** @typedef {{name: string, suffixes: string[], media_types: string[]}} PhotoFormat */
 
 /** @type {PhotoFormat[]} */
 let formats = [];
-/** @type {{max_bytes: number, max_pixels: number}} */
-let limits = { max_bytes: Infinity, max_pixels: Infinity };
+/** @type {{max_bytes: number, max_pixels: number, live: boolean}} */
+let limits = { max_bytes: Infinity, max_pixels: Infinity, live: false };
 
 /** Load them from the service; until then there are none. */
 export async function loadFormats() {
@@ -22,7 +22,10 @@ export const maxBytes = () => limits.max_bytes;
 /** Pixels of the largest photo. */
 export const maxPixels = () => limits.max_pixels;
 
-/** Their names, for people. */
+/** Whether the service has live sessions. */
+export const offersLive = () => limits.live;
+
+/** The formats' names, for people. */
 export const formatNames = () => formats.map(({ name }) => name);
 
 /** Their media types, for a file input. */

@@ -47,8 +47,11 @@ export function rememberApiKey(key) {
  */
 export const isKey = (text) => /^[\x21-\x7e]+$/.test(text);
 
-/** @returns {Record<string, string>} */
-const authorization = () => (givenKey ? { Authorization: `Bearer ${givenKey}` } : {});
+/**
+ * The headers of a request to the service.
+ * @returns {Record<string, string>}
+ */
+export const authorization = () => (givenKey ? { Authorization: `Bearer ${givenKey}` } : {});
 
 /**
  * The model, and whether it is the fallback.

@@ -13,7 +13,7 @@ const LONGEST_S = 60;
  * @param {(seconds: number) => void} onSecond
  * @returns {Promise<void>}
  */
-function countdown(seconds, signal, onSecond) {
+export function countdown(seconds, signal, onSecond) {
   return new Promise((resolve, reject) => {
     let left = seconds;
     const tick = () => {

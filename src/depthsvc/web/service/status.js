@@ -56,13 +56,18 @@ export function wait(key, values, fraction = null) {
   say(element("progress-words"), key, values);
   if (fraction === null) progress.removeAttribute("value");
   else progress.value = fraction;
-  failure.hidden = true;
+  clearFailure();
   reveal(waiting);
 }
 
 /** Nothing is being waited for any more. */
 export function stopWaiting() {
   waiting.hidden = true;
+}
+
+/** What went wrong before no longer matters. */
+export function clearFailure() {
+  failure.hidden = true;
 }
 
 /**

@@ -44,7 +44,9 @@ export function levelOf({ far, near, invert }) {
  * @param {ArrayLike<number>} nearness 0..1 (height, width)
  */
 export function steps(nearness) {
-  return Uint16Array.from(nearness, (value) => Math.round(value * (STEPS - 1)));
+  const result = new Uint16Array(nearness.length);
+  for (let at = 0; at < result.length; at++) result[at] = Math.round(nearness[at] * (STEPS - 1));
+  return result;
 }
 
 /**
