@@ -59,10 +59,11 @@ class _Picture:
     @classmethod
     def of(cls, colours: Floats) -> _Picture:
         height, width, _ = colours.shape
+        grey = np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY), np.float32)
         small = max(_LEAST_SIDE, height // _REDUCTION), max(_LEAST_SIDE, width // _REDUCTION)
-        grey = cv2.cvtColor(_resized(colours, small, cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-        thumbnail = np.asarray(cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
-        return cls(np.asarray(grey * 255, np.uint8), _fine(colours), thumbnail)
+        coarse = _resized(grey, small, cv2.INTER_AREA)
+        thumbnail = np.asarray(cv2.resize(coarse, _THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
+        return cls(_bytes(coarse), _bytes(_fine(grey)), thumbnail)
 
     def differs_from(self, before: _Picture) -> bool:
         """Whether it is of another shot. Exposure does not count, and pictures of one colour are alike."""
@@ -174,15 +175,12 @@ def _fine_motion() -> Any:
     return motion
 
 
-def _fine(colours: Floats) -> NDArray[np.uint8]:
+def _fine(grey: Floats) -> Floats:
     """A picture's brightness on the grid on which motion can be read."""
-    height, width, _ = colours.shape
+    height, width = grey.shape
     factor = min(1.0, _FINE_SIDE / max(height, width))
     shape = max(_LEAST_SIDE, round(height * factor)), max(_LEAST_SIDE, round(width * factor))
-    grey = np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY), np.float32)
-    if grey.shape != shape:
-        grey = _resized(grey, shape, cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
-    return np.asarray(grey * 255, np.uint8)
+    return grey if shape == grey.shape else _resized(grey, shape, cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
 
 
 def _with_light_of(picture: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -237,6 +235,10 @@ def _at(values: Floats, places: Floats, interpolation: int = cv2.INTER_LINEAR) -
 
 def _resized(values: Floats, shape: tuple[int, ...], interpolation: int = cv2.INTER_LINEAR) -> Floats:
     return np.asarray(cv2.resize(values, (shape[1], shape[0]), interpolation=interpolation), np.float32)
+
+
+def _bytes(brightness: Floats) -> NDArray[np.uint8]:
+    return np.asarray(brightness * np.float32(255), np.uint8)
 
 
 def _brightness(grey: NDArray[np.uint8]) -> Floats:
