@@ -15,7 +15,6 @@ from depthsvc.batch.ignored import Ignored
 from depthsvc.batch.ledger import UNREADABLE, Ledger, Task
 from depthsvc.batch.outputs import Outputs
 from depthsvc.batch.progress import Display
-from depthsvc.batch.reading import read
 from depthsvc.batch.session import (
     SIGNALS,
     Interrupted,
@@ -29,6 +28,7 @@ from depthsvc.batch.session import (
 from depthsvc.batch.sources import Source
 from depthsvc.batch.watch import WatchedFolder
 from depthsvc.errors import RequestError, ServiceUnreachable
+from depthsvc.imaging.photo.files import read
 
 _POLL_S = 0.5
 
