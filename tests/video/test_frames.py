@@ -29,11 +29,6 @@ def pan(count: int) -> list[ArrayFrame]:
     ]
 
 
-@pytest.fixture(scope="module")
-def pipelines() -> list[Pipeline]:
-    return [DepthEstimator("embedded", engine="onnxruntime", worker_threads=1).pipeline for _ in range(2)]
-
-
 def test_without_smoothing_each_frame_has_the_depth_of_a_photo(pipelines: list[Pipeline]) -> None:
     photos = DepthEstimator("embedded", engine="onnxruntime", worker_threads=1)
     found = list(FrameEstimator(pipelines, smooth=None)(pan(7)))
