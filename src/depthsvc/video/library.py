@@ -19,7 +19,7 @@ from depthsvc.imaging.photo.formats import PHOTO_FORMATS
 try:
     import av
 except ImportError as error:
-    raise ConfigurationError("depthsvc video needs PyAV. Install it: pip install 'depthsvc[video]'") from error
+    raise ConfigurationError("Videos need PyAV. Install it: pip install 'depthsvc[video]'") from error
 
 __all__ = ["Source", "av", "name_of", "open_source", "reason_of"]
 
