@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from depthsvc.errors import VideoError
 from depthsvc.video.colour import Colour
+from depthsvc.video.endings import is_cut_off
 from depthsvc.video.library import (
     Source,
     av,
@@ -122,6 +124,8 @@ class VideoReader:
         """What messages call it."""
         self.damaged = 0
         """How many packets could not be decoded or are missing, of those read so far."""
+        self._is_cut_off = False
+        """Whether the file ended before its end."""
         self._container = open_source(self._source, max_pixels)
         try:
             self._stream = self._video_stream()
@@ -162,7 +166,9 @@ class VideoReader:
     @property
     def damage(self) -> str:
         """What is missing of it, of what has been read so far, for people; or empty."""
-        return f"{self.damaged} damaged packet(s) of {self.name} left out" if self.damaged else ""
+        left_out = f"{self.damaged} damaged packet(s) of {self.name} left out" if self.damaged else ""
+        missing = f"the end of {self.name} is missing" if self._is_cut_off else ""
+        return "; ".join(filter(None, (left_out, missing)))
 
     def __iter__(self) -> Iterator[Frame]:
         """Decode the frames. Damage is counted in `damaged` and skipped."""
@@ -225,6 +231,9 @@ class VideoReader:
             yield from self._pictures_of(packet)
         yield from self._pictures_of(None)
         self.damaged += max(0, self._indexed() - packets)
+        if isinstance(self._source, Path) and self._source.is_file():
+            with suppress(OSError):  # of a file that is gone meanwhile
+                self._is_cut_off = is_cut_off(self._source)
 
     def _pictures_of(self, packet: av.Packet[av.VideoStream] | None) -> list[av.VideoFrame]:
         try:
