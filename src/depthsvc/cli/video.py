@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from depthsvc.video.sources import Opening
 
 FORMATS = ("heat", "gray16", "npy", "png16", "exr", "f16")
+_MOST_EVERY = 10
 _MOST_FPS = 1000
 _RAW_SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
 _PIPE = "-"
@@ -38,6 +39,14 @@ def _strength(_context: click.Context, _parameter: click.Parameter, value: str) 
     if not 0 <= strength <= 1:
         raise click.BadParameter(f"{value} is neither off nor between 0 and 1.")
     return strength
+
+
+def _every(_context: click.Context, _parameter: click.Parameter, value: str) -> int | str:
+    if value == "auto":
+        return value
+    if not value.isdecimal() or not 1 <= int(value) <= _MOST_EVERY:
+        raise click.BadParameter(f"{value} is neither auto nor a number from 1 to {_MOST_EVERY}.")
+    return int(value)
 
 
 def _rate(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Fraction | None:
@@ -88,10 +97,12 @@ def _raw_size(_context: click.Context, _parameter: click.Parameter, value: str |
 )
 @click.option(
     "--every",
-    type=click.IntRange(1, 10),
-    default=1,
+    callback=_every,
+    metavar="auto|1..10",
+    default="1",
     show_default=True,
-    help="N: the network sees every N-th frame, and motion tells of the others; from 3 on, what moves has a ghost.",
+    help="N: the network sees every N-th frame, and motion tells of the others; from 3 on, what moves has a ghost. "
+    "auto: it sees those in which enough is new.",
 )
 @click.option("--start", type=click.FloatRange(0), help="Begin at this second.")
 @click.option("--end", type=click.FloatRange(0), help="End at this second.")

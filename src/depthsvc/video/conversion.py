@@ -13,7 +13,7 @@ from depthsvc.errors import ConfigurationError, VideoError
 from depthsvc.formats import format_named
 from depthsvc.imaging.spec import Colormap
 from depthsvc.pipeline.stages import Pipeline
-from depthsvc.video.frames import FrameEstimator, Steadied
+from depthsvc.video.frames import Every, FrameEstimator, Steadied
 from depthsvc.video.heat import HeatPainter
 from depthsvc.video.outputs import ExactVideo, FrameFolder, HeatVideo, MapStream, Output, factor_for
 from depthsvc.video.reading import Frame, VideoInfo, VideoReader
@@ -45,8 +45,8 @@ class VideoOptions:
     """Height of the result in pixels; None: that of the video."""
     smooth: float | None = 1.0
     """How much maps are steadied, 0..1; None: not at all."""
-    every: int = 1
-    """N: the network sees every N-th frame."""
+    every: Every = 1
+    """Which frames the network sees."""
     audio: bool = True
     codec: str | None = None
     crf: int | None = None
@@ -83,7 +83,7 @@ class VideoOptions:
 
     def check(self) -> None:
         """Raises ConfigurationError for options that contradict each other."""
-        if self.smooth is None and self.every > 1:
+        if self.smooth is None and self.every != 1:
             raise ConfigurationError("--every needs --smooth: without it, each frame has to be seen by the network.")
 
 
