@@ -116,22 +116,20 @@ def test_a_video_that_ends_its_process_fails_and_the_others_go_on(
     clip(folder / "b.mkv", ticks=(0, 40))
     serve = videos._serve
 
-    class Dying:
-        """A channel that ends when it is told of the first video."""
+    def dying(channel: Channel, *arguments: Any) -> None:
+        """Ends when it is told of the first video."""
+        receive = channel.receive
 
-        def __init__(self, channel: Channel) -> None:
-            self.channel = channel
-
-        def send(self, message: object) -> None:
-            self.channel.send(message)
-
-        def receive(self) -> tuple[Any, bytes]:
-            message = self.channel.receive()
+        def received() -> tuple[Any, bytes]:
+            message = receive()
             if message[0][0].name == "a.mkv":
                 raise EOFError
             return message
 
-    monkeypatch.setattr(videos, "_serve", lambda channel, *arguments: serve(Dying(channel), *arguments))
+        monkeypatch.setattr(channel, "receive", received)
+        serve(channel, *arguments)
+
+    monkeypatch.setattr(videos, "_serve", dying)
     assert batch(folder, out) == 1
     assert {name: line["code"] for name, line in report(out).items()} == {"a.mkv": "worker_crashed", "b.mkv": None}
 

@@ -11,7 +11,7 @@ import pytest
 from depthsvc.video.reading import VideoReader
 from tests.video.clips import FRAMES, clip
 
-_AVI = {"codec": "mpeg4", "time_base": Fraction(1, 10), "ticks": range(FRAMES)}
+_AVI: dict[str, Any] = {"codec": "mpeg4", "time_base": Fraction(1, 10), "ticks": range(FRAMES)}
 
 
 def read(path: Path, **part: Any) -> tuple[int, str]:

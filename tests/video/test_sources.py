@@ -71,7 +71,7 @@ def test_a_folder_is_read_in_the_order_of_its_numbers(frames: Path) -> None:
 def test_a_part_of_a_folder_may_be_read(frames: Path) -> None:
     opening = Opening(10**6, start_s=1, end_s=4, max_fps=1, rate=Fraction(2))
     with opening.open(str(frames), NOTHING) as source:
-        assert [(frame.index, frame.time) for frame in source] == [(0, 1), (1, 2), (2, 3)]
+        assert [(frame.index, float(frame.time)) for frame in source] == [(0, 1.0), (1, 2.0), (2, 3.0)]
     assert source.info.frames == 3
 
 

@@ -102,7 +102,7 @@ def test_heatmaps_go_through_pipes_as_y4m_and_nothing_else_does(video: Run, tmp_
     clip(tmp_path / "a.mp4")
     done = video("-", "-", "--side-by-side", stdin=(tmp_path / "a.mp4").read_bytes())
     assert done.exit_code == 0
-    with av.open(io.BytesIO(done.stdout_bytes)) as container:
+    with av.open(io.BytesIO(done.stdout_bytes), "r") as container:
         pictures = [frame.to_ndarray() for frame in container.decode(video=0)]
     assert [found.shape for found in pictures] == [(72, 128)] * 10
     left = pictures[8][:48, :64].astype(float)

@@ -149,6 +149,7 @@ def video(
     """
     log_to_stderr(settings)
     *given, output = _checked(paths)
+    from depthsvc.batch.session import ended_by_signals
     from depthsvc.video.conversion import FRAME_FORMATS, VideoOptions
     from depthsvc.video.sources import Opening
 
@@ -159,7 +160,8 @@ def video(
         options.format not in FRAME_FORMATS and (output.endswith("/") or Path(output).is_dir())
     )
     if is_folder:
-        _several(given, Path(output), opening, options, pipelines)
+        with ended_by_signals():
+            _several(given, Path(output), opening, options, pipelines)
     elif output == _PIPE:
         _one(given[0], sys.stdout.buffer, opening, options, pipelines, "")
     else:
@@ -224,8 +226,8 @@ def _several(
     options.check()
     _check_parent(folder)
     targets = _targets(given, folder, options)
-    folder.mkdir(exist_ok=True)
     pipelines()  # what is wrong with the network is not said of each video
+    folder.mkdir(exist_ok=True)
     failed = 0
     for word, target in targets.items():
         try:
@@ -233,7 +235,8 @@ def _several(
         except (DepthServiceError, OSError) as error:
             failed += 1
             reason = advice(error) if isinstance(error, RequestError) else str(error)
-            click.echo(f"{'' if word in reason else f'{printable(word)}: '}{harmless(reason)}", err=True)
+            subject = "" if reason.startswith((word, str(target))) else f"{printable(word)}: "
+            click.echo(f"{subject}{harmless(reason)}", err=True)
     if failed:
         click.echo(f"{failed} of {len(targets)} videos failed.", err=True)
         sys.exit(1)

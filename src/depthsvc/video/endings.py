@@ -31,16 +31,18 @@ def is_cut_off(path: Path) -> bool:
 
 
 def _matroska_end(file: BinaryIO) -> int:
-    """Where the segment ends; 0 if its size is not known, as in a live stream."""
-    for expected in (_EBML, _SEGMENT):
-        if file.read(4) != expected:
-            return 0
-        length = _ebml_size(file)
-        if length is None:
-            return 0
-        if expected is _EBML:
-            file.seek(length, os.SEEK_CUR)
-    return file.tell() + length
+    """Where the segment, which follows a head, ends; 0 if its size is not known, as in a live stream."""
+    head = _element(file, _EBML)
+    if head is None:
+        return 0
+    file.seek(head, os.SEEK_CUR)
+    segment = _element(file, _SEGMENT)
+    return 0 if segment is None else file.tell() + segment
+
+
+def _element(file: BinaryIO, name: bytes) -> int | None:
+    """Size of the element of EBML that begins here; None if it is another, or its size is not known."""
+    return _ebml_size(file) if file.read(len(name)) == name else None
 
 
 def _ebml_size(file: BinaryIO) -> int | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
 from typing import BinaryIO, Protocol, Self
 
 from depthsvc.errors import ConfigurationError
@@ -42,7 +43,9 @@ class FrameSource(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None, /
+    ) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Opening:
             photos = photos_in(path)
             return self._sequence(word, decoded(photos, max_pixels=self.max_pixels), count=len(photos))
         if self.rate:
-            raise ConfigurationError(f"--fps is for a folder of frames and for --raw; {word} says its rate itself.")
+            raise ConfigurationError("--fps is for a folder of frames and for --raw. Leave it out: a video has a rate.")
         source = stdin if word == STDIN else path
         return VideoReader(
             source, max_pixels=self.max_pixels, start_s=self.start_s, end_s=self.end_s, max_fps=self.max_fps
