@@ -236,18 +236,19 @@ def _sources(
 
     if list_file and list_file != "-":
         paths = paths_in(Path(list_file).read_bytes(), list_file)
-        return _some(photos_in_list(paths, videos=videos), ignored)
+        return _some(photos_in_list(paths, videos=videos), ignored, videos=videos)
     if list_file or given == ["-"]:
         paths = paths_in(sys.stdin.buffer.read(), "The list")
-        return _some(photos_in_list(paths, videos=videos), ignored)
-    return _some(find_photos(given, output, ignored, videos=videos), ignored)
+        return _some(photos_in_list(paths, videos=videos), ignored, videos=videos)
+    return _some(find_photos(given, output, ignored, videos=videos), ignored, videos=videos)
 
 
-def _some(sources: Iterable[Source], ignored: Ignored) -> list[Source]:
+def _some(sources: Iterable[Source], ignored: Ignored, *, videos: bool = False) -> list[Source]:
     """All of them. Raises NothingFound if there is none."""
     from depthsvc.batch.sources import NothingFound
     from depthsvc.imaging.photo.formats import ACCEPTED_NAMES
 
     if found := list(sources):
         return found
-    raise NothingFound(f"No {ACCEPTED_NAMES} photo found{f'; {ignored}' if ignored else ''}.")
+    things = f"{ACCEPTED_NAMES} photo{' and no video' if videos else ''}"
+    raise NothingFound(f"No {things} found{f'; {ignored}' if ignored else ''}.")

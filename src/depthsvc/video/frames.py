@@ -118,6 +118,23 @@ class FrameEstimator:
             finally:
                 threads.shutdown(wait=True, cancel_futures=True)
 
+    def _see(self, frame: F, *, predict: bool) -> _Seen:
+        """In a thread: the work of a frame that does not depend on others."""
+        with self._borrowed() as pipeline:
+            divisor = pipeline.limits.bounds(None, NONE).reduction(frame.width, frame.height)
+            pixels = frame.rgb(-(-frame.width // divisor), -(-frame.height // divisor))
+            view = pipeline.see(Photo(pixels, frame.width, frame.height))
+            return _Seen(view, pipeline.predict(view) if predict else None)
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[Pipeline]:
+        """A pipeline that nobody else uses meanwhile."""
+        pipeline = self._free.get()
+        try:
+            yield pipeline
+        finally:
+            self._free.put(pipeline)
+
     def _started(self, frames: Iterable[F], threads: ThreadPoolExecutor) -> Iterator[tuple[F, Future[_Seen]]]:
         """The frames, each with its work, which has been given to the threads."""
         if isinstance(self._every, int):
@@ -138,23 +155,6 @@ class FrameEstimator:
         if not self._novelty.is_due(self._pipeline.colours(seen.view)):
             return frame, looked_at
         return frame, threads.submit(lambda: _Seen(seen.view, self._predicted(seen)))
-
-    def _see(self, frame: F, *, predict: bool) -> _Seen:
-        """In a thread: the work of a frame that does not depend on others."""
-        with self._borrowed() as pipeline:
-            divisor = pipeline.limits.bounds(None, NONE).reduction(frame.width, frame.height)
-            pixels = frame.rgb(-(-frame.width // divisor), -(-frame.height // divisor))
-            view = pipeline.see(Photo(pixels, frame.width, frame.height))
-            return _Seen(view, pipeline.predict(view) if predict else None)
-
-    @contextmanager
-    def _borrowed(self) -> Iterator[Pipeline]:
-        """A pipeline that nobody else uses meanwhile."""
-        pipeline = self._free.get()
-        try:
-            yield pipeline
-        finally:
-            self._free.put(pipeline)
 
     def _next(self, waiting: deque[tuple[F, Future[_Seen]]]) -> Steadied[F]:
         frame, future = waiting.popleft()

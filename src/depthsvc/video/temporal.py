@@ -82,6 +82,40 @@ class _Seen:
     """Over how many frames each point was averaged."""
 
 
+class Novelty:
+    """Which frames of one stream the network has to see, by what is new in their pictures since the last one it saw.
+
+    Frames come in order. Not thread-safe.
+    """
+
+    def __init__(self) -> None:
+        self._motion: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._last: _Picture | None = None
+        self._new = np.zeros((1, 1), np.float32)
+        """How new each point is, 0..1, carried along the motion."""
+        self._unseen = 0
+        """Frames since the last one that the network saw."""
+
+    def is_due(self, colours: Floats) -> bool:
+        """Whether it has to see the next frame; then that counts as seen. `colours`: as for TemporalFilter."""
+        now, before = _Picture.of(colours), self._last
+        self._last = now
+        self._unseen += 1
+        if before is None or now.differs_from(before):
+            return self._seen(now)
+        flow = np.asarray(self._motion.calc(now.grey, before.grey, None), np.float32)
+        carried = _at(self._new, _places(*now.grey.shape) + flow)
+        self._new = np.maximum(carried, _other_picture(before.grey, now.grey, flow, now.grey.shape))
+        if self._unseen < _LONGEST_GAP and float(self._new.mean()) <= _NEW:
+            return False
+        return self._seen(now)
+
+    def _seen(self, now: _Picture) -> bool:
+        self._new = np.zeros(now.grey.shape, np.float32)
+        self._unseen = 0
+        return True
+
+
 class TemporalFilter:
     """Steadies the maps of one stream of frames, which have to come in order. Adds no delay.
 
@@ -139,40 +173,6 @@ class TemporalFilter:
         scale = np.array([width / columns, height / rows], np.float32)
         places = _places(height, width) + _resized(flow, (height, width)) * scale
         return _Seen(now, _at(before.depth, places), _at(before.age, places, cv2.INTER_NEAREST)), flow
-
-
-class Novelty:
-    """Which frames of one stream the network has to see, by what is new in their pictures since the last one it saw.
-
-    Frames come in order. Not thread-safe.
-    """
-
-    def __init__(self) -> None:
-        self._motion: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        self._last: _Picture | None = None
-        self._new = np.zeros((1, 1), np.float32)
-        """How new each point is, 0..1, carried along the motion."""
-        self._unseen = 0
-        """Frames since the last one that the network saw."""
-
-    def is_due(self, colours: Floats) -> bool:
-        """Whether it has to see the next frame; then that counts as seen. `colours`: as for TemporalFilter."""
-        now, before = _Picture.of(colours), self._last
-        self._last = now
-        self._unseen += 1
-        if before is None or now.differs_from(before):
-            return self._seen(now)
-        flow = np.asarray(self._motion.calc(now.grey, before.grey, None), np.float32)
-        carried = _at(self._new, _places(*now.grey.shape) + flow)
-        self._new = np.maximum(carried, _other_picture(before.grey, now.grey, flow, now.grey.shape))
-        if self._unseen < _LONGEST_GAP and float(self._new.mean()) <= _NEW:
-            return False
-        return self._seen(now)
-
-    def _seen(self, now: _Picture) -> bool:
-        self._new = np.zeros(now.grey.shape, np.float32)
-        self._unseen = 0
-        return True
 
 
 def _other_picture(before: NDArray[np.uint8], now: NDArray[np.uint8], flow: Floats, shape: tuple[int, ...]) -> Floats:
