@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -121,3 +124,23 @@ def test_exact_depth_goes_through_pipes_as_float16(video: Run, tmp_path: Path) -
     expected = np.stack([np.load(path) for path in sorted((tmp_path / "maps").iterdir())])
     found = np.frombuffer(piped.stdout_bytes, "<f2").reshape(3, 48, 64)
     np.testing.assert_array_equal(found, expected)
+
+
+def test_a_reader_that_has_gone_ends_it_quietly(
+    video: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Gone:
+        """Standard output after its reader has closed it."""
+
+        def write(self, _: bytes) -> int:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+        def flush(self) -> None:
+            """Nothing is in it."""
+
+    clip(tmp_path / "a.mp4")
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=Gone(), flush=Gone().flush))
+    with pytest.raises(SystemExit) as end:
+        main(["video", "a.mp4", "-"])
+    assert end.value.code == 1
+    assert capsys.readouterr().err == ""
