@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,14 +101,14 @@ class DepthEstimator(Verbs[DepthMap, Picture, PointCloud]):
         source: str | PathLike[str] | Iterable[NDArray[np.uint8]],
         *,
         smooth: float | None = 1.0,
-        every: int = 1,
+        every: int | Literal["auto"] = 1,
     ) -> Iterator[tuple[DepthMap, float]]:
         """The depth of each frame of a video, on the network's own grid, and its presentation time in seconds.
 
         `source`: a file, which needs the package av, or frames as RGB arrays (height, width, 3) from 0 to 255, whose
         times are their numbers. `smooth`: how much depth is steadied along the motion, 0..1; None: each frame is a
-        photo of its own. `every`: N if the network sees every N-th frame, and motion tells of the others. Use the
-        estimator for nothing else meanwhile.
+        photo of its own. `every`: N if the network sees every N-th frame, or "auto" for those in which enough is
+        new, and motion tells of the others. Use the estimator for nothing else meanwhile.
 
         Raises ConfigurationError, VideoError or TooManyPixels for a file that cannot be read, ValueError for options
         beyond their range.

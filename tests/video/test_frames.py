@@ -29,11 +29,6 @@ def pan(count: int) -> list[ArrayFrame]:
     ]
 
 
-@pytest.fixture(scope="module")
-def pipelines() -> list[Pipeline]:
-    return [DepthEstimator("embedded", engine="onnxruntime", worker_threads=1).pipeline for _ in range(2)]
-
-
 def test_without_smoothing_each_frame_has_the_depth_of_a_photo(pipelines: list[Pipeline]) -> None:
     photos = DepthEstimator("embedded", engine="onnxruntime", worker_threads=1)
     found = list(FrameEstimator(pipelines, smooth=None)(pan(7)))
@@ -73,6 +68,30 @@ def test_frames_that_the_network_does_not_see_follow_the_motion_but_not_across_a
     assert np.array_equal(found[5].depth.values, expected)
     with pytest.raises(ValueError, match="every"):
         FrameEstimator(pipelines, smooth=None, every=2)
+
+
+def test_the_network_sees_the_frames_in_which_enough_is_new(
+    pipelines: list[Pipeline], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[View] = []
+    predict = Pipeline.predict
+
+    def counted(self: Pipeline, view: View) -> NDArray[np.float32]:
+        seen.append(view)
+        return predict(self, view)
+
+    monkeypatch.setattr(Pipeline, "predict", counted)
+    still = [ArrayFrame(pan(1)[0].pixels, number) for number in range(7)]
+    frames = [*still, *(ArrayFrame(OTHER, number) for number in range(7, 12))]
+    found = list(FrameEstimator(pipelines, every="auto")(frames))
+    assert len(seen) == 2
+    assert [frame.time for frame, _, _ in found] == list(range(12))
+    assert [frame.time for frame, _, is_cut in found if is_cut] == [0, 7]
+    for shot in (found[:7], found[7:]):
+        for _, depth, _ in shot:
+            np.testing.assert_allclose(depth.values, shot[0].depth.values, atol=1e-3 * shot[0].depth.max)
+    with pytest.raises(ValueError, match="every"):
+        FrameEstimator(pipelines, smooth=None, every="auto")
 
 
 def test_no_more_frames_are_read_than_can_be_worked_on(pipelines: list[Pipeline]) -> None:

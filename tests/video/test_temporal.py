@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from depthsvc.video.temporal import TemporalFilter
+from depthsvc.video.temporal import Novelty, TemporalFilter
 
 Floats = NDArray[np.float32]
 HEIGHT, WIDTH = 96, 160
@@ -170,3 +170,31 @@ def test_plain_pictures_are_alike_and_differ_from_others() -> None:
 def test_a_strength_beyond_its_range_is_refused(strength: float) -> None:
     with pytest.raises(ValueError, match=r"strength: .* is not between 0 and 1"):
         TemporalFilter(strength)
+
+
+def due(pictures: list[Floats]) -> list[int]:
+    """Numbers of the pictures that have to be seen."""
+    novelty = Novelty()
+    return [number for number, picture in enumerate(pictures) if novelty.is_due(picture)]
+
+
+def test_a_picture_that_holds_still_is_seen_now_and_then() -> None:
+    still, other = pan(0)[0], texture(HEIGHT, WIDTH, 7)
+    assert due([still] * 20) == [0, 8, 16]
+    assert due([still] * 3 + [other] * 3 + [still] * 2) == [0, 3, 6]
+
+
+def test_the_more_is_new_in_a_picture_the_sooner_it_is_seen() -> None:
+    slow = due([pan(number)[0] for number in range(24)])
+    fast = due([pan(3 * number)[0] for number in range(9)])
+    assert 24 / 4 <= len(slow) <= 24 / 2
+    assert len(fast) / 9 > 1.2 * len(slow) / 24
+
+
+def test_what_appears_is_new_even_if_it_is_not_moving_any_more() -> None:
+    picture = pan(0)[0]
+    small, large = picture.copy(), picture.copy()
+    small[20:35, 40:55] = 1 - small[20:35, 40:55]
+    large[20:70, 40:90] = 1 - large[20:70, 40:90]
+    assert due([picture, small, small, small]) == [0]
+    assert due([picture, large, large, large]) == [0, 1]

@@ -29,6 +29,7 @@ class Task:
 
     photo: Location
     output: Location
+    is_video: bool = False
 
 
 class Places(Protocol):
@@ -73,7 +74,7 @@ class Ledger:
             self._photos.update(filter(None, (_file(source.path) for source in sources)))
         tasks: dict[Location, Task] = {}
         for source in sources:
-            task = Task(source.path, self._outputs.path(source))
+            task = Task(source.path, self._outputs.path(source), source.is_video)
             if obstacle := self._obstacle(source, task.output):
                 self.fail(task, *obstacle)
                 continue

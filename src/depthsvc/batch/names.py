@@ -15,7 +15,10 @@ EARLIER_LOCK = ".depthsvc.lock"
 REPORT = "report.jsonl"
 
 _MARK = ".depth."
-_ENDINGS = tuple(f"{_MARK}{format.extension}" for format in FORMATS)
+VIDEO_EXTENSION = "mp4"
+"""Of heatmaps of a video."""
+_EXTENSIONS = (*(format.extension for format in FORMATS), VIDEO_EXTENSION, "mkv", "avi")
+_ENDINGS = tuple(f"{_MARK}{extension}" for extension in _EXTENSIONS)
 _EARLIER_ENDINGS = tuple(f"{suffix}.{format.extension}" for suffix in SUFFIXES for format in FORMATS)
 
 

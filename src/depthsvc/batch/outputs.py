@@ -19,11 +19,12 @@ from types import TracebackType
 
 from filelock import FileLock, Timeout
 
-from depthsvc.batch.names import EARLIER_LOCK, LOCK, earlier_result_name, result_name
+from depthsvc.batch.names import EARLIER_LOCK, LOCK, VIDEO_EXTENSION, earlier_result_name, result_name
 from depthsvc.batch.sources import Location, Source
 from depthsvc.errors import ConfigurationError
 
 _TEMPORARY = ".depthsvc-{}.part"
+_LEFTOVERS = _TEMPORARY.format("*") + "*"
 
 
 class Outputs:
@@ -59,7 +60,7 @@ class Outputs:
 
     def path(self, source: Source) -> Path:
         """Where a photo's result goes."""
-        return self.folder / result_name(source.name, self._extension)
+        return self.folder / result_name(source.name, VIDEO_EXTENSION if source.is_video else self._extension)
 
     def entry(self, path: Location) -> str:
         """The same for all spellings of one file's path."""
@@ -76,6 +77,21 @@ class Outputs:
         """Write a result atomically. Raises OSError."""
         self.prepare(Path(path).parent)
         write_inside(self.folder, Path(path), data)
+
+    def temporary(self, suffix: str) -> Path:
+        """A new name in the folder for a file that `adopt` will move. Raises OSError."""
+        self.prepare(self.folder)
+        return self.folder / f"{_TEMPORARY.format(secrets.token_hex(8))}{suffix}"
+
+    def adopt(self, temporary: Path, path: Path) -> None:
+        """Have a complete file become a result. Raises OSError, and the file is gone then."""
+        try:
+            self.prepare(path.parent)
+            with _opened(self.folder, self.folder) as source, _opened(self.folder, path.parent) as target:
+                os.replace(temporary.name, path.name, src_dir_fd=source, dst_dir_fd=target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
     def prepare(self, folder: Path) -> None:
         """Create a folder, and remove half-written files of a killed batch from it. Raises OSError."""
@@ -142,6 +158,6 @@ def _open_in(folder: int, name: str) -> int:
 
 def _remove_leftovers(folder: int) -> None:
     for name in os.listdir(folder):
-        if fnmatch(name, _TEMPORARY.format("*")):
+        if fnmatch(name, _LEFTOVERS):
             with suppress(OSError):
                 os.unlink(name, dir_fd=folder)

@@ -15,10 +15,10 @@ from depthsvc.batch.ignored import Ignored
 from depthsvc.batch.ledger import UNREADABLE, Ledger, Task
 from depthsvc.batch.outputs import Outputs
 from depthsvc.batch.progress import Display
-from depthsvc.batch.reading import read
 from depthsvc.batch.session import (
     SIGNALS,
     Interrupted,
+    Outcome,
     Plan,
     ended_by_signals,
     finish,
@@ -29,6 +29,7 @@ from depthsvc.batch.session import (
 from depthsvc.batch.sources import Source
 from depthsvc.batch.watch import WatchedFolder
 from depthsvc.errors import RequestError, ServiceUnreachable
+from depthsvc.imaging.photo.files import read
 
 _POLL_S = 0.5
 
@@ -45,9 +46,15 @@ def run_batch(plan: Plan, sources: Iterable[Source], ignored: Ignored) -> int:
         open_ledger(plan, outputs, ignored) as (ledger, shown),
     ):
         tasks = ledger.open_tasks(sources)
-        if not tasks:
-            return finish(ledger, shown, None, 0.0)
-        return _compute(plan, ledger, shown, lambda consumers: consumers.all(tasks), most=len(tasks))
+        photos, videos = ([task for task in tasks if task.is_video is kind] for kind in (False, True))
+        outcome = Outcome()
+        if photos:
+            outcome = _compute(plan, ledger, shown, lambda consumers: consumers.all(photos), most=len(photos))
+        if videos and outcome.is_whole:
+            from depthsvc.batch.videos import convert_videos
+
+            outcome = outcome.then(convert_videos(plan, ledger, outputs, videos))
+        return _status(plan, ledger, shown, outcome)
 
 
 def watch_folder(plan: Plan, folder: Path, ignored: Ignored, settle_s: float) -> int:
@@ -63,7 +70,8 @@ def watch_folder(plan: Plan, folder: Path, ignored: Ignored, settle_s: float) ->
     ):
         watched = WatchedFolder(folder, plan.output, ignored, settle_s)
         most = plan.settings.workers
-        return _compute(plan, ledger, shown, _Consumers.until_stopped, most=most, watched=watched)
+        outcome = _compute(plan, ledger, shown, _Consumers.until_stopped, most=most, watched=watched)
+        return _status(plan, ledger, shown, outcome)
 
 
 def _compute(
@@ -74,8 +82,8 @@ def _compute(
     *,
     most: int,
     watched: WatchedFolder | None = None,
-) -> int:
-    """Run `do` with workers, at most `most`, or a service; returns the exit status."""
+) -> Outcome:
+    """Run `do` with workers, at most `most`, or a service."""
     workers = min(plan.settings.workers, most)
     concurrency = plan.remote.concurrency if plan.remote else 2 * workers
     consumers: _Consumers | None = None
@@ -90,8 +98,14 @@ def _compute(
         interrupted = end.status
     finally:
         shown.end()
-    status = finish(ledger, shown, interrupted, consumers.seconds)
-    return max(status, 1) if consumers.broken else status
+    return Outcome(consumers.seconds, interrupted, consumers.broken)
+
+
+def _status(plan: Plan, ledger: Ledger, shown: Display, outcome: Outcome) -> int:
+    """The exit status, once the summary is printed."""
+    things = "files" if plan.videos else "photos"
+    status = finish(ledger, shown, outcome.interrupted, outcome.seconds, things=things)
+    return max(status, 1) if outcome.broken else status
 
 
 def _estimator(plan: Plan, workers: int) -> AbstractContextManager[Estimator]:

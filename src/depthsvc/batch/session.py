@@ -33,6 +33,29 @@ class Plan:
     """None: report.jsonl in the output folder."""
     overwrite: bool = False
     remote: Remote | None = None
+    videos: bool = False
+    """Whether videos are taken too."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How computing ended."""
+
+    seconds: float = 0.0
+    """Duration."""
+    interrupted: int | None = None
+    """Exit status of a signal that stopped it."""
+    broken: bool = False
+    """Whether it stopped early because of a failure."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing stopped it."""
+        return self.interrupted is None and not self.broken
+
+    def then(self, other: Outcome) -> Outcome:
+        """Of both, one after the other."""
+        return Outcome(self.seconds + other.seconds, self.interrupted or other.interrupted, self.broken or other.broken)
 
 
 class Interrupted(SystemExit):
@@ -69,16 +92,24 @@ def interrupt(number: int, _: object) -> None:
     raise Interrupted(number)
 
 
+def heed_signals() -> None:
+    """Have signals raise `Interrupted` again."""
+    for number in SIGNALS:
+        signal.signal(number, interrupt)
+
+
 def ignore_signals() -> None:
     """Ignore further signals: only a moment's work is left."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
-def finish(ledger: Ledger, shown: Display, status_if_interrupted: int | None, seconds: float) -> int:
-    """Print a summary of the outcomes; returns the exit status."""
+def finish(
+    ledger: Ledger, shown: Display, status_if_interrupted: int | None, seconds: float, *, things: str = "photos"
+) -> int:
+    """Print a summary of the outcomes, `things` a second among them; returns the exit status."""
     done, failed, skipped = (ledger.counts[status] for status in (Status.OK, Status.FAILED, Status.SKIPPED))
-    rate = f" in {seconds:.1f} s ({done / seconds:.1f} photos/s)" if done else ""
+    rate = f" in {seconds:.1f} s ({done / seconds:.1f} {things}/s)" if done else ""
     summary = f"{done} done{rate}, {skipped} skipped, {failed} failed{_reasons(ledger) if failed else ''}"
     shown.note(f"{summary}, {ledger.ignored}" if ledger.ignored else summary)
     if status_if_interrupted:

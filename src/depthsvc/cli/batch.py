@@ -61,6 +61,11 @@ class _CannotBegin(click.ClickException):
     default=2.0,
     help="With --watch: seconds for which a photo must be unchanged.  [2]",
 )
+@click.option(
+    "--videos",
+    is_flag=True,
+    help="Take the videos in IN too: the result of IN/a.mp4 is OUT/a.mp4.depth.mp4, a video of heatmaps.",
+)
 @click.option("--url", help="Address of a running service to use instead of workers on this machine.")
 @click.option(
     "--api-key",
@@ -80,6 +85,7 @@ def batch(
     report: Path | None,
     watch: bool,
     settle_s: float,
+    videos: bool,
     url: str | None,
     api_key: str | None,
     concurrency: int,
@@ -98,6 +104,7 @@ def batch(
     log_to_stderr(settings)
     *given, output = _check_paths(paths, list_file, watch=watch)
     _check_no_worker_options(context, url)
+    _check_videos(settings, url, videos=videos, watch=watch)
     with_ray = settings.ray and not url
     if with_ray and watch:
         raise click.UsageError("--watch cannot be combined with --ray.")
@@ -111,6 +118,8 @@ def batch(
     if url and _is_given(context, "model"):
         wanted["model"] = settings.model
     try:
+        if videos:
+            import depthsvc.video.library  # noqa: F401  # before a thousand photos, not after
         options = _options(format, wanted)
         remote = Remote(url, api_key, concurrency) if url else None
         plan = Plan(
@@ -121,6 +130,7 @@ def batch(
             report,
             overwrite,
             remote,
+            videos,
         )
         ignored = Ignored()
         if with_ray:
@@ -128,7 +138,7 @@ def batch(
         elif watch:
             status = watch_folder(plan, Path(given[0]), ignored, settle_s)
         else:
-            status = run_batch(plan, _sources(given, list_file, Path(output), ignored), ignored)
+            status = run_batch(plan, _sources(given, list_file, Path(output), ignored, videos=videos), ignored)
     except NothingFound as error:
         raise click.ClickException(str(error)) from error
     except DepthServiceError as error:
@@ -166,6 +176,17 @@ def _check_no_worker_options(context: click.Context, url: str | None) -> None:
             raise click.UsageError(
                 f"--{name.replace('_', '-')} cannot be combined with --url: the service decides that."
             )
+
+
+def _check_videos(settings: Settings, url: str | None, *, videos: bool, watch: bool) -> None:
+    if not videos:
+        return
+    if url:
+        raise click.UsageError("--videos cannot be combined with --url: a service takes photos only.")
+    if settings.ray:
+        raise click.UsageError("--videos cannot be combined with --ray, which takes photos only.")
+    if watch:
+        raise click.UsageError("--videos cannot be combined with --watch.")
 
 
 def _is_given(context: click.Context, name: str) -> bool:
@@ -206,23 +227,28 @@ def _run_with_ray(plan: Plan, given: list[str], list_file: str | None, output: s
     return run_batch_on_ray(plan, _sources(given, list_file, Path(output), ignored), ignored, results=results)
 
 
-def _sources(given: list[str], list_file: str | None, output: Path, ignored: Ignored) -> list[Source]:
+def _sources(
+    given: list[str], list_file: str | None, output: Path, ignored: Ignored, *, videos: bool = False
+) -> list[Source]:
     """Raises NothingFound, ConfigurationError or OSError."""
     from depthsvc.batch.lists import paths_in
     from depthsvc.batch.sources import find_photos, photos_in_list
 
     if list_file and list_file != "-":
-        return _some(photos_in_list(paths_in(Path(list_file).read_bytes(), list_file)), ignored)
+        paths = paths_in(Path(list_file).read_bytes(), list_file)
+        return _some(photos_in_list(paths, videos=videos), ignored, videos=videos)
     if list_file or given == ["-"]:
-        return _some(photos_in_list(paths_in(sys.stdin.buffer.read(), "The list")), ignored)
-    return _some(find_photos(given, output, ignored), ignored)
+        paths = paths_in(sys.stdin.buffer.read(), "The list")
+        return _some(photos_in_list(paths, videos=videos), ignored, videos=videos)
+    return _some(find_photos(given, output, ignored, videos=videos), ignored, videos=videos)
 
 
-def _some(sources: Iterable[Source], ignored: Ignored) -> list[Source]:
+def _some(sources: Iterable[Source], ignored: Ignored, *, videos: bool = False) -> list[Source]:
     """All of them. Raises NothingFound if there is none."""
     from depthsvc.batch.sources import NothingFound
     from depthsvc.imaging.photo.formats import ACCEPTED_NAMES
 
     if found := list(sources):
         return found
-    raise NothingFound(f"No {ACCEPTED_NAMES} photo found{f'; {ignored}' if ignored else ''}.")
+    things = f"{ACCEPTED_NAMES} photo{' and no video' if videos else ''}"
+    raise NothingFound(f"No {things} found{f'; {ignored}' if ignored else ''}.")

@@ -22,7 +22,6 @@ from depthsvc.batch.ignored import Ignored
 from depthsvc.batch.ledger import UNREADABLE, UNWRITABLE, Ledger, Task, why_unwritable
 from depthsvc.batch.outputs import Outputs, write_inside
 from depthsvc.batch.progress import Display, harmless
-from depthsvc.batch.reading import read
 from depthsvc.batch.session import Interrupted, Plan, ended_by_signals, finish, open_ledger
 from depthsvc.batch.sources import Source
 from depthsvc.cluster.recipe import Recipe, ended_after
@@ -30,6 +29,7 @@ from depthsvc.cluster.session import connected
 from depthsvc.cluster.storage import Storage, StoredResults
 from depthsvc.cluster.tries import begun_before, count_attempt, forget, new_prefix
 from depthsvc.errors import ConfigurationError, RequestError
+from depthsvc.imaging.photo.files import read
 from depthsvc.options import Options
 from depthsvc.pipeline.answer import Answer
 from depthsvc.pool.launch import prepared_model

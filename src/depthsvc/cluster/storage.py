@@ -11,9 +11,9 @@ from urllib.parse import quote, unquote, urlsplit
 
 from depthsvc.batch.ignored import RESULT, Ignored
 from depthsvc.batch.names import REPORT, earlier_result_name, is_result_name, result_name
-from depthsvc.batch.reading import check_size
 from depthsvc.batch.sources import Location, Source, is_photo_name, is_searched
 from depthsvc.errors import ConfigurationError
+from depthsvc.imaging.photo.files import check_size
 from depthsvc.imaging.photo.formats import format_of
 
 try:
@@ -62,7 +62,7 @@ class Storage:
         return {posixpath.relpath(path, self._root): files[path] for path in sorted(files)}
 
     def read(self, name: str, max_pixels: int) -> bytes:
-        """The bytes of a file, as `depthsvc.batch.reading.read` for a local one. Raises as it does."""
+        """The bytes of a file, as `depthsvc.imaging.photo.files.read` for a local one. Raises as it does."""
         with _failing_as_files_do(), self._files.open_input_file(self._path(name)) as file:
             check_size(file.size(), max_pixels)
             data: bytes = file.read()

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from depthsvc.depth import DepthMap
 from depthsvc.imaging.photo.pixels import NONE, Photo
 from depthsvc.pipeline.stages import Pipeline, View
-from depthsvc.video.temporal import TemporalFilter
+from depthsvc.video.temporal import Novelty, TemporalFilter
 
 Floats = NDArray[np.float32]
+Every = int | Literal["auto"]
+"""N if the network sees every N-th frame; auto: those in which there is enough that is new."""
 
 _AHEAD = 2
 """Frames that are read for each network, so that none waits."""
@@ -85,13 +87,13 @@ class _Seen(NamedTuple):
 class FrameEstimator:
     """Depth of a stream of frames. Each pipeline has a thread; frames leave in the order in which they came."""
 
-    def __init__(self, pipelines: Sequence[Pipeline], *, smooth: float | None = 1.0, every: int = 1) -> None:
+    def __init__(self, pipelines: Sequence[Pipeline], *, smooth: float | None = 1.0, every: Every = 1) -> None:
         """`pipelines`: of one model, for as many frames at once. `smooth`: the strength of TemporalFilter; None: maps
-        stay as the network predicts them. `every`: N if the network sees every N-th frame; motion tells of the others.
+        stay as the network predicts them. `every`: which frames the network sees; motion tells of the others.
 
         Raises ValueError for a strength beyond 0..1.
         """
-        if every > 1 and smooth is None:
+        if every != 1 and smooth is None:
             raise ValueError("every: frames that the network does not see need smooth.")
         self._pipeline = pipelines[0]
         self._threads = len(pipelines)
@@ -99,6 +101,7 @@ class FrameEstimator:
         for pipeline in pipelines:
             self._free.put(pipeline)
         self._every = every
+        self._novelty = Novelty()
         self._steady = None if smooth is None else TemporalFilter(smooth)
 
     def __call__(self, frames: Iterable[F]) -> Generator[Steadied[F]]:
@@ -106,8 +109,8 @@ class FrameEstimator:
         waiting: deque[tuple[F, Future[_Seen]]] = deque()
         with ThreadPoolExecutor(self._threads, "depthsvc-frames") as threads:
             try:
-                for number, frame in enumerate(frames):
-                    waiting.append((frame, threads.submit(self._see, frame, predict=number % self._every == 0)))
+                for started in self._started(frames, threads):
+                    waiting.append(started)
                     if len(waiting) > _AHEAD * self._threads:
                         yield self._next(waiting)
                 while waiting:
@@ -136,6 +139,27 @@ class FrameEstimator:
             yield pipeline
         finally:
             self._free.put(pipeline)
+
+    def _started(self, frames: Iterable[F], threads: ThreadPoolExecutor) -> Iterator[tuple[F, Future[_Seen]]]:
+        """The frames, each with its work, which has been given to the threads."""
+        if isinstance(self._every, int):
+            for number, frame in enumerate(frames):
+                yield frame, threads.submit(self._see, frame, predict=number % self._every == 0)
+            return
+        looked_at: deque[tuple[F, Future[_Seen]]] = deque()
+        for frame in frames:
+            looked_at.append((frame, threads.submit(self._see, frame, predict=False)))
+            if len(looked_at) > self._threads:
+                yield self._decided(*looked_at.popleft(), threads)
+        while looked_at:
+            yield self._decided(*looked_at.popleft(), threads)
+
+    def _decided(self, frame: F, looked_at: Future[_Seen], threads: ThreadPoolExecutor) -> tuple[F, Future[_Seen]]:
+        """The next frame, after it has been decided whether the network sees it."""
+        seen = looked_at.result()
+        if not self._novelty.is_due(self._pipeline.colours(seen.view)):
+            return frame, looked_at
+        return frame, threads.submit(lambda: _Seen(seen.view, self._predicted(seen)))
 
     def _next(self, waiting: deque[tuple[F, Future[_Seen]]]) -> Steadied[F]:
         frame, future = waiting.popleft()

@@ -13,13 +13,13 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from depthsvc.errors import ConfigurationError, VideoError
+from depthsvc.errors import ConfigurationError, TooManyPixels, VideoError
 from depthsvc.imaging.photo.formats import PHOTO_FORMATS
 
 try:
     import av
 except ImportError as error:
-    raise ConfigurationError("depthsvc video needs PyAV. Install it: pip install 'depthsvc[video]'") from error
+    raise ConfigurationError("Videos need PyAV. Install it: pip install 'depthsvc[video]'") from error
 
 __all__ = ["Source", "av", "name_of", "open_source", "reason_of"]
 
@@ -46,26 +46,32 @@ _HEAD_BYTES = 4096
 _PLAYLIST = re.compile(rb"(\xef\xbb\xbf)?\s*(#EXTM3U|ffconcat|\[playlist\]|(<\?xml[^>]*>\s*)?<MPD|v=0\r?\no=)", re.I)
 _CONTAINER = re.compile(
     rb".{4}(ftyp|moov|mdat|wide|free|skip)|\x1aE\xdf\xa3|RIFF.{4}AVI |FLV\x01|OggS|\x30\x26\xb2\x75|\0\0\x01\xba|"
-    rb"\x47.{187}\x47",
+    rb"\x47.{187}\x47|YUV4MPEG2 ",
     re.DOTALL,
 )
 """Beginnings of files that are videos, as far as one can see."""
+_Y4M = re.compile(rb"YUV4MPEG2 (?:[^\nW]\S* )*W(\d{1,9}) (?:[^\nH]\S* )*H(\d{1,9})\b")
 
 
 def open_source(source: Source, max_pixels: int) -> av.container.InputContainer:
     """Open a video that nobody vouches for. No other file is opened, whatever this one contains.
 
-    `max_pixels`: largest width times height that a decoder may allocate. Raises VideoError.
+    `max_pixels`: largest width times height that a decoder may allocate. Raises VideoError and TooManyPixels.
     """
-    name = name_of(source)
+    name, head = name_of(source), b""
     if isinstance(source, Path):
         _check_file(source)
         source = source if source.is_file() else source.open("rb")
+    if not isinstance(source, Path):
+        head = _peeked(source)
+        _check_y4m(name, head, max_pixels)
     file = f"file:{source.absolute()}" if isinstance(source, Path) else source
     try:
         return av.open(file, "r", options=_options(max_pixels), metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise VideoError(f"{name} {_what_it_is(source)}.") from error
+        head = head or _head(source)
+        _check_y4m(name, head, max_pixels)
+        raise VideoError(f"{name} {_what_it_is(head)}.") from error
 
 
 def declared_size(source: Source) -> tuple[int, int]:
@@ -83,6 +89,8 @@ def name_of(source: Source) -> str:
     if isinstance(source, Path):
         return str(source)
     name = getattr(source, "name", None)
+    if name == "<stdin>":
+        return "Standard input"
     return name if isinstance(name, str) else "The video"
 
 
@@ -114,9 +122,22 @@ def _check_file(path: Path) -> None:
         raise VideoError(f"{path} is empty.")
 
 
-def _what_it_is(source: Source) -> str:
-    """What a file is that FFmpeg does not open."""
-    head = _head(source)
+def too_many_pixels(name: str, width: int, height: int, max_pixels: int) -> TooManyPixels:
+    """The error for pictures that are larger than the limit."""
+    message = f"{name} is {width} x {height} pixels; the limit is {max_pixels / 1e6:g} megapixels. Scale it down."
+    return TooManyPixels(message).limited_by("max_megapixels")
+
+
+def _check_y4m(name: str, head: bytes, max_pixels: int) -> None:
+    """Raises TooManyPixels for the one format that FFmpeg may not open at all then."""
+    if (found := _Y4M.match(head)) and int(found[1]) * int(found[2]) > max_pixels:
+        raise too_many_pixels(name, int(found[1]), int(found[2]), max_pixels)
+
+
+def _what_it_is(head: bytes) -> str:
+    """What a file is that begins like this, and that FFmpeg does not open."""
+    if not head:
+        return "is empty, or not a video"
     if _PLAYLIST.match(head):
         return "is a playlist: it only names other files, and they are not opened. Pass the video itself"
     if _CONTAINER.match(head):
@@ -127,6 +148,13 @@ def _what_it_is(source: Source) -> str:
     if head and _is_text(head):
         return "is text, not a video"
     return "is not a video. Supported are MP4, MOV, MKV, WebM, AVI, MPEG, FLV, Ogg, WMV, MXF, GIF and Y4M"
+
+
+def _peeked(source: BinaryIO) -> bytes:
+    """The first bytes of a pipe, which stay in it; none if it cannot be looked into."""
+    if not isinstance(source, io.BufferedReader) or source.seekable():
+        return b""
+    return source.peek(_HEAD_BYTES)[:_HEAD_BYTES]
 
 
 def _head(source: Source) -> bytes:

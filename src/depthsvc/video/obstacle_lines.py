@@ -7,7 +7,7 @@ import weakref
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,10 +60,11 @@ class ObstacleLines:
         self._file.write(json.dumps(line) + "\n")
 
 
-def check_lines(path: Path, info: VideoInfo, target: Path, *, overwrite: bool) -> None:
+def check_lines(path: Path, info: VideoInfo, target: Path | BinaryIO, *, overwrite: bool) -> None:
     """Raises ConfigurationError for a file that is not to be written. `target`: the depth of the video."""
-    if path.absolute() == target.absolute():
+    result = target.absolute() if isinstance(target, Path) else None
+    if path.absolute() == result:
         raise ConfigurationError(f"{path} is the output. Choose another file for --obstacles.")
-    if not path.absolute().parent.is_dir() and path.absolute().parent != target.absolute():
+    if not path.absolute().parent.is_dir() and path.absolute().parent != result:
         raise ConfigurationError(f"{path}: the folder {path.parent} does not exist.")
     check_place(path, info, overwrite=overwrite)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from depthsvc.video.heat import HeatPainter
 from depthsvc.video.pictures import Planes
 from depthsvc.video.reading import Frame
 from depthsvc.video.writing import VideoWriter
+from depthsvc.video.y4m import Y4MWriter
 
 _HEADROOM = 4
 """How many times nearer than the nearest point of the first frame a later one may come, in a video of exact values."""
@@ -39,23 +40,19 @@ class Output(ABC):
         """The next frame. Raises VideoError or OSError if it cannot be written."""
 
 
-class _VideoFile(Output):
-    def __init__(self, writer: VideoWriter) -> None:
-        self._writer = writer
+class HeatVideo(Output):
+    """Heatmaps, alone or to the right of the frames that they belong to."""
+
+    def __init__(
+        self, writer: VideoWriter | Y4MWriter, painter: HeatPainter, *, beside: tuple[int, int] | None = None
+    ) -> None:
+        """`beside`: width and height of the frame beside the heatmap; None: there is none."""
+        self._writer, self._painter, self._beside = writer, painter, beside
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._writer.__exit__(kind, error, traceback)
-
-
-class HeatVideo(_VideoFile):
-    """Heatmaps, alone or to the right of the frames that they belong to."""
-
-    def __init__(self, writer: VideoWriter, painter: HeatPainter, *, beside: tuple[int, int] | None = None) -> None:
-        """`beside`: width and height of the frame beside the heatmap; None: there is none."""
-        super().__init__(writer)
-        self._painter, self._beside = painter, beside
 
     def add(self, steadied: Steadied[Frame]) -> None:
         frame, depth, is_cut = steadied
@@ -81,17 +78,36 @@ def factor_for(first: DepthMap) -> float:
     return _MOST / (_HEADROOM * first.max) if first.max > 0 else 1.0
 
 
-class ExactVideo(_VideoFile):
+class ExactVideo(Output):
     """Values as 16-bit grey: multiplied by one factor, rounded, and otherwise without loss."""
 
     def __init__(self, writer: VideoWriter, factor: float) -> None:
-        super().__init__(writer)
-        self._factor = np.float32(factor)
+        self._writer, self._factor = writer, np.float32(factor)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._writer.__exit__(kind, error, traceback)
 
     def add(self, steadied: Steadied[Frame]) -> None:
         frame, depth, _ = steadied
         values = depth.enlarged(*self._writer.size).values * self._factor
         self._writer.write(np.rint(values).clip(0, _MOST).astype(np.uint16), frame.time, frame.duration)
+
+
+class MapStream(Output):
+    """Maps through a pipe, as a format without a header: one after the other, all of one size."""
+
+    def __init__(self, stream: BinaryIO, format: Format, size: tuple[int, int]) -> None:
+        """`size`: width and height of the maps."""
+        self._stream, self._format, self._size = stream, format, size
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if kind is None:
+            self._stream.flush()
+
+    def add(self, steadied: Steadied[Frame]) -> None:
+        self._stream.write(steadied.depth.enlarged(*self._size).encoded(self._format.name))
 
 
 class FrameFolder(Output):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -12,14 +13,21 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from depthsvc.errors import ConfigurationError, TooManyPixels, VideoError
+from depthsvc.errors import VideoError
 from depthsvc.video.colour import Colour
-from depthsvc.video.library import Source, av, declared_size, is_video_codec, name_of, open_source, reason_of
+from depthsvc.video.endings import is_cut_off
+from depthsvc.video.library import (
+    Source,
+    av,
+    declared_size,
+    is_video_codec,
+    name_of,
+    open_source,
+    reason_of,
+    too_many_pixels,
+)
 from depthsvc.video.pictures import Planes, Scaler, picture_colour
-
-_JUMP_S = 1
-"""A presentation time that goes back further than this, in seconds, begins a new count."""
-_USUAL_RATE = Fraction(25)
+from depthsvc.video.timing import JUMP_S, USUAL_RATE, Clock, Seconds, Selection, Window
 
 
 @dataclass(frozen=True)
@@ -95,9 +103,9 @@ class VideoReader:
         source: Source | str,
         *,
         max_pixels: int,
-        start_s: float | Fraction | None = None,
-        end_s: float | Fraction | None = None,
-        max_fps: float | Fraction | None = None,
+        start_s: Seconds | None = None,
+        end_s: Seconds | None = None,
+        max_fps: Seconds | None = None,
         threads: int = 1,
     ) -> None:
         """Open a file, or an open binary file or pipe, and decode its first frame.
@@ -109,13 +117,15 @@ class VideoReader:
         Raises VideoError if it is not a video that can be read, and TooManyPixels.
         """
         self._source: Source = Path(source) if isinstance(source, str) else source
-        self._start, self._end, self._spacing = _cut(start_s, end_s, max_fps)
+        self._window = Window.of(start_s, end_s, max_fps)
         self._max_pixels = max_pixels
         self._threads = threads
         self.name = name_of(self._source)
         """What messages call it."""
         self.damaged = 0
         """How many packets could not be decoded or are missing, of those read so far."""
+        self._is_cut_off = False
+        """Whether the file ended before its end."""
         self._container = open_source(self._source, max_pixels)
         try:
             self._stream = self._video_stream()
@@ -146,25 +156,30 @@ class VideoReader:
     @property
     def start(self) -> Fraction:
         """First presentation time that is delivered, in seconds."""
-        return self._start
+        return self._window.start
 
     @property
     def end(self) -> Fraction | None:
         """Presentation time before which delivery ends, in seconds."""
-        return self._end
+        return self._window.end
+
+    @property
+    def damage(self) -> str:
+        """What is missing of it, of what has been read so far, for people; or empty."""
+        left_out = f"{self.damaged} damaged packet(s) of {self.name} left out" if self.damaged else ""
+        missing = f"the end of {self.name} is missing" if self._is_cut_off else ""
+        return "; ".join(filter(None, (left_out, missing)))
 
     def __iter__(self) -> Iterator[Frame]:
         """Decode the frames. Damage is counted in `damaged` and skipped."""
-        clock = _Clock(self.info)
-        index, slot = 0, -1
+        clock, selection = Clock(self.info.time_base, self.info.rate), Selection(self._window)
+        index = 0
         for picture in self._from_start():
             time = clock.time(self._stamp(picture))
-            if self._end is not None and time >= self._end:
+            if self._window.is_past(time):
                 return
-            current = math.floor((time - self._start) / self._spacing) if self._spacing else slot + 1
-            if time < self._start or current <= slot:
+            if not selection.takes(time):
                 continue
-            slot = current
             size = self.info.width, self.info.height
             yield Frame(index, time, self._duration(picture, time), *size, picture, self._scaler)
             index += 1
@@ -198,10 +213,7 @@ class VideoReader:
                 f"{self._max_pixels / 1e6:g} megapixels."
             )
         if width * height > self._max_pixels:
-            raise TooManyPixels(
-                f"{self.name} is {width} x {height} pixels; the limit is {self._max_pixels / 1e6:g} megapixels. "
-                f"Scale it down."
-            ).limited_by("max_megapixels")
+            raise too_many_pixels(self.name, width, height, self._max_pixels)
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """Pictures as stored, in order of presentation, past any damage."""
@@ -219,6 +231,9 @@ class VideoReader:
             yield from self._pictures_of(packet)
         yield from self._pictures_of(None)
         self.damaged += max(0, self._indexed() - packets)
+        if isinstance(self._source, Path) and self._source.is_file():
+            with suppress(OSError):  # of a file that is gone meanwhile
+                self._is_cut_off = is_cut_off(self._source)
 
     def _pictures_of(self, packet: av.Packet[av.VideoStream] | None) -> list[av.VideoFrame]:
         try:
@@ -231,7 +246,7 @@ class VideoReader:
 
     def _indexed(self) -> int:
         """How many packets an MP4's index lists; 0 for other formats, and for a part of a file."""
-        whole = not self._start and self._container.format.name.startswith("mov")
+        whole = not self.start and self._container.format.name.startswith("mov")
         return len(self._stream.index_entries) if whole else 0
 
     def _first_picture(self) -> av.VideoFrame:
@@ -246,7 +261,7 @@ class VideoReader:
 
     def _from_start(self) -> Iterator[av.VideoFrame]:
         """The pictures from the last key frame before `start` on, or from the first."""
-        if self._start > _JUMP_S and self._sought():
+        if self.start > JUMP_S and self._sought():
             self._pictures = self._decoded()
         else:
             yield self._first
@@ -258,7 +273,7 @@ class VideoReader:
         if self._first.pts is None or self._stream.time_base is None or not _is_seekable(self._source):
             return False
         first = self._stamp(self._first)
-        ticks = math.floor((self._start + self._origin) / self._stream.time_base)
+        ticks = math.floor((self.start + self._origin) / self._stream.time_base)
         for target in (ticks, self._first.pts):
             try:
                 self._container.seek(target, stream=self._stream)
@@ -267,7 +282,7 @@ class VideoReader:
             except av.FFmpegError:
                 break
             stamp = self._stamp(found) if found else None
-            if stamp is not None and (stamp <= self._start or stamp == first):
+            if stamp is not None and (stamp <= self.start or stamp == first):
                 return True
         self._reopen()
         return True
@@ -288,7 +303,7 @@ class VideoReader:
         if not picture.duration or picture.time_base is None:
             return None
         duration = Fraction(picture.duration * picture.time_base)
-        return duration if self._end is None else min(duration, self._end - time)
+        return duration if self.end is None else min(duration, self.end - time)
 
     def _info(self) -> VideoInfo:
         stream, first = self._stream, self._first
@@ -301,7 +316,7 @@ class VideoReader:
             width,
             height,
             rate=rate,
-            time_base=stream.time_base or 1 / (rate or _USUAL_RATE),
+            time_base=stream.time_base or 1 / (rate or USUAL_RATE),
             frames=self._expected_frames(duration, rate),
             duration_s=duration,
             rotation=turn.degrees,
@@ -320,35 +335,14 @@ class VideoReader:
             whole = Fraction(container.duration, 1_000_000)
         else:
             return None
-        return max(0.0, float(min(whole, self._end or whole) - self._start))
+        return self._window.shown_s(whole)
 
     def _expected_frames(self, duration: float | None, rate: Fraction | None) -> int | None:
-        if self._stream.frames and not self._start and self._end is None and not self._spacing:
+        if self._stream.frames and self._window.is_whole:
             return self._stream.frames
         if duration is None or not rate:
             return None
-        delivered = min(rate, 1 / self._spacing) if self._spacing else rate
-        return max(1, round(duration * delivered))
-
-
-def _cut(
-    start_s: float | Fraction | None, end_s: float | Fraction | None, max_fps: float | Fraction | None
-) -> tuple[Fraction, Fraction | None, Fraction | None]:
-    """Start and end in seconds, and seconds between frames. Raises ConfigurationError."""
-    for value in (start_s, end_s, max_fps):
-        if value is not None and not math.isfinite(value):
-            raise ConfigurationError(f"{value} is not a number of seconds or frames.")
-    start = _exact(start_s or 0)
-    end = None if end_s is None else _exact(end_s)
-    if start < 0 or (end is not None and end <= start):
-        raise ConfigurationError("The start of a video must not be negative, and its end must be after its start.")
-    if max_fps is not None and max_fps <= 0:
-        raise ConfigurationError(f"At most {max_fps} frames a second are none. Choose more than 0.")
-    return start, end, None if max_fps is None else 1 / _exact(max_fps)
-
-
-def _exact(value: float | Fraction) -> Fraction:
-    return Fraction(value).limit_denominator(1_000_000)
+        return self._window.frames(duration, rate)
 
 
 def _is_seekable(source: Source) -> bool:
@@ -363,25 +357,3 @@ def _origin(container: av.container.InputContainer) -> Fraction:
         if stream.start_time is not None and stream.time_base
     ]
     return max(Fraction(0), min(stamps, default=Fraction(0)))
-
-
-class _Clock:
-    """Time stamps to times that increase strictly."""
-
-    def __init__(self, info: VideoInfo) -> None:
-        self._tick = info.time_base
-        self._step = 1 / (info.rate or _USUAL_RATE)
-        self._last: Fraction | None = None
-        self._shift = Fraction(0)
-
-    def time(self, stamp: Fraction | None) -> Fraction:
-        """The time of the next frame, from its time stamp in seconds, or None."""
-        last = self._last
-        following = Fraction(0) if last is None else last + self._step
-        time = following if stamp is None else stamp + self._shift
-        if last is not None and time <= last:
-            later = last + (self._step if last - time > _JUMP_S else self._tick)
-            self._shift += later - time if last - time > _JUMP_S else 0
-            time = later
-        self._last = time
-        return time

@@ -35,6 +35,10 @@ _CUT = 0.6
 """A new shot begins where thumbnails are less alike than this: 1 - correlation."""
 _PLAIN, _NOT_PLAIN = 1e-6, 1e-4
 """Variance of brightness (0..1) up to which a picture is of one colour, and from which it certainly is not."""
+_NEW = 0.05
+"""The network has to see a frame when so much of its picture is new."""
+_LONGEST_GAP = 8
+"""It sees at least every so many-th frame."""
 _TINY = 1e-6
 """Least deviation of a map, which may be constant."""
 _FINE_SIDE = 256
@@ -85,6 +89,40 @@ class _Seen:
     """As it was steadied."""
     age: Floats
     """Over how many frames each point was averaged."""
+
+
+class Novelty:
+    """Which frames of one stream the network has to see, by what is new in their pictures since the last one it saw.
+
+    Frames come in order. Not thread-safe.
+    """
+
+    def __init__(self) -> None:
+        self._motion: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._last: _Picture | None = None
+        self._new = np.zeros((1, 1), np.float32)
+        """How new each point is, 0..1, carried along the motion."""
+        self._unseen = 0
+        """Frames since the last one that the network saw."""
+
+    def is_due(self, colours: Floats) -> bool:
+        """Whether it has to see the next frame; then that counts as seen. `colours`: as for TemporalFilter."""
+        now, before = _Picture.of(colours), self._last
+        self._last = now
+        self._unseen += 1
+        if before is None or now.differs_from(before):
+            return self._seen(now)
+        flow = np.asarray(self._motion.calc(now.grey, before.grey, None), np.float32)
+        carried = _at(self._new, _places(*now.grey.shape) + flow)
+        self._new = np.maximum(carried, _other_picture(before.grey, now.grey, flow, now.grey.shape))
+        if self._unseen < _LONGEST_GAP and float(self._new.mean()) <= _NEW:
+            return False
+        return self._seen(now)
+
+    def _seen(self, now: _Picture) -> bool:
+        self._new = np.zeros(now.grey.shape, np.float32)
+        self._unseen = 0
+        return True
 
 
 class TemporalFilter:
