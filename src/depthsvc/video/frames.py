@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from depthsvc.depth import DepthMap
 from depthsvc.imaging.photo.pixels import NONE, Photo
 from depthsvc.pipeline.stages import Pipeline, View
-from depthsvc.video.temporal import Novelty, TemporalFilter
+from depthsvc.video.steadier import Steadier, Steady
+from depthsvc.video.temporal import Novelty
 
 Floats = NDArray[np.float32]
 Every = int | Literal["auto"]
@@ -102,7 +103,7 @@ class FrameEstimator:
             self._free.put(pipeline)
         self._every = every
         self._novelty = Novelty()
-        self._steady = None if smooth is None else TemporalFilter(smooth)
+        self._steadier = Steadier(smooth)
 
     def __call__(self, frames: Iterable[F]) -> Generator[Steadied[F]]:
         """The depth of each frame, a few frames after it was read. Raises what `frames` raises."""
@@ -121,7 +122,7 @@ class FrameEstimator:
     @property
     def flow(self) -> Floats | None:
         """The motion that the frame given last shows, as TemporalFilter has it; None at a cut, and without `smooth`."""
-        return None if self._steady is None else self._steady.flow
+        return self._steadier.flow
 
     def _see(self, frame: F, *, predict: bool) -> _Seen:
         """In a thread: the work of a frame that does not depend on others."""
@@ -164,21 +165,17 @@ class FrameEstimator:
     def _next(self, waiting: deque[tuple[F, Future[_Seen]]]) -> Steadied[F]:
         frame, future = waiting.popleft()
         seen = future.result()
-        values, is_cut = self._steadied(seen)
-        return Steadied(frame, self._pipeline.finish(seen.view, values), is_cut)
+        steady = self._steadied(seen)
+        return Steadied(frame, self._pipeline.finish(seen.view, steady.values), steady.is_cut)
 
-    def _steadied(self, seen: _Seen) -> tuple[Floats, bool]:
-        """The values of the next frame, and whether it begins a shot."""
-        if self._steady is None:
-            assert seen.values is not None
-            return seen.values, True
-        colours = self._pipeline.colours(seen.view)
-        if seen.values is None:
-            moved = self._steady.without_depth(colours)
-            if moved is not None:
-                return moved, False
-        values = DepthMap.of(self._predicted(seen), self._pipeline.model.spec.name).values
-        return self._steady(colours, values), self._steady.is_cut
+    def _steadied(self, seen: _Seen) -> Steady:
+        """The values of the next frame."""
+        colours, model = self._pipeline.colours(seen.view), self._pipeline.model.spec.name
+        steady = self._steadier(colours, seen.values, model)
+        if steady is None:  # it begins a shot
+            steady = self._steadier(colours, self._predicted(seen), model)
+        assert steady is not None
+        return steady
 
     def _predicted(self, seen: _Seen) -> Floats:
         if seen.values is not None:
