@@ -23,6 +23,7 @@ from tests.batch.test_run import finish, report, start, statuses, wait_for_lines
 from tests.conftest import RunningService, encoded, services, until
 from tests.live import FRAMES, asked, session, values_of
 from tests.parity import photo
+from tests.video.clips import clip, times
 
 pytestmark = pytest.mark.ray
 
@@ -182,6 +183,25 @@ def test_a_batch_loses_nothing_when_an_actor_is_killed(cluster: Cluster, tmp_pat
     assert status == 0, errors
     assert "1 done" in errors
     assert "39 skipped, 0 failed" in errors
+
+
+def test_a_batch_takes_each_video_as_one_piece(cluster: Cluster, tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    (folder / "deeper").mkdir(parents=True)
+    for name in ("a.mkv", "deeper/b.mkv"):
+        clip(folder / name, ticks=(0, 40, 80))
+    (folder / "broken.mp4").write_bytes(b"no video")
+    (folder / "photo.jpg").write_bytes(encoded(photo(60, 80), "JPEG"))
+    status, errors = finish(start_batch(folder, out, "--videos", *cluster.options))
+    assert status == 1, errors
+    assert {line["path"]: line["status"] for line in report(out)} == {
+        str(folder / name): "failed" if name == "broken.mp4" else "ok"
+        for name in ("a.mkv", "deeper/b.mkv", "broken.mp4", "photo.jpg")
+    }
+    assert len(times(out / "deeper/b.mkv.depth.mp4")) == 3
+    assert [path for path in out.rglob("*") if ".part" in path.name] == []
+    status, errors = finish(start_batch(folder, out, "--videos", *cluster.options))
+    assert "0 done, 3 skipped, 1 failed" in errors
 
 
 def test_a_batch_between_storages_by_a_ray_of_its_own(tmp_path: Path, embedded_service: RunningService) -> None:

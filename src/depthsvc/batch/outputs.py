@@ -81,17 +81,16 @@ class Outputs:
     def temporary(self, suffix: str) -> Path:
         """A new name in the folder for a file that `adopt` will move. Raises OSError."""
         self.prepare(self.folder)
-        return self.folder / f"{_TEMPORARY.format(secrets.token_hex(8))}{suffix}"
+        return temporary_in(self.folder, suffix)
 
     def adopt(self, temporary: Path, path: Path) -> None:
         """Have a complete file become a result. Raises OSError, and the file is gone then."""
         try:
             self.prepare(path.parent)
-            with _opened(self.folder, self.folder) as source, _opened(self.folder, path.parent) as target:
-                os.replace(temporary.name, path.name, src_dir_fd=source, dst_dir_fd=target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+        move_inside(self.folder, temporary, path)
 
     def prepare(self, folder: Path) -> None:
         """Create a folder, and remove half-written files of a killed batch from it. Raises OSError."""
@@ -125,6 +124,21 @@ def write_inside(output: Path, path: Path, data: bytes) -> None:
             with suppress(OSError):
                 os.unlink(temporary, dir_fd=folder)
             raise
+
+
+def temporary_in(output: Path, suffix: str) -> Path:
+    """A new name in the output folder for a file that `move_inside` will move."""
+    return output / f"{_TEMPORARY.format(secrets.token_hex(8))}{suffix}"
+
+
+def move_inside(output: Path, temporary: Path, path: Path) -> None:
+    """Have a complete file of the output folder become a result. Raises OSError, and the file is gone then."""
+    try:
+        with _opened(output, output) as source, _opened(output, path.parent) as target:
+            os.replace(temporary.name, path.name, src_dir_fd=source, dst_dir_fd=target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from depthsvc.batch.estimators import Facts
-from depthsvc.batch.ledger import UNREADABLE, Ledger, Task, why_unwritable
+from depthsvc.batch.ledger import UNREADABLE, UNWRITABLE, Ledger, Task, why_unwritable
 from depthsvc.batch.outputs import Outputs
 from depthsvc.batch.progress import display, harmless, printable
 from depthsvc.batch.session import Interrupted, Outcome, Plan, heed_signals, ignore_signals
@@ -62,19 +62,27 @@ def _do(task: Task, worker: VideoWorker, ledger: Ledger, outputs: Outputs) -> No
         finally:
             shown.end()
         outputs.adopt(temporary, Path(task.output))
-    except RequestError as error:
-        ledger.fail(task, error.code, _without(task.photo, advice(error)))
-    except VideoError as error:
-        if str(error).startswith(str(temporary)):
-            ledger.fail_to_write(task, _without(temporary, str(error)))
+    except (RequestError, VideoError, OSError) as error:
+        code, reason = failure_of(error, task.photo, temporary)
+        if code == UNWRITABLE:
+            ledger.fail_to_write(task, reason)
         else:
-            ledger.fail(task, UNREADABLE, _without(task.photo, str(error)))
-    except OSError as error:
-        ledger.fail_to_write(task, why_unwritable(error))
+            ledger.fail(task, code, reason)
     else:
         ledger.done(task, ends.facts)
         if ends.damage:
             shown.note(f"{printable(task.output)}: {harmless(ends.damage)}")
+
+
+def failure_of(error: RequestError | VideoError | OSError, video: Location, temporary: Path) -> tuple[str, str]:
+    """The code and the reason of a conversion that failed, from `video` to the file `temporary`."""
+    if isinstance(error, RequestError):
+        return error.code, _without(video, advice(error))
+    if isinstance(error, OSError):
+        return UNWRITABLE, why_unwritable(error)
+    if str(error).startswith(str(temporary)):
+        return UNWRITABLE, _without(temporary, str(error))
+    return UNREADABLE, _without(video, str(error))
 
 
 def _without(path: Location, reason: str) -> str:

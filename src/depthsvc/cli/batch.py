@@ -104,7 +104,7 @@ def batch(
     log_to_stderr(settings)
     *given, output = _check_paths(paths, list_file, watch=watch)
     _check_no_worker_options(context, url)
-    _check_videos(settings, url, videos=videos, watch=watch)
+    _check_videos(url, videos=videos, watch=watch)
     with_ray = settings.ray and not url
     if with_ray and watch:
         raise click.UsageError("--watch cannot be combined with --ray.")
@@ -178,13 +178,11 @@ def _check_no_worker_options(context: click.Context, url: str | None) -> None:
             )
 
 
-def _check_videos(settings: Settings, url: str | None, *, videos: bool, watch: bool) -> None:
+def _check_videos(url: str | None, *, videos: bool, watch: bool) -> None:
     if not videos:
         return
     if url:
         raise click.UsageError("--videos cannot be combined with --url: a service takes photos only.")
-    if settings.ray:
-        raise click.UsageError("--videos cannot be combined with --ray, which takes photos only.")
     if watch:
         raise click.UsageError("--videos cannot be combined with --watch.")
 
@@ -219,12 +217,15 @@ def _run_with_ray(plan: Plan, given: list[str], list_file: str | None, output: s
     from depthsvc.cluster.batch import run_batch_on_ray
     from depthsvc.cluster.storage import Storage, photos_in_storage
 
+    if plan.videos and any(map(_is_uri, [*given, output])):
+        raise click.UsageError("--videos cannot be combined with URIs: videos are read and written as files.")
     results = Storage(output) if _is_uri(output) else None
     if given and _is_uri(given[0]):
         photos = Storage(given[0])
         sources = _some(photos_in_storage(photos, output, ignored), ignored)
         return run_batch_on_ray(plan, sources, ignored, photos=photos, results=results)
-    return run_batch_on_ray(plan, _sources(given, list_file, Path(output), ignored), ignored, results=results)
+    sources = _sources(given, list_file, Path(output), ignored, videos=plan.videos)
+    return run_batch_on_ray(plan, sources, ignored, results=results)
 
 
 def _sources(

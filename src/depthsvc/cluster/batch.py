@@ -69,6 +69,19 @@ class _Done:
     min: float = 0.0
     max: float = 0.0
     seconds: float = 0.0
+    is_range_known: bool = True
+    """Whether `min` and `max` are: of a video they are not."""
+
+    @property
+    def facts(self) -> Facts:
+        """Of a success."""
+        low, high = (self.min, self.max) if self.is_range_known else (None, None)
+        return Facts(self.model, self.kind, low, high, self.seconds)
+
+
+def _columns(outcomes: list[_Done]) -> dict[str, list[Any]]:
+    rows = [asdict(outcome) for outcome in outcomes]
+    return {column: [row[column] for row in rows] for column in rows[0]}
 
 
 @dataclass(frozen=True)
@@ -107,10 +120,12 @@ class Actor:
         self._threads = ThreadPoolExecutor(2 * _AHEAD)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        """Process a piece of work: columns number, photo and output to the columns of _Done.
+        """Process a piece of work: columns number, photo, output and is_video to the columns of _Done.
 
         Attempts are counted only if an actor has died on this piece: counting takes two calls to the cluster per photo.
         """
+        if batch["is_video"][0]:
+            return _columns([self._converted(*(batch[column][0] for column in ("number", "photo", "output")))])
         count_tries = begun_before(f"{self._work.prefix}from-{batch['number'][0]}")
         written: list[Future[_Done]] = []
         for number, photo, output in self._read_ahead(batch):
@@ -120,8 +135,23 @@ class Actor:
             written.append(self._threads.submit(self._written, number, output, answer))
             if len(written) > _AHEAD:
                 written[-_AHEAD - 1].result()
-        outcomes = [asdict(outcome.result()) for outcome in written]
-        return {column: [outcome[column] for outcome in outcomes] for column in outcomes[0]}
+        return _columns([outcome.result() for outcome in written])
+
+    def _converted(self, number: int, video: bytes, output: bytes) -> _Done:
+        from depthsvc.batch.videos import video_options
+        from depthsvc.cluster.videos import convert_here
+
+        made = convert_here(
+            self._pipeline,
+            Path(os.fsdecode(video)),
+            self._work.folder,
+            self._work.folder / os.fsdecode(output),
+            video_options(self._work.options),
+            count_attempt(f"{self._work.prefix}{number}"),
+        )
+        if isinstance(made, tuple):
+            return _Done(int(number), *made)
+        return _Done(int(number), model=made.model, kind=made.kind, seconds=made.seconds or 0.0, is_range_known=False)
 
     def _read_ahead(self, batch: dict[str, Any]) -> Iterator[tuple[int, Future[bytes], str]]:
         reading: deque[tuple[int, Future[bytes], str]] = deque()
@@ -179,6 +209,7 @@ def run_batch_on_ray(
                 tasks = ledger.open_tasks(sources)
                 return _Batch(plan, ledger, shown, photos, results).run(tasks)
         with Outputs(plan.output, plan.extension) as outputs, open_ledger(plan, outputs, ignored) as (ledger, shown):
+            outputs.prepare(plan.output)  # where videos are until they are complete
             tasks = _with_folders(outputs, ledger, ledger.open_tasks(sources))
             try:
                 return _Batch(plan, ledger, shown, photos, None).run(tasks)
@@ -227,7 +258,8 @@ class _Batch:
         finally:
             kill_children()
             self._display.end()
-        status = finish(self._ledger, self._display, interrupted, self._seconds)
+        things = "files" if self._plan.videos else "photos"
+        status = finish(self._ledger, self._display, interrupted, self._seconds, things=things)
         return max(status, 1) if broken else status
 
     def _compute(self, tasks: dict[int, Task]) -> None:
@@ -279,11 +311,16 @@ class _Batch:
         output = (
             self._results.name(str(task.output)) if self._results else Path(task.output).relative_to(self._plan.output)
         )
-        return {"number": number, "photo": os.fsencode(photo), "output": os.fsencode(output)}
+        return {
+            "number": number,
+            "photo": os.fsencode(photo),
+            "output": os.fsencode(output),
+            "is_video": task.is_video,
+        }
 
     def _record(self, task: Task, outcome: _Done) -> None:
         if not outcome.code:
-            self._ledger.done(task, Facts(outcome.model, outcome.kind, outcome.min, outcome.max, outcome.seconds))
+            self._ledger.done(task, outcome.facts)
         elif outcome.code == UNWRITABLE:
             self._ledger.fail_to_write(task, outcome.reason)
         else:
@@ -291,8 +328,9 @@ class _Batch:
 
 
 def _pieces(rows: list[dict[str, Any]], actors: int) -> list[Any]:
-    """The pieces of work, as tables: large ones first, single photos last."""
-    tables = []
+    """The pieces of work, as tables: videos, each alone, then large pieces of photos, and single photos last."""
+    tables = [pyarrow.Table.from_pylist([row]) for row in rows if row["is_video"]]
+    rows = [row for row in rows if not row["is_video"]]
     while rows:
         count = min(_MOST_AT_A_TIME, math.ceil(len(rows) / actors * _SHARE))
         tables.append(pyarrow.Table.from_pylist(rows[:count]))
