@@ -69,7 +69,7 @@ def check_file(path: Path, size: tuple[int, int] = (80, 60)) -> None:
 def runs_without_more(script: str) -> bool:
     """Whether a shell example needs nothing but the command, curl and a service, and takes nothing from other tests."""
     return not re.search(
-        r"^(make|docker|eval|\S*pip|\S*python3?|depthsvc batch|depthsvc cache|openapi-python-client)\b",
+        r"^(make|docker|eval|\S*pip|\S*python3?|depthsvc (batch|cache|doctor)|openapi-python-client)\b",
         script,
         re.MULTILINE,
     )

@@ -46,6 +46,7 @@ def test_the_service_does_what_its_document_says(target: RunningService, tmp_pat
     run(target, tmp_path, "--max-examples", examples, "--suppress-health-check", "all")
 
 
+@pytest.mark.long
 def test_the_service_with_keys_does_too(start_service: StartService, tmp_path: Path) -> None:
     service = start_service(*OPTIONS, "--api-keys", "the-key")
     bearer = ["--header", "Authorization: Bearer the-key"]
