@@ -22,6 +22,8 @@ OPTIONS = {"format": "none", "obstacles": True, "smooth": 0, "every": 1}  # stea
 def frames(source: int | str) -> Iterator[bytes]:
     """Pictures of a camera or a video, as small JPEG files."""
     camera = cv2.VideoCapture(source)
+    if not camera.isOpened():
+        sys.exit(f"{source} is no camera and no video that can be opened.")
     while True:
         found, picture = camera.read()
         if not found:
@@ -61,6 +63,7 @@ def main(source: int | str) -> None:
                 continue
             (length,) = struct.unpack_from("<I", answer)
             print(f"{number}:", decision(json.loads(answer[4 : 4 + length])["obstacles"]))
+    print("stop: there are no more pictures")
 
 
 if __name__ == "__main__":

@@ -144,10 +144,23 @@ def test_robot(tmp_path: Path) -> None:
         thread.join()
     assert result.stderr == ""
     said = [line.removeprefix(f"{number}: ") for number, line in enumerate(result.stdout.splitlines()[1:])]
-    assert said == list(WAYS)
+    assert said == [*WAYS, "stop: there are no more pictures"]
     assert live.keys == ["Bearer secret"]
     assert live.options == {"format": "none", "obstacles": True, "smooth": 0, "every": 1}
     assert live.sizes == [(640, 480)] * len(WAYS)
+
+
+def test_a_robot_without_a_camera_says_so(tmp_path: Path) -> None:
+    with serve(FakeLive(), "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        environment = {**os.environ, "DEPTHSVC_URL": f"http://127.0.0.1:{server.socket.getsockname()[1]}"}
+        command = [sys.executable, str(EXAMPLES / "robot.py"), "none.mp4"]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+        server.shutdown()
+        thread.join()
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == "none.mp4 is no camera and no video that can be opened."
 
 
 def test_every_example_is_in_the_readme() -> None:

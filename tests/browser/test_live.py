@@ -207,6 +207,18 @@ def test_no_more_than_two_frames_are_under_way(live: Live) -> None:
     assert [number for number, _ in played.frames[-2:]] == [last + 1, last + 2]
 
 
+def test_it_goes_on_while_the_pictures_are_scrolled_off_the_screen(live: Live) -> None:
+    """As they are on a phone on which somebody presses Record."""
+    page = live.run().page
+    page.evaluate("document.body.style.paddingBottom = '200vh'")
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    page.wait_for_timeout(1000)
+    assert page.evaluate("document.getElementById('live-depth').getBoundingClientRect().bottom") < 0
+    there = len(live.played.frames)
+    live.until(lambda: len(live.played.frames) > there + 2)
+    page.evaluate("document.body.style.paddingBottom = ''")
+
+
 def test_a_page_that_is_hidden_stops_the_camera(live: Live) -> None:
     page, played = live.run().page, live.played
     ended = page.evaluate(

@@ -128,6 +128,21 @@ def test_a_pipe_of_a_container_is_read(tmp_path: Path) -> None:
         assert [grey_of(frame.rgb(64, 48)) for frame in source] == list(range(10))
 
 
+def test_an_mp4_with_its_index_at_the_end_is_not_called_damaged(tmp_path: Path) -> None:
+    data = clip(tmp_path / "in.mp4").read_bytes()
+    index = data.find(b"moov") - 4
+    assert index > data.find(b"mdat")
+    far = data[:index] + (50_000).to_bytes(4) + b"free" + bytes(50_000 - 8) + data[index:]
+    with pipe(far) as stdin, pytest.raises(VideoError, match=r"index at the end.*-movflags faststart"):
+        Opening(10**6).open("-", stdin)
+
+
+@pytest.mark.parametrize("word", ["https://example.org/a.mp4", "rtsp://camera/stream"])
+def test_a_url_is_not_taken_for_a_file(word: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{word} is a URL. Download the video"):
+        Opening(10**6).open(word, NOTHING)
+
+
 def test_raw_pictures_are_read_and_half_a_picture_is_said() -> None:
     data = b"".join(picture(number).tobytes() for number in range(5))
     with pipe(data[:-1]) as stdin, Opening(64 * 48, rate=Fraction(10), raw=(64, 48)).open("-", stdin) as source:

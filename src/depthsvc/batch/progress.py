@@ -21,8 +21,8 @@ _BAR_RATE_HZ = 4
 class Display(Protocol):
     """Shows progress and messages. Thread-safe."""
 
-    def begin(self, count: int) -> None:
-        """So many more are going to be computed."""
+    def begin(self, count: int | None) -> None:
+        """So many more are going to be computed; None if nobody knows how many."""
 
     def advance(self) -> None:
         """One of them is finished."""
@@ -75,9 +75,9 @@ class Bar:
         self._task = self._progress.add_task("depth", total=0)
         self._total = 0
 
-    def begin(self, count: int) -> None:
-        self._total += count
-        self._progress.update(self._task, total=self._total)
+    def begin(self, count: int | None) -> None:
+        self._total += count or 0
+        self._progress.update(self._task, total=None if count is None else self._total)
         self._progress.start()
 
     def advance(self) -> None:
@@ -99,23 +99,29 @@ class Lines:
         self._began = self._said = time.monotonic()
         self._counting = threading.Lock()
 
-    def begin(self, count: int) -> None:
-        if self._done == self._total:
+    def begin(self, count: int | None) -> None:
+        if self._done >= self._total:
             self._began = self._said = time.monotonic()
             self._total = self._done = 0
-        self._total += count
+        self._total += count or 0
 
     def advance(self) -> None:
         with self._counting:
             self._done += 1
             now = time.monotonic()
-            if now - self._said >= _LINES_EVERY_S and self._done < self._total:
+            if self._done == 1:  # what came before it was also the loading of the network
+                self._began = now
+            if now - self._said >= _LINES_EVERY_S and (self._done < self._total or not self._total):
                 self._said = now
-                rate = self._done / (now - self._began)
-                left_s = (self._total - self._done) / rate
-                self.note(
-                    f"{self._done} of {self._total} {self._things}, {rate:.1f} {self._things}/s, {left_s:.0f} s left"
-                )
+                self.note(self._line(now - self._began))
+
+    def _line(self, since_first_s: float) -> str:
+        count = f"{self._done} of {self._total} {self._things}" if self._total else f"{self._done} {self._things}"
+        if self._done == 1 or not since_first_s:
+            return count
+        rate = (self._done - 1) / since_first_s
+        left = f", {(self._total - self._done) / rate:.0f} s left" if self._total else ""
+        return f"{count}, {rate:.1f} {self._things}/s{left}"
 
     def note(self, message: str) -> None:
         click.echo(message, err=True)

@@ -82,14 +82,14 @@ def _source(path: Path, name: Path, *, videos: bool) -> Source:
     return Source(path, name, is_video=videos and is_video_name(name.name))
 
 
-def url_problem(word: str) -> str:
-    """Why a URL is not accepted as a photo's path; empty for a path."""
+def url_problem(word: str, thing: str = "photo") -> str:
+    """Why a URL is not accepted as the path of a photo, or of another `thing`; empty for a path."""
     if not _URL.match(word) or os.path.lexists(word):
         return ""
     shown = word if len(word) <= _SHOWN else f"{word[:_SHOWN]}..."
     if word.lower().startswith("file:///"):
         return f"{shown} is a URL. Give the path instead: {unquote(word[len('file://') :])}"
-    return f"{shown} is a URL. Download the photo and give the path of the file."
+    return f"{shown} is a URL. Download the {thing} and give the path of the file."
 
 
 def in_folder(folder: Path, base: Path, output: Path, ignored: Ignored, *, videos: bool = False) -> Iterator[Source]:

@@ -94,8 +94,8 @@ def _without(path: Location, reason: str) -> str:
 class _Begins:
     """A video has been opened."""
 
-    frames: int
-    """How many it is expected to have; 0 if that is unknown."""
+    frames: int | None
+    """How many it is expected to have; None if that is unknown."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,9 @@ class VideoWorker:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._end()
 
-    def convert(self, video: Path, target: Path, begin: Callable[[int], None], advance: Callable[[], None]) -> Ends:
+    def convert(
+        self, video: Path, target: Path, begin: Callable[[int | None], None], advance: Callable[[], None]
+    ) -> Ends:
         """Write the heatmaps of a video.
 
         `begin` is called with the expected number of frames, and `advance` after each. Raises VideoError, RequestError
@@ -181,7 +183,7 @@ def _serve(channel: Channel, config: PoolConfig, max_pixels: int, options: Video
             began = time.monotonic()
             try:
                 with VideoReader(video, max_pixels=max_pixels) as reader:
-                    channel.send(_Begins(reader.info.frames or 0))
+                    channel.send(_Begins(reader.info.frames or None))
                     found = convert(reader, target, lambda: pipelines, options, advance=lambda: channel.send(None))
             except Exception as error:
                 channel.send(_sendable(error))

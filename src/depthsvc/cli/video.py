@@ -207,7 +207,7 @@ def _one(
     shown = display("frames")
     try:
         with ended_by_signals(), opening.open(word, sys.stdin.buffer) as source:
-            shown.begin(source.info.frames or 0)
+            shown.begin(source.info.frames or None)
             found = convert(source, target, pipelines, options, advance=shown.advance)
     except Interrupted:
         shown.note(f"Interrupted. {kept}".rstrip())

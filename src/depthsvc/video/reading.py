@@ -249,13 +249,23 @@ class VideoReader:
         whole = not self.start and self._container.format.name.startswith("mov")
         return len(self._stream.index_entries) if whole else 0
 
+    def _why_no_picture(self) -> str:
+        is_pipe = not isinstance(self._source, Path) and not self._source.seekable()
+        if is_pipe and self._container.format.name.startswith("mov"):
+            return (
+                f"{self.name} is an MP4 with its index at the end, or damaged: from a pipe no frame of it can be "
+                "decoded. Name the file instead, or move its index to the front: "
+                "ffmpeg -i IN -c copy -movflags faststart OUT"
+            )
+        return f"{self.name} is damaged or incomplete: no frame of it can be decoded."
+
     def _first_picture(self) -> av.VideoFrame:
         try:
             first = next(self._pictures, None)
         except (OSError, ValueError) as error:
             raise VideoError(f"{self.name} cannot be read: {reason_of(error)}.") from error
         if first is None:
-            raise VideoError(f"{self.name} is damaged or incomplete: no frame of it can be decoded.")
+            raise VideoError(self._why_no_picture())
         self._check_size(first.width, first.height)
         return first
 

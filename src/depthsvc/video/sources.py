@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
 
+from depthsvc.batch.sources import url_problem
 from depthsvc.errors import ConfigurationError
 from depthsvc.video.raw import raw_pictures
 from depthsvc.video.reading import Frame, VideoInfo, VideoReader
@@ -69,6 +70,8 @@ class Opening:
         Raises ConfigurationError for what does not suit it, VideoError, TooManyPixels, BodyTooLarge and OSError.
         """
         path = Path(word)
+        if word != STDIN and (problem := url_problem(word, "video")):
+            raise ConfigurationError(problem)
         if self.raw and word != STDIN:
             raise ConfigurationError("--raw needs - for IN: raw pictures come from standard input.")
         if self.raw:

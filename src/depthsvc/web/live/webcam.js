@@ -48,6 +48,8 @@ export class Webcam {
     }
     this.#stream = stream;
     this.#video.srcObject = stream;
+    // Not by the attribute `autoplay`: Chromium pauses such a video while it is scrolled off the screen.
+    this.#video.play().catch(() => {}); // it is stopped before it plays
     for (const track of stream.getTracks()) track.addEventListener("ended", this.#onEnd);
     return true;
   }
