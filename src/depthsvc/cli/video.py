@@ -85,7 +85,7 @@ def _raw_size(_context: click.Context, _parameter: click.Parameter, value: str |
 )
 @click.option("--colormap", type=click.Choice([str(each) for each in Colormap]), default="inferno", show_default=True)
 @click.option("--invert", is_flag=True, help="Reverse the colormap: far is bright.")
-@click.option("--side-by-side", is_flag=True, help="The video beside its heatmaps.")
+@click.option("--side-by-side", is_flag=True, help="The video to the left of its heatmaps.")
 @click.option("--height", type=click.IntRange(2, 8192), help="Height of the result in pixels.  [that of the video]")
 @click.option(
     "--smooth",
@@ -148,7 +148,7 @@ def video(
     """Estimate the depth of a video: every frame, with its time and the sound, steadied along the motion.
 
     IN is a video, a folder of photos that are its frames, or - for standard input: Y4M, any video that can be read from
-    a pipe, or raw pictures (--raw). With several IN, or if OUT is a folder or ends in /, each result is a file in the
+    a pipe, or raw pictures (--raw). Given several of them, or a folder as OUT (it may end in /), each result is a file in the
     folder OUT, named after its video. OUT may be - for standard output.
 
     Exit status: 0 if all is done, 1 if a video failed.

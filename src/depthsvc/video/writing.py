@@ -426,7 +426,7 @@ def check_place(path: Path, info: VideoInfo, *, overwrite: bool) -> None:
 
 
 def _already_there(path: Path) -> ConfigurationError:
-    return ConfigurationError(f"{path} already exists. Overwrite it, or choose another output.")
+    return ConfigurationError(f"{path} already exists. Choose another output, or replace it with --overwrite.")
 
 
 def _format_for(path: Path, kind: Kind) -> _Format:
