@@ -148,8 +148,8 @@ def video(
     """Estimate the depth of a video: every frame, with its time and the sound, steadied along the motion.
 
     IN is a video, a folder of photos that are its frames, or - for standard input: Y4M, any video that can be read from
-    a pipe, or raw pictures (--raw). Given several of them, or a folder as OUT (it may end in /), each result is a file in the
-    folder OUT, named after its video. OUT may be - for standard output.
+    a pipe, or raw pictures (--raw). Given several of them, or a folder as OUT (it may end in /), each result is a file
+    in the folder OUT, named after its video. OUT may be - for standard output.
 
     Exit status: 0 if all is done, 1 if a video failed.
     """
