@@ -19,7 +19,7 @@ from depthsvc.imaging.photo.formats import header_of
 from depthsvc.imaging.photo.header import Coding
 from depthsvc.options import FrameOptions
 from depthsvc.pipeline.answer import Answer, SeenFrame
-from depthsvc.server.live.messages import LiveFrame, LiveOptions, answer_message, error_message
+from depthsvc.server.live.messages import LiveFormat, LiveFrame, LiveOptions, answer_message, error_message
 from depthsvc.server.live.stream import Stream
 from depthsvc.server.routes.waiting import when_done
 from depthsvc.server.service import Service
@@ -68,7 +68,6 @@ class LiveSession:
     async def run(self) -> str:
         """Until either side ends it. The reason, for the log; "" if it was the client."""
         try:
-            await self._opening()
             await self._converse()
         except SessionOver as over:
             await self._close(over)
@@ -113,13 +112,14 @@ class LiveSession:
         """Raises SessionOver, or WebSocketDisconnect."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
-                for part in (self._receive(), self._answer_all(), self._drain(), self._end_in_time()):
+                for part in (self._listen(), self._answer_all(), self._drain(), self._end_in_time()):
                     self._tasks.create_task(part)
         except BaseExceptionGroup as errors:
             raise _most_telling(errors) from None
 
-    async def _receive(self) -> None:
-        """Frames, as they come."""
+    async def _listen(self) -> None:
+        """The first message, then frames, as they come."""
+        await self._opening()
         while True:
             try:
                 async with asyncio.timeout(self._service.settings.live_idle_s):
@@ -204,6 +204,8 @@ class LiveSession:
                 assert isinstance(answer, SeenFrame)
                 if predict:
                     service.observe(cost, answer)
+                if self._options.format is LiveFormat.JPEG:
+                    self._options.heatmap_size(*answer.photo)  # what is too large fails here
                 return answer
         except RequestError as error:
             return error
