@@ -156,7 +156,7 @@ def test_what_cannot_be_opened_says_why(service: RunningService, client: httpx.C
     with opened(service, origin=service.url):  # the service's own page
         pass
     asked = client.get(
-        "/live", headers={"Sec-WebSocket-Protocol": b"depthsvc.key.\xe9"}
+        "/live", headers={b"Sec-WebSocket-Protocol": b"depthsvc.key.\xe9"}
     )  # no base64, and no key needed
     assert (asked.status_code, asked.json()["code"], asked.headers["Upgrade"]) == (426, "upgrade_required", "websocket")
 
