@@ -68,6 +68,7 @@ class LiveSession:
     async def run(self) -> str:
         """Until either side ends it. The reason, for the log; "" if it was the client."""
         try:
+            await self._opening()
             await self._converse()
         except SessionOver as over:
             await self._close(over)
@@ -84,7 +85,7 @@ class LiveSession:
         """The first message. Raises SessionOver."""
         try:
             async with asyncio.timeout(self._service.settings.client_timeout_s):
-                message = await self._received()
+                message = await self._first_message()
             if not isinstance(message, str):
                 raise InvalidParameter("The first message has to be text, a JSON object of options such as {}.")
             self._options = LiveOptions.parsed(message)
@@ -108,18 +109,30 @@ class LiveSession:
             }
         )
 
+    async def _first_message(self) -> str | bytes:
+        """Raises SessionOver if the service shuts down before it comes."""
+        received = asyncio.create_task(self._received())
+        drained = asyncio.create_task(self._service.live.draining.wait())
+        try:
+            await asyncio.wait((received, drained), return_when=asyncio.FIRST_COMPLETED)
+            if not received.done():
+                raise SessionOver(1001, "draining")
+            return received.result()
+        finally:
+            received.cancel()
+            drained.cancel()
+
     async def _converse(self) -> None:
         """Raises SessionOver, or WebSocketDisconnect."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
-                for part in (self._listen(), self._answer_all(), self._drain(), self._end_in_time()):
+                for part in (self._receive(), self._answer_all(), self._drain(), self._end_in_time()):
                     self._tasks.create_task(part)
         except BaseExceptionGroup as errors:
             raise _most_telling(errors) from None
 
-    async def _listen(self) -> None:
-        """The first message, then frames, as they come."""
-        await self._opening()
+    async def _receive(self) -> None:
+        """Frames, as they come."""
         while True:
             try:
                 async with asyncio.timeout(self._service.settings.live_idle_s):
