@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import cv2
 from websockets.sync.client import connect
 
-URL = os.environ.get("DEPTHSVC_URL", "http://localhost:7860").replace("http", "ws", 1) + "/live"
+URL = os.environ.get("DEPTHSVC_URL", "http://localhost:7860").rstrip("/").replace("http", "ws", 1) + "/live"
 KEY = os.environ.get("DEPTHSVC_API_KEY")
 NEAR, CLOSE_M, SOON_S = 0.7, 0.8, 1.5  # tune them with your camera, at your robot's speed
 OPTIONS = {"format": "none", "obstacles": True, "smooth": 0, "every": 1}  # steadied numbers lag behind

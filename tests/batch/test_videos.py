@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -105,6 +106,21 @@ def test_videos_become_heatmaps_once_and_say_why_not(tmp_path: Path, batch: Batc
     assert batch(folder, out, SideBySideOptions(), overwrite=True) == 0
     with av.open(str(out / "a.mp4.depth.mp4")) as container:
         assert container.streams.video[0].codec_context.width == 128
+
+
+def test_a_pipe_among_the_videos_is_not_opened(tmp_path: Path, batch: Batch) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    pipe = source / "pipe.mp4"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("text",))  # else opening it would never end
+    writer.start()
+    assert batch(source, out) == 1
+    reason = report(out)["pipe.mp4"]["reason"]
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # lets the writer end
+    writer.join()
+    os.close(reader)
+    assert reason == "It cannot be read: not a regular file."
 
 
 def test_a_video_that_ends_its_process_fails_and_the_others_go_on(

@@ -12,6 +12,7 @@ import pytest
 from depthsvc import DepthEstimator
 from depthsvc.errors import ConfigurationError
 from depthsvc.pipeline.stages import Pipeline
+from depthsvc.video import obstacle_lines
 from depthsvc.video.conversion import VideoOptions, convert
 from depthsvc.video.reading import VideoReader
 from tests.video.clips import clip
@@ -80,12 +81,30 @@ def test_what_fails_leaves_no_lines(tmp_path: Path, pipelines: list[Pipeline], m
     assert {path.name for path in tmp_path.iterdir()} == before
 
 
+def test_a_disk_that_fills_up_leaves_no_video_without_its_lines(
+    tmp_path: Path, pipelines: list[Pipeline], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = clip(tmp_path / "in.mp4")
+    monkeypatch.setattr(obstacle_lines, "temporary_beside", lambda path: _Full(tmp_path / "part"))
+    with pytest.raises(OSError, match="No space left on device"):
+        made(source, tmp_path / "out.mp4", pipelines, obstacles=tmp_path / "near.jsonl")
+    assert {path.name for path in tmp_path.iterdir()} == {"in.mp4"}
+
+
+class _Full(type(Path())):  # type: ignore[misc]  # the class of paths of this system
+    """A file on a disk that is full."""
+
+    def open(self, mode: str = "r", buffering: int = -1, **_: Any) -> Any:
+        return Path("/dev/full").open("w", buffering)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("there.jsonl", "there.jsonl already exists"),
         ("in.mp4", "in.mp4 is the video that is read"),
         ("out.mp4", "out.mp4 is the output"),
+        ("../{}/out.mp4", "out.mp4 is the output"),
         ("no/near.jsonl", "/no does not exist"),
         (".", "is not a file"),
     ],
@@ -95,7 +114,7 @@ def test_a_place_that_cannot_be_is_refused_at_once(tmp_path: Path, name: str, me
     (tmp_path / "there.jsonl").write_text("mine")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(ConfigurationError, match=message):
-        made(source, tmp_path / "out.mp4", [], obstacles=tmp_path / name)
+        made(source, tmp_path / "out.mp4", [], obstacles=tmp_path / name.format(tmp_path.name))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -104,3 +123,10 @@ def test_lines_are_replaced_if_that_is_asked_for(tmp_path: Path, pipelines: list
     written.write_text("old")
     made(clip(tmp_path / "in.mp4"), tmp_path / "out.mp4", pipelines, obstacles=written, overwrite=True)
     assert len(lines(written)) == 10
+
+
+def test_a_height_that_makes_a_picture_too_wide_is_refused_at_once(tmp_path: Path) -> None:
+    source = clip(tmp_path / "in.mp4", size=(256, 16))
+    with pytest.raises(ConfigurationError, match="The result would be 16512 x 1032; a side has at most 16384 pixels"):
+        made(source, tmp_path / "out", [], format="npy", height=1032)
+    assert not (tmp_path / "out").exists()

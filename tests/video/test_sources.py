@@ -13,8 +13,10 @@ from typing import BinaryIO
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from depthsvc.cli import main
 from depthsvc.errors import ConfigurationError, DepthServiceError, TooManyPixels, VideoError
 from depthsvc.video.library import av
 from depthsvc.video.reading import VideoInfo
@@ -81,6 +83,13 @@ def test_damaged_photos_are_left_out_and_keep_their_time(frames: Path) -> None:
     with Opening(10**6, rate=Fraction(1)).open(str(frames), NOTHING) as source:
         assert [frame.time for frame in source] == [1, 2, 4, 5, 6, 7, 8, 9]
     assert source.damage == f"2 damaged picture(s) of {frames} left out"
+
+
+def test_the_folder_that_is_read_gets_no_results(frames: Path) -> None:
+    before = sorted(frames.iterdir())
+    result = CliRunner().invoke(main, ["video", str(frames), f"{frames}/../{frames.name}", "--format", "png16"])
+    assert "is the folder that is read" in result.output
+    assert sorted(frames.iterdir()) == before
 
 
 def test_what_is_no_folder_of_frames_is_said(frames: Path, tmp_path: Path) -> None:

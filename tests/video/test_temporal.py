@@ -155,6 +155,15 @@ def test_pictures_and_maps_may_change_their_sizes(shape: tuple[int, int]) -> Non
     assert steady.is_cut
 
 
+def test_a_picture_that_is_a_little_larger_begins_a_shot() -> None:
+    steady, novelty = TemporalFilter(), Novelty()
+    for height, width in ((256, 192), (258, 194)):  # the same on the grid on which motion is read
+        colours = texture(height, width)
+        steady(colours, colours[..., 0])
+        assert steady.is_cut
+        assert novelty.is_due(colours)
+
+
 def test_plain_pictures_are_alike_and_differ_from_others() -> None:
     steady = TemporalFilter()
     depth = np.ones((HEIGHT, WIDTH), np.float32)

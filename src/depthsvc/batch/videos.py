@@ -182,6 +182,8 @@ def _serve(channel: Channel, config: PoolConfig, max_pixels: int, options: Video
             video, target = channel.receive()[0]
             began = time.monotonic()
             try:
+                if video.exists() and not video.is_file():  # a pipe that nobody writes to would stop the batch
+                    raise VideoError(f"{video} cannot be read: not a regular file.")
                 with VideoReader(video, max_pixels=max_pixels) as reader:
                     channel.send(_Begins(reader.info.frames or None))
                     found = convert(reader, target, lambda: pipelines, options, advance=lambda: channel.send(None))

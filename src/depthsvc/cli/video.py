@@ -167,6 +167,12 @@ def video(
     )
     if is_folder and options.obstacles:
         raise click.UsageError("--obstacles names the file of one video. Give one IN, and the name of its result.")
+    if (
+        options.format in FRAME_FORMATS
+        and Path(given[0]).is_dir()
+        and Path(given[0]).resolve() == Path(output).resolve()
+    ):
+        raise ConfigurationError(f"{output} is the folder that is read. Choose another output.")
     if is_folder:
         with ended_by_signals():
             _several(given, Path(output), opening, options, pipelines)

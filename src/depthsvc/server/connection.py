@@ -26,7 +26,7 @@ from depthsvc.server.problems import MEDIA_TYPE, problem_headers, problem_of
 from depthsvc.server.request_log import log_request
 from depthsvc.server.roster import Roster
 from depthsvc.server.security_headers import SECURITY_HEADERS
-from depthsvc.server.websocket import BoundedWebSocket, opens_websocket
+from depthsvc.server.websocket import MAX_LINE_BYTES, BoundedWebSocket, opens_websocket
 
 MAX_HEAD_BYTES = 32_768
 """Limit on the request line and headers together."""
@@ -163,6 +163,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self.roster.begin(self):
             self._refuse(_no_room())
             return
+        lines = [b"GET %s HTTP/1.1" % self.url, *(b"%s: %s" % field for field in self.headers)]
+        if max(map(len, lines)) > MAX_LINE_BYTES:
+            self._refuse(HeadersTooLarge(f"A line of the handshake is over {MAX_LINE_BYTES} bytes. Send shorter ones."))
+            return
         self.connections.discard(self)
         protocol = cast(type[BoundedWebSocket], self.config.ws_protocol_class)(
             self.config, self.server_state, self.app_state
@@ -170,8 +174,7 @@ class BoundedProtocol(HttpToolsProtocol):
         protocol.on_lost = lambda: self.roster.leave(self)
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)
-        fields = [b"%s: %s" % field for field in self.headers]
-        protocol.data_received(b"\r\n".join([b"GET %s HTTP/1.1" % self.url, *fields, b"", b""]))
+        protocol.data_received(b"\r\n".join([*lines, b"", b""]))
 
     def _parse_again(self, rest: bytes) -> None:
         """Parse a head with an offer again, without its Upgrade header: llhttp takes what follows such a head for the

@@ -27,6 +27,8 @@ FRAME_FORMATS = ("npy", "png16", "exr", RAW)
 """Formats of single frames, by the names of `depthsvc.formats`."""
 _PIPED = (HEAT, RAW)
 """What may go through a pipe."""
+_LONGEST = 16_384
+"""Pixels of the longest side of a result that is scaled."""
 _BEFORE = 15
 """Frames that a continued folder begins before its first missing one, so that what steadies them knows the stream."""
 
@@ -74,10 +76,19 @@ class VideoOptions:
         return self.format if self.format != HEAT else "avi" if self.codec == "mpeg4" else "mp4"
 
     def size(self, info: VideoInfo) -> tuple[int, int]:
-        """Width and height of one map. The pictures of a pair have an even width: two pixels share a colour."""
+        """Width and height of one map. The pictures of a pair have an even width: two pixels share a colour.
+
+        Raises ConfigurationError if its height would make it too wide.
+        """
         if self.height is None:
             return info.width + (info.width % 2 if self.is_pair else 0), info.height
-        return max(2, round(info.width * self.height / info.height / 2) * 2), self.height
+        width = max(2, round(info.width * self.height / info.height / 2) * 2)
+        if max(width, self.height) > _LONGEST:
+            raise ConfigurationError(
+                f"The result would be {width} x {self.height}; a side has at most {_LONGEST} pixels. Choose a smaller "
+                f"--height."
+            )
+        return width, self.height
 
     def picture_size(self, info: VideoInfo) -> tuple[int, int]:
         """Width and height of the result."""
@@ -139,6 +150,7 @@ def convert(
 def _frames_done(reader: FrameSource, target: Path | BinaryIO, options: VideoOptions) -> int:
     """Frames of an earlier run that stay. Raises ConfigurationError if the target cannot be written."""
     options.check()
+    options.size(reader.info)
     if options.obstacles:
         check_lines(options.obstacles, reader.info, target, overwrite=options.overwrite)
     if not isinstance(target, Path):

@@ -30,7 +30,7 @@ class ObstacleLines:
         self._tracker, self._range = ObstacleTracker(), SteadyRange()
         self._temporary = temporary_beside(path)
         weakref.finalize(self, self._temporary.unlink, missing_ok=True)  # if a signal comes before the block begins
-        self._file = self._temporary.open("x")
+        self._file = self._temporary.open("x", buffering=1)  # a full disk is known before the video has its name
 
     def __enter__(self) -> Self:
         return self
@@ -62,9 +62,9 @@ class ObstacleLines:
 
 def check_lines(path: Path, info: VideoInfo, target: Path | BinaryIO, *, overwrite: bool) -> None:
     """Raises ConfigurationError for a file that is not to be written. `target`: the depth of the video."""
-    result = target.absolute() if isinstance(target, Path) else None
-    if path.absolute() == result:
+    result = target.resolve() if isinstance(target, Path) else None
+    if path.resolve() == result:
         raise ConfigurationError(f"{path} is the output. Choose another file for --obstacles.")
-    if not path.absolute().parent.is_dir() and path.absolute().parent != result:
+    if not path.absolute().parent.is_dir() and path.parent.resolve() != result:
         raise ConfigurationError(f"{path}: the folder {path.parent} does not exist.")
     check_place(path, info, overwrite=overwrite)

@@ -71,7 +71,7 @@ class _Picture:
 
     def differs_from(self, before: _Picture) -> bool:
         """Whether it is of another shot. Exposure does not count, and pictures of one colour are alike."""
-        if self.fine.shape != before.fine.shape:
+        if (self.fine.shape, self.grey.shape) != (before.fine.shape, before.grey.shape):
             return True
         ours, theirs = (thumbnail - thumbnail.mean() for thumbnail in (self.thumbnail, before.thumbnail))
         variances = float((ours**2).mean()), float((theirs**2).mean())

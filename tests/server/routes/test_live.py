@@ -16,6 +16,8 @@ import pytest
 from PIL import Image
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from depthsvc.errors import InvalidParameter
+from depthsvc.server.live.messages import LiveOptions
 from tests.conftest import RunningService, StartService, encoded, until
 from tests.live import FRAMES, answer, asked, ending, opened, send, session, values_of
 from tests.parity import photo
@@ -60,6 +62,29 @@ def test_a_heatmap_is_a_jpeg_of_the_frame(service: RunningService) -> None:
         assert Image.open(io.BytesIO(asked(socket, 0, FRAMES[0])[1])).size == (80, 60)
 
 
+@pytest.mark.parametrize(
+    ("height", "frame", "size"),
+    [(2160, (1920, 1080), (3840, 2160)), (2160, (1000, 250), None), (2, (2, 900), (2, 2)), (None, (2, 65501), None),
+     (None, (65500, 300), (65500, 300))],
+)  # fmt: skip
+def test_a_heatmap_has_a_size_that_memory_holds(
+    height: int | None, frame: tuple[int, int], size: tuple[int, int] | None
+) -> None:
+    options = LiveOptions(height=height)
+    if size is None:
+        with pytest.raises(InvalidParameter):
+            options.heatmap_size(*frame)
+    else:
+        assert options.heatmap_size(*frame) == size
+
+
+def test_a_frame_whose_heatmap_is_too_large_ends_no_session(service: RunningService) -> None:
+    with session(service, {"height": 2160}) as socket:
+        told, _ = asked(socket, 1, encoded(Image.new("RGB", (1000, 100)), "PNG"))
+        assert (told["id"], told["error"]["code"]) == (1, "invalid_parameter")
+        assert asked(socket, 2, FRAMES[0])[0]["shape"] == [2160, 2880]
+
+
 def test_of_frames_that_wait_the_latest_is_answered(service: RunningService) -> None:
     with session(service) as socket:
         with service.at_a_stand():
@@ -85,12 +110,18 @@ def test_a_bad_frame_ends_no_session(service: RunningService) -> None:
 
 
 @pytest.mark.parametrize("first", ["", "[]", "{", '{"format": "gif"}', '{"every": 0}', '{"smooth": "off", "every": 2}',
-                                   '{"model": "other"}', '{"input_size": 100}', '{"colour": 1}', b"{}"])  # fmt: skip
+                                   '{"model": "other"}', '{"input_size": 100}', '{"colour": 1}', " " * 4095 + "{}",
+                                   b"{}"])  # fmt: skip
 def test_a_bad_first_message_ends_the_session(service: RunningService, first: str | bytes) -> None:
     with opened(service) as socket:
         socket.send(first)
         assert answer(socket)[0]["error"]["code"] == "invalid_parameter"
         assert ending(socket) == (1008, "invalid_parameter")
+
+
+def test_an_error_of_smooth_names_it() -> None:
+    with pytest.raises(InvalidParameter, match=r"^smooth: [^:]*\. smooth: [^:]*'off'\.$"):
+        LiveOptions.parsed('{"smooth": 2}')
 
 
 @pytest.mark.parametrize(
@@ -124,7 +155,9 @@ def test_what_cannot_be_opened_says_why(service: RunningService, client: httpx.C
     assert response.headers["X-Request-ID"] == json.loads(response.body)["request_id"]
     with opened(service, origin=service.url):  # the service's own page
         pass
-    asked = client.get("/live")
+    asked = client.get(
+        "/live", headers={b"Sec-WebSocket-Protocol": b"depthsvc.key.\xe9"}
+    )  # no base64, and no key needed
     assert (asked.status_code, asked.json()["code"], asked.headers["Upgrade"]) == (426, "upgrade_required", "websocket")
 
 
@@ -166,7 +199,7 @@ def test_keys_idleness_and_the_end_of_the_service(start_service: StartService) -
     allowed = {"additional_headers": {"Authorization": "Bearer the-key"}}
     with session(service, **allowed) as socket:
         assert ending(socket) == (1008, "idle")
-    with session(service, **allowed) as socket:
+    with session(service, **allowed) as socket, opened(service, **allowed) as silent:
         asked(socket, 0, FRAMES[0])
         with service.at_a_stand():
             send(socket, 1, FRAMES[1])
@@ -174,5 +207,5 @@ def test_keys_idleness_and_the_end_of_the_service(start_service: StartService) -
             service.process.terminate()
             time.sleep(0.3)
         assert answer(socket)[0]["id"] == 1  # it had been accepted
-        assert ending(socket) == (1001, "draining")
+        assert ending(socket) == ending(silent) == (1001, "draining")
     assert service.process.wait(timeout=30) == 0

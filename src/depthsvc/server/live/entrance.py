@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
@@ -47,7 +46,7 @@ def _given_key(request: HTTPConnection) -> str | None:
 def _decoded(text: str) -> str:
     try:
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # neither base64 in ASCII nor UTF-8
         return ""
 
 

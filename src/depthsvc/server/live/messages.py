@@ -18,6 +18,12 @@ _UNSIGNED = struct.Struct("<I")
 ID_BYTES = _UNSIGNED.size
 """Bytes before a frame's picture."""
 MOST_EVERY = 10
+_MOST_OPTIONS = 4096
+"""Characters of the first message."""
+_MOST_PIXELS = 3840 * 2160
+"""Of a heatmap that is larger than its frame."""
+_LONGEST_SIDE = 65_500
+"""Of a JPEG that OpenCV can write, in pixels."""
 
 
 class LiveFormat(StrEnum):
@@ -54,9 +60,23 @@ class LiveOptions(BaseModel):
         """None: maps stay as the network predicts them."""
         return None if self.smooth == "off" else self.smooth
 
+    def heatmap_size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of the heatmap of a frame of this size. Raises InvalidParameter if that is too large."""
+        size = width, height
+        if self.height:
+            size = max(2, round(width * self.height / height)), self.height
+        if max(size) > _LONGEST_SIDE or size[0] * size[1] > max(_MOST_PIXELS, width * height):
+            raise InvalidParameter(
+                f"The heatmap would be {size[0]} x {size[1]}; the limit is {_MOST_PIXELS / 1e6:.1f} megapixels, and "
+                f"{_LONGEST_SIDE} pixels a side. Choose a smaller height, or raw."
+            )
+        return size
+
     @classmethod
     def parsed(cls, text: str) -> LiveOptions:
         """Raises InvalidParameter, naming each invalid field."""
+        if len(text) > _MOST_OPTIONS:
+            raise InvalidParameter(f"The first message is longer than {_MOST_OPTIONS} characters.")
         try:
             options = cls.model_validate_json(text)
         except ValidationError as error:
@@ -69,7 +89,8 @@ class LiveOptions(BaseModel):
 def _sentence(problem: Any) -> str:
     if not problem["loc"]:
         return "The first message has to be a JSON object of options, such as {}."
-    return f"{problem_name(problem)}: {problem_reason(problem)}."
+    option = {**problem, "loc": problem["loc"][:1]}  # further names are of the types that smooth may have
+    return f"{problem_name(option)}: {problem_reason(problem)}."
 
 
 @dataclass(frozen=True, eq=False)

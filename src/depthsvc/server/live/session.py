@@ -19,7 +19,7 @@ from depthsvc.imaging.photo.formats import header_of
 from depthsvc.imaging.photo.header import Coding
 from depthsvc.options import FrameOptions
 from depthsvc.pipeline.answer import Answer, SeenFrame
-from depthsvc.server.live.messages import LiveFrame, LiveOptions, answer_message, error_message
+from depthsvc.server.live.messages import LiveFormat, LiveFrame, LiveOptions, answer_message, error_message
 from depthsvc.server.live.stream import Stream
 from depthsvc.server.routes.waiting import when_done
 from depthsvc.server.service import Service
@@ -85,7 +85,7 @@ class LiveSession:
         """The first message. Raises SessionOver."""
         try:
             async with asyncio.timeout(self._service.settings.client_timeout_s):
-                message = await self._received()
+                message = await self._first_message()
             if not isinstance(message, str):
                 raise InvalidParameter("The first message has to be text, a JSON object of options such as {}.")
             self._options = LiveOptions.parsed(message)
@@ -108,6 +108,19 @@ class LiveSession:
                 "max_pixels": settings.live_frame_pixels,
             }
         )
+
+    async def _first_message(self) -> str | bytes:
+        """Raises SessionOver if the service shuts down before it comes."""
+        received = asyncio.create_task(self._received())
+        drained = asyncio.create_task(self._service.live.draining.wait())
+        try:
+            await asyncio.wait((received, drained), return_when=asyncio.FIRST_COMPLETED)
+            if not received.done():
+                raise SessionOver(1001, "draining")
+            return received.result()
+        finally:
+            received.cancel()
+            drained.cancel()
 
     async def _converse(self) -> None:
         """Raises SessionOver, or WebSocketDisconnect."""
@@ -204,6 +217,8 @@ class LiveSession:
                 assert isinstance(answer, SeenFrame)
                 if predict:
                     service.observe(cost, answer)
+                if self._options.format is LiveFormat.JPEG:
+                    self._options.heatmap_size(*answer.photo)  # what is too large fails here
                 return answer
         except RequestError as error:
             return error

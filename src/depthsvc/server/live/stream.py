@@ -63,8 +63,7 @@ class Stream:
             case LiveFormat.NONE:
                 return (depth.height, depth.width), "", b""
             case LiveFormat.JPEG:
-                if self._options.height:
-                    width, height = max(2, round(width * self._options.height / height)), self._options.height
+                width, height = self._options.heatmap_size(width, height)
                 (levels,) = self._range.levels(depth, (width, height))
                 picture = cv2.applyColorMap(levels, self._table)
                 _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
