@@ -18,7 +18,8 @@ from tests.conftest import encoded
 
 
 def test_public_names() -> None:
-    names = ["AsyncDepthClient", "DepthClient", "DepthEstimator", "DepthMap", "TemporalFilter", "__version__"]
+    names = ["AsyncDepthClient", "DepthClient", "DepthEstimator", "DepthMap"]
+    names += ["ObstacleTracker", "Sector", "TemporalFilter", "__version__", "obstacles"]
     assert depthsvc.__all__ == names
     assert all(hasattr(depthsvc, name) for name in depthsvc.__all__)
     with pytest.raises(AttributeError, match="Pipeline"):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from depthsvc.batch.ignored import Ignored
-from depthsvc.batch.sources import Source, find_photos, photos_in_list, url_problem
+from depthsvc.batch.sources import Source, find_photos, photos_in_list
 from depthsvc.errors import ConfigurationError
 
 
@@ -130,19 +130,3 @@ def test_a_url_in_a_list_fails_by_name(photos: Path) -> None:
     assert url.path == "https://example.org/a.jpg"
     assert url.problem == "https://example.org/a.jpg is a URL. Download the photo and give the path of the file."
     assert not real.problem
-
-
-@pytest.mark.parametrize(
-    ("word", "problem"),
-    [
-        ("photos/a.png", ""),
-        ("C:photo.jpg", ""),
-        ("HTTPS://example.org/a.jpg", "HTTPS://example.org/a.jpg is a URL. Download"),
-        ("s3://bucket/a.jpg", "s3://bucket/a.jpg is a URL. Download"),
-        ("file:///my%20photos/a.jpg", "file:///my%20photos/a.jpg is a URL. Give the path instead: /my photos/a.jpg"),
-        (f"data:image/png;base64,{'A' * 9999}", f"data:image/png;base64,{'A' * 58}... is a URL. Download"),
-    ],
-)
-def test_urls_are_told_from_paths(word: str, problem: str) -> None:
-    assert url_problem(word).startswith(problem)
-    assert bool(url_problem(word)) == bool(problem)

@@ -167,7 +167,7 @@ def test_a_result_is_not_written_through_a_link(tmp_path: Path, batch: Batch) ->
     [
         (["--url", "http://127.0.0.1:1"], "--videos cannot be combined with --url: a service takes photos only."),
         (["--watch"], "--videos cannot be combined with --watch"),
-        (["--ray", "s3://bucket/depth"], "--videos cannot be combined with URIs"),
+        (["--ray", "s3://bucket/depth", "--report", "report.jsonl"], "--videos cannot be combined with URIs"),
         ([], "GIF photo and no video found"),
     ],
 )

@@ -13,11 +13,15 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from benchmarks import nginx
 from benchmarks.load import request_bytes
 from benchmarks.nginx import Nginx, configured
 from tests.conftest import RunningService, encoded, services, until
+from tests.live import FRAMES, asked
 
 pytestmark = pytest.mark.skipif(nginx.PROGRAM is None, reason="there is no nginx")
 
@@ -209,3 +213,19 @@ def test_a_killed_instance_costs_only_the_photos_it_was_computing(
         assert (refusal.status_code, refusal.json()["code"]) == (503, "unavailable")
         assert refusal.headers["Retry-After"] == "2"
     assert {answer.status_code for started, answer in answers if started > killed + 2} == {200}
+
+
+def test_a_live_session_passes_with_the_origin_of_the_page(edge: Nginx) -> None:
+    def connected(origin: str) -> ClientConnection:
+        connection: ClientConnection = connect(
+            f"{edge.url.replace('http', 'ws')}/live", origin=Origin(origin), proxy=None
+        )
+        return connection
+
+    with connected(edge.url) as socket:
+        socket.send('{"format": "none"}')
+        assert json.loads(socket.recv(60))["model"] == "embedded"
+        assert asked(socket, 1, FRAMES[0])[0]["id"] == 1
+    with pytest.raises(InvalidStatus) as refused:
+        connected(edge.url.replace("127.0.0.1", "localhost"))
+    assert refused.value.response.status_code == 403

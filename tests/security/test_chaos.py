@@ -59,7 +59,8 @@ def test_a_worker_is_killed_again_and_again(
 def test_workers_and_the_process_that_forks_them_are_killed_at_random(
     start_service: StartService, upload: bytes, seconds: int
 ) -> None:
-    """Nobody waits for a 504: a photo without a worker at its deadline gets a 503."""
+    """Nobody waits for a 504: a photo without a worker at its deadline gets a 503. Where photos take long, one may lose
+    two workers, and gets a 500."""
     service = start_service(*OPTIONS)
 
     def photos_in(seconds: float, kill: Callable[[], object]) -> Tally:
@@ -93,7 +94,8 @@ def test_workers_and_the_process_that_forks_them_are_killed_at_random(
 
     calm, chaotic = photos_in(max(6, seconds / 6), lambda: None), photos_in(seconds, kill_one)
     print(dict(chaotic.statuses))
-    assert set(chaotic.statuses) <= {200, 503}
+    assert set(chaotic.statuses) <= {200, 500, 503}
+    assert len(chaotic.of(500)) <= 1 + len(chaotic.replies) / 100
     if seconds >= 60:
         rate = len(calm.of(200)) / max(6, seconds / 6)
         assert len(chaotic.of(200)) / seconds >= 0.5 * rate

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
 
 from depthsvc.batch.ignored import RESULT, Ignored
 from depthsvc.batch.names import REPORT, is_beside_its_photo, is_result
 from depthsvc.errors import ConfigurationError
+from depthsvc.imaging.photo.files import url_problem
 from depthsvc.imaging.photo.formats import SUFFIXES
 from depthsvc.video.suffixes import VIDEO_SUFFIXES
 
@@ -23,9 +22,6 @@ _SKIPPED = frozenset(
     {"@eadir", "__macosx", "#recycle", "@recycle", "$recycle.bin", "#snapshot", "system volume information"}
 )
 """Folders, in lower case, in which storage and systems keep thumbnails, attributes, deleted files and copies."""
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
-_SHOWN = 80
-"""Most characters of a URL in a message: a data URI holds a whole photo."""
 
 
 class NothingFound(ConfigurationError):
@@ -80,16 +76,6 @@ def photos_in_list(paths: Iterable[str], *, videos: bool = False) -> Iterator[So
 
 def _source(path: Path, name: Path, *, videos: bool) -> Source:
     return Source(path, name, is_video=videos and is_video_name(name.name))
-
-
-def url_problem(word: str, thing: str = "photo") -> str:
-    """Why a URL is not accepted as the path of a photo, or of another `thing`; empty for a path."""
-    if not _URL.match(word) or os.path.lexists(word):
-        return ""
-    shown = word if len(word) <= _SHOWN else f"{word[:_SHOWN]}..."
-    if word.lower().startswith("file:///"):
-        return f"{shown} is a URL. Give the path instead: {unquote(word[len('file://') :])}"
-    return f"{shown} is a URL. Download the {thing} and give the path of the file."
 
 
 def in_folder(folder: Path, base: Path, output: Path, ignored: Ignored, *, videos: bool = False) -> Iterator[Source]:

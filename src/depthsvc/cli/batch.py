@@ -198,7 +198,7 @@ def _is_uri(word: str) -> bool:
 
 
 def _check_uris(given: list[str], output: str, report: Path | None, *, with_ray: bool) -> None:
-    from depthsvc.batch.sources import url_problem
+    from depthsvc.imaging.photo.files import url_problem
 
     elsewhere = _NO_STORES if with_ray else (*_NO_STORES, "file:")
     for word in given:

@@ -47,7 +47,7 @@ def _target(photo: str, output: str | None, format: str | None, formats: tuple[F
 
 
 def _check_photo(photo: str) -> None:
-    from depthsvc.batch.sources import url_problem
+    from depthsvc.imaging.photo.files import url_problem
 
     if problem := url_problem(photo):
         raise ConfigurationError(problem)

@@ -62,6 +62,8 @@ class Metrics:
             ("outcome",),
             registry=self.registry,
         )
+        for outcome in ("answered", "dropped", "failed"):
+            self._live_frames.labels(outcome)  # so that they are 0 and not missing
         self._live_age = Histogram(
             "depthsvc_live_age_seconds",
             "Time from a frame's arrival until its answer is sent.",

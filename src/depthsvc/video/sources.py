@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
 
-from depthsvc.batch.sources import url_problem
 from depthsvc.errors import ConfigurationError
+from depthsvc.imaging.photo.files import url_problem
 from depthsvc.video.raw import raw_pictures
 from depthsvc.video.reading import Frame, VideoInfo, VideoReader
 from depthsvc.video.sequences import PictureSequence, Pixels

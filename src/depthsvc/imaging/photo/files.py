@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import stat
 from pathlib import Path
+from urllib.parse import unquote
 
 from depthsvc.errors import BodyTooLarge
 from depthsvc.imaging.photo.formats import format_of
@@ -12,6 +15,9 @@ _BYTES_PER_PIXEL = 8
 """The most that any photo needs: a PNG of four 16-bit channels that does not compress at all."""
 _OVERHEAD = 1_000_000
 _HEAD = 64
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
+_SHOWN = 80
+"""Most characters of a URL in a message: a data URI holds a whole photo."""
 
 
 def read(path: Path, max_pixels: int) -> bytes:
@@ -35,3 +41,13 @@ def check_size(size: int, max_pixels: int) -> None:
         raise BodyTooLarge(
             f"The file is larger than any photo of {max_pixels / 1e6:g} megapixels. Check that it is a photo."
         ).limited_by("max_megapixels")
+
+
+def url_problem(word: str, thing: str = "photo") -> str:
+    """Why a URL is not accepted as the path of a photo, or of another `thing`; empty for a path."""
+    if not _URL.match(word) or os.path.lexists(word):
+        return ""
+    shown = word if len(word) <= _SHOWN else f"{word[:_SHOWN]}..."
+    if word.lower().startswith("file:///"):
+        return f"{shown} is a URL. Give the path instead: {unquote(word[len('file://') :])}"
+    return f"{shown} is a URL. Download the {thing} and give the path of the file."
