@@ -48,9 +48,9 @@ def test_smoothed_maps_hold_still_and_cuts_are_told(pipelines: list[Pipeline]) -
     assert not np.array_equal(found[3].depth.values, bare[3])
 
 
-def test_frames_that_the_network_does_not_see_follow_the_motion_but_not_across_a_cut(
-    pipelines: list[Pipeline], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[View]:
+    """What the networks have seen."""
     seen: list[View] = []
     predict = Pipeline.predict
 
@@ -59,6 +59,12 @@ def test_frames_that_the_network_does_not_see_follow_the_motion_but_not_across_a
         return predict(self, view)
 
     monkeypatch.setattr(Pipeline, "predict", counted)
+    return seen
+
+
+def test_frames_that_the_network_does_not_see_follow_the_motion_but_not_across_a_cut(
+    pipelines: list[Pipeline], seen: list[View]
+) -> None:
     frames = [*pan(5), ArrayFrame(OTHER, 5)]
     found = list(FrameEstimator(pipelines, every=2)(frames))
     assert len(seen) == 3 + 1  # frames 0, 2 and 4, and the other shot
@@ -70,17 +76,7 @@ def test_frames_that_the_network_does_not_see_follow_the_motion_but_not_across_a
         FrameEstimator(pipelines, smooth=None, every=2)
 
 
-def test_the_network_sees_the_frames_in_which_enough_is_new(
-    pipelines: list[Pipeline], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[View] = []
-    predict = Pipeline.predict
-
-    def counted(self: Pipeline, view: View) -> NDArray[np.float32]:
-        seen.append(view)
-        return predict(self, view)
-
-    monkeypatch.setattr(Pipeline, "predict", counted)
+def test_the_network_sees_the_frames_in_which_enough_is_new(pipelines: list[Pipeline], seen: list[View]) -> None:
     still = [ArrayFrame(pan(1)[0].pixels, number) for number in range(7)]
     frames = [*still, *(ArrayFrame(OTHER, number) for number in range(7, 12))]
     found = list(FrameEstimator(pipelines, every="auto")(frames))

@@ -34,7 +34,7 @@ class Plan:
     overwrite: bool = False
     remote: Remote | None = None
     videos: bool = False
-    """Whether videos are taken too."""
+    """Whether videos are accepted as well."""
 
 
 @dataclass(frozen=True)

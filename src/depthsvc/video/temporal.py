@@ -36,9 +36,9 @@ _CUT = 0.6
 _PLAIN, _NOT_PLAIN = 1e-6, 1e-4
 """Variance of brightness (0..1) up to which a picture is of one colour, and from which it certainly is not."""
 _NEW = 0.05
-"""The network has to see a frame when so much of its picture is new."""
+"""Fraction of the picture that has to be new for the network to see a frame."""
 _LONGEST_GAP = 8
-"""It sees at least every so many-th frame."""
+"""Frames until it has to see one in any case."""
 _TINY = 1e-6
 """Least deviation of a map, which may be constant."""
 _FINE_SIDE = 256
