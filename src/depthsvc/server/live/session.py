@@ -1,8 +1,8 @@
 """One live session: frames come in, the latest goes to a worker, and answers leave in the frames' order.
 
-Workers have as many frames at a time as their fair share allows, one each. Of those that come meanwhile the latest waits,
-and the others are dropped: an old picture is of no use to anybody. What one frame needs of those before it stays here,
-so any worker can have the next one, and one that dies takes a frame with it and no session.
+Workers have as many frames at a time as their fair share allows, one each. Of those that come meanwhile the latest
+waits, and the others are dropped: an old picture is of no use to anybody. What one frame needs of those before it stays
+here, so any worker can have the next one, and one that dies takes a frame with it and no session.
 """
 
 from __future__ import annotations
