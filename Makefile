@@ -31,7 +31,7 @@ help:
 	@echo "make cluster test the service and the batch on a Ray cluster of this machine (3 minutes)"
 	@echo "make image   build the image with Docker, Podman or buildah, run it and test it (IMAGE_OPTIONS='--build-arg ...')"
 	@echo "make chaos   kill, flood, drain and fuzz the service for about 15 minutes"
-	@echo "make soak    send it 6,000 photos and see whether anything piles up"
+	@echo "make soak    send it 7,000 photos and see whether anything piles up"
 	@echo "make lint    check style and types"
 	@echo "make format  rewrite the sources and documents in the project's style"
 	@echo "make bench   measure the service beside its alternatives for about 40 minutes (6: make bench ARGS=--quick)"
