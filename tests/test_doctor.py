@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 import tempfile
 from pathlib import Path
 
@@ -148,7 +149,7 @@ def test_a_missing_engine_and_a_missing_extra_are_wrong(monkeypatch: pytest.Monk
     assert found("extras")[0] == "ok"
     assert found("extras", "--ray") == (
         "wrong",
-        "The settings need the extra ray. Install it: pip install 'depthsvc[ray]'",
+        f"The settings need the extra ray. Install it: {sys.executable} -m pip install 'depthsvc[ray]'",
     )
 
 

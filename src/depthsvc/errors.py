@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -12,6 +14,19 @@ class DepthServiceError(Exception):
 
 class ConfigurationError(DepthServiceError):
     """A setting, or a combination of settings, cannot work."""
+
+
+class MissingExtra(ConfigurationError):
+    """A package is needed that is not installed."""
+
+    def __init__(self, subject: str, extra: str) -> None:
+        """`subject`: what needs it, with its verb. `extra`: the part of depthsvc that brings it."""
+        super().__init__(f"{subject}. Install it: {installation(extra)}")
+
+
+def installation(extra: str) -> str:
+    """The command that adds an extra to the Python that runs this."""
+    return f"{shlex.quote(sys.executable)} -m pip install 'depthsvc[{extra}]'"
 
 
 class ModelError(DepthServiceError):

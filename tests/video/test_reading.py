@@ -17,7 +17,7 @@ import av
 import numpy as np
 import pytest
 
-from depthsvc.errors import ConfigurationError, DepthServiceError, TooManyPixels, VideoError
+from depthsvc.errors import ConfigurationError, DepthServiceError, TooManyPixels, VideoError, installation
 from depthsvc.video.colour import Colour, sdr
 from depthsvc.video.reading import Frame, VideoInfo, VideoReader
 from tests.parity import photo
@@ -422,4 +422,4 @@ def test_a_name_is_a_file_and_no_address(tmp_path: Path, monkeypatch: pytest.Mon
 def test_without_pyav_the_error_says_what_to_install() -> None:
     code = "import sys; sys.modules['av'] = None\nimport depthsvc.video.reading"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "ConfigurationError: Videos need PyAV. Install it: pip install 'depthsvc[video]'" in result.stderr
+    assert f"Videos need PyAV. Install it: {installation('video')}" in result.stderr

@@ -104,6 +104,10 @@ def test_a_folder_of_frames_is_continued(video: Run, tmp_path: Path) -> None:
     [
         (["none.mp4", "out.mp4"], "none.mp4 cannot be read: No such file or directory"),
         (["text.mp4", "out.mp4"], "text.mp4"),
+        (
+            ["/dev/null", "out.mp4"],
+            "/dev/null is a device, not a file. The page and WS /live show the depth of a camera",
+        ),
         (["in.mp4", "in.mp4"], "in.mp4"),
         (["in.mp4", "there.mp4"], "there.mp4 already exists"),
         (["in.mp4", "no/such/out.mp4"], "the folder no/such does not exist"),

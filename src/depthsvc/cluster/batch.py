@@ -28,7 +28,7 @@ from depthsvc.cluster.recipe import Recipe, ended_after
 from depthsvc.cluster.session import connected
 from depthsvc.cluster.storage import Storage, StoredResults
 from depthsvc.cluster.tries import begun_before, count_attempt, forget, new_prefix
-from depthsvc.errors import ConfigurationError, RequestError
+from depthsvc.errors import ConfigurationError, MissingExtra, RequestError
 from depthsvc.imaging.photo.files import read
 from depthsvc.options import Options
 from depthsvc.pipeline.answer import Answer
@@ -42,7 +42,7 @@ try:
     import ray.data
     from ray.exceptions import RayError
 except ImportError as missing:
-    raise ConfigurationError("Ray Data is not installed. Install it with: pip install 'depthsvc[ray]'") from missing
+    raise MissingExtra("Ray Data is not installed", "ray") from missing
 
 logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # outcomes are in the report
 

@@ -14,7 +14,7 @@ from typing import Any
 from depthsvc.cluster.lease import Address, serve_lease
 from depthsvc.cluster.recipe import Recipe, ended_after
 from depthsvc.cluster.session import LOCAL, connected
-from depthsvc.errors import ConfigurationError, ModelError
+from depthsvc.errors import ConfigurationError, MissingExtra, ModelError
 from depthsvc.model.spec import PreparedModel
 from depthsvc.options import Task
 from depthsvc.pipeline.answer import Answer
@@ -30,7 +30,7 @@ try:
 
     from depthsvc.cluster.replicas import ReplicaPool
 except ImportError as missing:
-    raise ConfigurationError("Ray Serve is not installed. Install it with: pip install 'depthsvc[ray]'") from missing
+    raise MissingExtra("Ray Serve is not installed", "ray") from missing
 
 APPLICATION = "depthsvc"
 """The service's name on a cluster. A new service replaces one that was killed."""

@@ -8,14 +8,14 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from depthsvc.errors import ConfigurationError
+from depthsvc.errors import ConfigurationError, MissingExtra
 from depthsvc.settings import Settings
 
 _log_records = logging.getLogRecordFactory()
 try:
     import ray
 except ImportError as missing:
-    raise ConfigurationError("Ray is not installed. Install it with: pip install 'depthsvc[ray]'") from missing
+    raise MissingExtra("Ray is not installed", "ray") from missing
 logging.setLogRecordFactory(_log_records)  # Ray's factory adds a field to every log line of this process
 
 logger = logging.getLogger(__name__)

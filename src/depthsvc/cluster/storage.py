@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 from depthsvc.batch.ignored import RESULT, Ignored
 from depthsvc.batch.names import REPORT, earlier_result_name, is_result_name, result_name
 from depthsvc.batch.sources import Location, Source, is_photo_name, is_searched
-from depthsvc.errors import ConfigurationError
+from depthsvc.errors import ConfigurationError, MissingExtra
 from depthsvc.imaging.photo.files import check_size
 from depthsvc.imaging.photo.formats import format_of
 
@@ -20,7 +20,7 @@ try:
     from pyarrow import ArrowException
     from pyarrow.fs import FileSelector, FileSystem, FileType
 except ImportError as missing:
-    raise ConfigurationError("URIs need more packages. Install them with: pip install 'depthsvc[ray]'") from missing
+    raise MissingExtra("URIs need PyArrow", "ray") from missing
 
 _WHOLE_AT_ONCE = frozenset({"s3", "gcs", "abfs"})
 """Stores in which a file appears only once it is complete."""

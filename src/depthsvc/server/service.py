@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
-from depthsvc.errors import ConfigurationError, InvalidParameter, Unavailable
+from depthsvc.errors import InvalidParameter, MissingExtra, Unavailable
 from depthsvc.imaging.photo.formats import formats_named
 from depthsvc.model.spec import PreparedModel
 from depthsvc.options import Options
@@ -136,9 +136,7 @@ def _tracing() -> Tracing:
     try:
         from depthsvc.server.tracing import Tracing
     except ImportError as error:
-        raise ConfigurationError(
-            "Tracing needs more packages. Install them with: pip install 'depthsvc[otel]'"
-        ) from error
+        raise MissingExtra("Tracing needs OpenTelemetry", "otel") from error
     return Tracing()
 
 

@@ -13,13 +13,13 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from depthsvc.errors import ConfigurationError, TooManyPixels, VideoError
+from depthsvc.errors import MissingExtra, TooManyPixels, VideoError
 from depthsvc.imaging.photo.formats import PHOTO_FORMATS
 
 try:
     import av
 except ImportError as error:
-    raise ConfigurationError("Videos need PyAV. Install it: pip install 'depthsvc[video]'") from error
+    raise MissingExtra("Videos need PyAV", "video") from error
 
 __all__ = ["Source", "av", "name_of", "open_source", "reason_of"]
 
@@ -118,6 +118,11 @@ def _check_file(path: Path) -> None:
             pass
     except OSError as error:
         raise VideoError(f"{path} cannot be read: {error.strerror}.") from error
+    if stat.S_ISCHR(found.st_mode):
+        raise VideoError(
+            f"{path} is a device, not a file. The page and WS /live show the depth of a camera, and a pipe gives it to "
+            f"this command: ffmpeg -i {path} -f yuv4mpegpipe - | depthsvc video - OUT"
+        )
     if stat.S_ISREG(found.st_mode) and not found.st_size:
         raise VideoError(f"{path} is empty.")
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from depthsvc.errors import ConfigurationError, ModelError
+from depthsvc.errors import ConfigurationError, ModelError, installation
 from depthsvc.model.choice import EngineName, Precision, WeightsLocations
 from depthsvc.model.engines import kinds as engines
 from depthsvc.model.engines.cache import artefact
@@ -105,22 +105,22 @@ def test_bf16_is_near_fp32(cache_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "package", "command"),
+    ("kind", "package", "extra"),
     [
-        (OPENVINO, "openvino", "pip install 'depthsvc[openvino]'"),
-        (ONNXRUNTIME, "onnxruntime", "pip install 'depthsvc[onnx]'"),
-        (ONNXRUNTIME, "onnx", "pip install 'depthsvc[onnx]'"),
+        (OPENVINO, "openvino", "openvino"),
+        (ONNXRUNTIME, "onnxruntime", "onnx"),
+        (ONNXRUNTIME, "onnx", "onnx"),
     ],
 )
 def test_a_missing_package_is_told_with_the_command_that_installs_it(
-    kind: EngineKind, package: str, command: str, without: Callable[[str], None], cache_dir: Path
+    kind: EngineKind, package: str, extra: str, without: Callable[[str], None], cache_dir: Path
 ) -> None:
     without(package)
     model = registered("embedded")
     weights = obtain(model, WeightsLocations(cache_dir))
     with pytest.raises(ConfigurationError) as caught:
         artefact(_resolved(model.name, weights), kind, Precision.FP32, cache_dir)
-    assert str(caught.value) == f"The engine {kind.name} needs the package {package}. Install it: {command}"
+    assert str(caught.value) == f"The engine {kind.name} needs the package {package}. Install it: {installation(extra)}"
 
 
 def test_a_file_can_be_run_without_the_packages_that_write_it(without: Callable[[str], None], tmp_path: Path) -> None:

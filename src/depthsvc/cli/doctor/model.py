@@ -14,6 +14,7 @@ from pathlib import Path
 
 from depthsvc.cli.doctor.configuration import Configuration
 from depthsvc.cli.doctor.finding import Finding, fine, note, wrong
+from depthsvc.errors import installation
 from depthsvc.machine.folders import can_write
 from depthsvc.model.cached import entries, size_of
 from depthsvc.model.choice import CPU, EngineName
@@ -44,9 +45,9 @@ def extras(configuration: Configuration) -> Finding:
     missing = {extra for extra, package in optional if _version(package) is None}
     for extra, wanted in {"otel": configuration.settings.traces, "ray": configuration.settings.ray}.items():
         if wanted and extra in missing:
-            return wrong(f"The settings need the extra {extra}. Install it: {_install(extra)}")
+            return wrong(f"The settings need the extra {extra}. Install it: {installation(extra)}")
     there = sorted({extra for extra, _ in optional} - missing)
-    advice = f"; for more: {', '.join(map(_install, sorted(missing)))}" if missing else ""
+    advice = f"; for more: {installation(','.join(sorted(missing)))}" if missing else ""
     return fine(f"installed: {', '.join(there) or 'none'}{advice}")
 
 
@@ -64,10 +65,6 @@ def _version(package: str) -> str | None:
         return installed_version(package)
     except PackageNotFoundError:
         return None
-
-
-def _install(extra: str) -> str:
-    return f"pip install 'depthsvc[{extra}]'"
 
 
 def weights(configuration: Configuration) -> Finding:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from depthsvc.errors import ConfigurationError, ModelError
+from depthsvc.errors import MissingExtra, ModelError
 from depthsvc.imaging.spec import InputSpec, Shape
 from depthsvc.model.choice import CPU, Device, EngineName, Precision
 
@@ -46,10 +46,7 @@ class EngineKind:
     def require(self, *, to_write: bool = True) -> None:
         """Raise ConfigurationError, with the install command, if a package to run or write files is missing."""
         if missing := [package for package in self.packages[: None if to_write else 1] if find_spec(package) is None]:
-            raise ConfigurationError(
-                f"The engine {self.name} needs the package {missing[0]}. "
-                f"Install it: pip install 'depthsvc[{_EXTRAS[self.name]}]'"
-            )
+            raise MissingExtra(f"The engine {self.name} needs the package {missing[0]}", _EXTRAS[self.name])
 
     def versions(self) -> str:
         """The versions of the packages that affect its files, without importing them."""
