@@ -233,7 +233,10 @@ def _several(
     options: VideoOptions,
     pipelines: Callable[[], Sequence[Pipeline]],
 ) -> None:
-    """Convert videos into a folder, one after the other, past those that fail. Ends with status 1 if one did."""
+    """Convert videos into a folder, one after the other, past those that are done and those that fail.
+
+    Ends with status 1 if one failed.
+    """
     from depthsvc.batch.progress import harmless, printable
     from depthsvc.settings import advice
 
@@ -244,6 +247,9 @@ def _several(
     folder.mkdir(exist_ok=True)
     failed = 0
     for word, target in targets.items():
+        if target.is_file() and not options.overwrite:  # a video that is there is complete
+            click.echo(f"{printable(target)} is there already. Skipped.", err=True)
+            continue
         try:
             _one(word, target, opening, options, pipelines, "What is complete stays.")
         except (DepthServiceError, OSError) as error:
