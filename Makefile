@@ -25,7 +25,7 @@ MDFORMAT := $(BIN)/mdformat --compact-tables --number
 .PHONY: help run test zoo cluster image chaos soak lint lint-format lint-style lint-types lint-markdown lint-page format bench dist clean
 
 help:
-	@echo "make run     start the service and print its address (options: make run ARGS='--port 8000')"
+	@echo "make run     start the service and print its address (options: make run PORT=8000 ARGS='--workers 1')"
 	@echo "make test    run the test suite"
 	@echo "make zoo     test that the large networks are exactly the official ones (5 minutes)"
 	@echo "make cluster test the service and the batch on a Ray cluster of this machine (3 minutes)"
@@ -38,7 +38,7 @@ help:
 	@echo "make dist    build what a release publishes, check it and try it"
 
 run: $(VENV)/.run
-	@$(BIN)/depthsvc serve $(ARGS)
+	@$(BIN)/depthsvc serve $(if $(PORT),--port $(PORT)) $(ARGS)
 
 # With npm, the tests also generate TypeScript types from the OpenAPI document.
 test: $(VENV)/.dev $(if $(NPM),$(OPENAPI_TSC))

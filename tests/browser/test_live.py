@@ -158,7 +158,7 @@ def test_the_camera_is_shown_beside_its_depth(live: Live) -> None:
     expected = color_table(Colormap.VIRIDIS)[levels]
     assert np.abs(shown.astype(int) - expected).max() <= 4, "the colours are the service's"
     page.wait_for_function("() => document.getElementById('live-facts').textContent")
-    assert re.fullmatch(r"played · [\d.]+ frames/s · \d+ ms old", page.inner_text("#live-facts"))
+    assert re.fullmatch(r"played · [\d.]+ frames/s · \d+ ms behind", page.inner_text("#live-facts"))
     assert page.locator("#live-obstacles li").nth(4).inner_text().split("\n") == ["100 %", "contact in 2.3 s"]
     heights = page.evaluate(
         "[...document.querySelectorAll('#live-obstacles .well div')].map((bar) => bar.clientHeight)"

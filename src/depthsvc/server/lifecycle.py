@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from ipaddress import ip_address
 from types import FrameType
 from typing import NamedTuple
 
@@ -172,7 +173,7 @@ def _announce(service: Service, listening: socket.socket, workers: str) -> None:
     names = ", ".join(model.name for model in models)
     fallback = "  (FALLBACK: MiDaS_small is not available)" if any(model.degraded for model in models) else ""
     engines = "".join(f"  engine   {_engine(model, models)}\n" for model in models)
-    access = f"{len(service.api_keys)} API key(s)" if service.api_keys else "open to everyone who can reach it"
+    access = f"{len(service.api_keys)} API key(s)" if service.api_keys else _open_to(host)
     if settings.log_format is not LogFormat.JSON:  # whoever collects the lines would get some that are not JSON
         with suppress(OSError):  # nobody has to read it
             print(
@@ -184,6 +185,11 @@ def _announce(service: Service, listening: socket.socket, workers: str) -> None:
                 flush=True,
             )
     logger.info("ready at %s with %s and %d workers, %s", address, names, service.pool.workers, access)
+
+
+def _open_to(host: str) -> str:
+    """Who can use it without an API key."""
+    return "open to this machine" if ip_address(host).is_loopback else "open to everyone who can reach it"
 
 
 def _engine(model: PreparedModel, models: tuple[PreparedModel, ...]) -> str:

@@ -110,7 +110,7 @@ export const ENGLISH = {
   liveOff: "The camera is off.",
   liveStart: "Start again",
   liveSwitch: "Switch camera",
-  liveFacts: "{model} · {rate} frames/s · {age} ms old",
+  liveFacts: "{model} · {rate} frames/s · {age} ms behind",
   liveObstacles: "How near the nearest thing is, from left to right",
   liveNearness: "{percent} %",
   liveMetres: "{metres} m",
