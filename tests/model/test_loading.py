@@ -26,6 +26,7 @@ from depthsvc.errors import ConfigurationError, ModelError, WeightsError
 from depthsvc.model import registry, spec
 from depthsvc.model import resolve as resolving
 from depthsvc.model.choice import EngineChoice, WeightsLocations
+from depthsvc.model.engines.base import Engine
 from depthsvc.model.loaded import Model, open_model
 from depthsvc.model.prepare import prepare
 from depthsvc.model.registry import MODELS
@@ -429,7 +430,7 @@ def test_own_model_takes_no_weights(tmp_path: Path, locations: WeightsLocations)
 
 
 def test_a_network_that_fails_is_a_model_error() -> None:
-    class Failing:
+    class Failing(Engine):
         def infer(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
             raise RuntimeError("no such instruction")
 

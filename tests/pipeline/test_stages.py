@@ -22,6 +22,7 @@ from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.imaging.spec import InputSpec, ResizeRule
 from depthsvc.imaging.transparency import GROUND
 from depthsvc.model.choice import EngineChoice
+from depthsvc.model.engines.base import Engine
 from depthsvc.model.loaded import Model
 from depthsvc.model.spec import ModelSpec, OutputKind, PreparedModel, VerifiedFile
 from depthsvc.options import (
@@ -43,7 +44,7 @@ from tests.conftest import encoded, opened
 from tests.parity import photo
 
 
-class FixedEngine:
+class FixedEngine(Engine):
     """Gives the same answer whatever it sees."""
 
     def __init__(self, output: NDArray[np.float32]) -> None:

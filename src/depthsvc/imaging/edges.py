@@ -54,17 +54,20 @@ def _fit_to_photo(colour: Floats, values: Floats, span: float) -> Floats:
     functions = linear_functions(small_colour, small_values, radius=_RADIUS, noise=_NOISE)
     functions = _resize(functions, (width, height), cv2.INTER_LINEAR)
     least, most = _extremes(values, 2 * max(1, round(_RADIUS * max(values.shape))) + 1)
-    wanted = np.minimum(np.maximum(apply_linear(functions, colour), least), most)
-    return np.asarray(values + _beyond(_FLAT, (most - least) / span) * (wanted - values), np.float32)
+    wanted = apply_linear(functions, colour)
+    np.clip(wanted, least, most, out=wanted)
+    return _blended(values, wanted, _beyond(_FLAT, most - least, span))
 
 
 def _steeper(values: Floats, span: float) -> Floats:
     """Values pulled to the nearer of their neighbourhood's extremes; the midpoint stays."""
     least, most = _extremes(values, _REACH)
     step = most - least
-    part = (values - least) / np.maximum(step, np.finfo(np.float32).tiny)
-    steep = least + step * ((part - 0.5) * np.float32(_STEEPER) + 0.5).clip(0, 1)
-    return np.asarray(values + _beyond(_SMALLEST_STEP, step / span) * (steep - values), np.float32)
+    steep = np.float32(_STEEPER) * (values - least)
+    steep -= np.float32((_STEEPER - 1) / 2) * step
+    np.clip(steep, 0, step, out=steep)
+    steep += least
+    return _blended(values, steep, _beyond(_SMALLEST_STEP, step, span))
 
 
 def _resize(array: Floats, size: tuple[int, int], interpolation: int) -> Floats:
@@ -77,6 +80,16 @@ def _extremes(values: Floats, window: int) -> tuple[Floats, Floats]:
     return np.asarray(least, np.float32), np.asarray(most, np.float32)
 
 
-def _beyond(threshold: float, share: Floats) -> Floats:
-    """0 up to the threshold, rising to 1 at twice the threshold."""
-    return np.asarray((share / np.float32(threshold) - 1).clip(0, 1), np.float32)
+def _beyond(threshold: float, difference: Floats, span: float) -> Floats:
+    """0 up to the threshold, a fraction of the span, rising to 1 at twice the threshold."""
+    beyond = difference * np.float32(1 / (threshold * span))
+    beyond -= 1
+    return np.clip(beyond, 0, 1, out=beyond)
+
+
+def _blended(values: Floats, others: Floats, weight: Floats) -> Floats:
+    """Values, and others where the weight is 1. Overwrites the others."""
+    others -= values
+    others *= weight
+    others += values
+    return others

@@ -161,8 +161,10 @@ def _bicubic(channel: NDArray[np.uint8], width: int, height: int) -> NDArray[np.
 
 def colours_of(planes: NDArray[np.float32], spec: InputSpec) -> NDArray[np.float32]:
     """A network input (1, 3, h, w) as RGB (h, w, 3), 0..1."""
-    std, mean = np.array(spec.std, np.float32), np.array(spec.mean, np.float32)
-    return np.asarray(planes[0].transpose(1, 2, 0) * std + mean, np.float32)
+    channels = zip(planes[0], spec.std, spec.mean, strict=True)
+    return np.asarray(
+        cv2.merge([plane * np.float32(std) + np.float32(mean) for plane, std, mean in channels]), np.float32
+    )
 
 
 def fitting(width: int, height: int, side: int) -> tuple[int, int]:

@@ -60,6 +60,10 @@ class Model:
             return _invert(values)
         return _in_front_of_farthest(values) if self.spec.output is OutputKind.AFFINE_DEPTH else values
 
+    def specialise(self, shape: tuple[int, ...]) -> None:
+        """Prepare for many inputs of this shape (1, 3, h, w)."""
+        self._engine.specialise(shape)
+
     def rehearse(self) -> float:
         """Run the network once, on its smallest input; returns the seconds that took.
 

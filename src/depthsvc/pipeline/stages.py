@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from depthsvc.imaging.photo.decode import decode
 from depthsvc.imaging.photo.formats import header_of
 from depthsvc.imaging.photo.pixels import NONE, Enough, Photo
 from depthsvc.imaging.resize import colours_of, to_network_input
+from depthsvc.imaging.spec import InputSpec
 from depthsvc.model.loaded import Model, open_model
 from depthsvc.model.spec import PreparedModel
 from depthsvc.options import FrameOptions, HeatmapOptions, Options
@@ -50,15 +52,21 @@ class _Clock:
         self._last = now
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
     """A photo as a network gets it."""
 
     planes: Floats
-    """(1, 3, h, w), normalised."""
+    """(1, 3, h, w), normalised as `spec` says."""
     width: int
     """Of the photo, like `height`."""
     height: int
+    spec: InputSpec
+
+    @cached_property
+    def colours(self) -> Floats:
+        """RGB (h, w, 3), 0..1."""
+        return colours_of(self.planes, self.spec)
 
 
 class Pipeline:
@@ -128,7 +136,7 @@ class Pipeline:
         values = self.predict(view) if options.predict else np.empty((0, 0), np.float32)
         clock.lap("infer")
         frame = SeenFrame.of(
-            values, self.colours(view), (photo.width, photo.height), self.model.spec, clock.seconds, clock.cpu_seconds
+            values, view.colours, (photo.width, photo.height), self.model.spec, clock.seconds, clock.cpu_seconds
         )
         clock.lap("render")
         if options.predict:
@@ -168,8 +176,8 @@ class Pipeline:
     def see(self, photo: Photo, input_size: int | None = None) -> View:
         """A decoded photo as the network gets it. Raises InvalidParameter."""
         width, height = self.limits.network_size(photo.width, photo.height, input_size)
-        size = photo.width, photo.height
-        return View(to_network_input(photo.pixels, width, height, self.model.spec.input, size), *size)
+        size, spec = (photo.width, photo.height), self.model.spec.input
+        return View(to_network_input(photo.pixels, width, height, spec, size), *size, spec)
 
     def predict(self, view: View) -> Floats:
         """What the network itself makes of it, (h', w'): depth of the kind that the model's users get."""
@@ -179,10 +187,6 @@ class Pipeline:
         mirrored = self.model.depth(np.ascontiguousarray(view.planes[..., ::-1]))[:, ::-1]
         return np.asarray((values + mirrored) * np.float32(0.5), np.float32)
 
-    def colours(self, view: View) -> Floats:
-        """The picture that the network gets, RGB (h, w, 3), 0..1."""
-        return colours_of(view.planes, self.model.spec.input)
-
     def finish(self, view: View, values: Floats) -> DepthMap:
         """What the network predicted as a map: with the photo's edges if they are part of the model."""
-        return finished(self.model.spec, values, lambda: self.colours(view), (view.width, view.height))
+        return finished(self.model.spec, values, lambda: view.colours, (view.width, view.height))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +26,8 @@ Every = int | Literal["auto"]
 
 _AHEAD = 2
 """Frames that are read for each network, so that none waits."""
+_MANY = 100
+"""After this many predictions a network is prepared for the stream's shape alone: by then that pays."""
 
 
 class Picture(Protocol):
@@ -101,6 +103,7 @@ class FrameEstimator:
         self._free: SimpleQueue[Pipeline] = SimpleQueue()
         for pipeline in pipelines:
             self._free.put(pipeline)
+        self._predictions: Counter[Pipeline] = Counter()
         self._every = every
         self._novelty = Novelty()
         self._steadier = Steadier(smooth)
@@ -130,6 +133,9 @@ class FrameEstimator:
             divisor = pipeline.limits.bounds(None, NONE).reduction(frame.width, frame.height)
             pixels = frame.rgb(-(-frame.width // divisor), -(-frame.height // divisor))
             view = pipeline.see(Photo(pixels, frame.width, frame.height))
+            self._predictions[pipeline] += predict
+            if predict and self._predictions[pipeline] == _MANY:
+                pipeline.model.specialise(view.planes.shape)
             return _Seen(view, pipeline.predict(view) if predict else None)
 
     @contextmanager
@@ -158,7 +164,7 @@ class FrameEstimator:
     def _decided(self, frame: F, looked_at: Future[_Seen], threads: ThreadPoolExecutor) -> tuple[F, Future[_Seen]]:
         """The next frame, after it has been decided whether the network sees it."""
         seen = looked_at.result()
-        if not self._novelty.is_due(self._pipeline.colours(seen.view)):
+        if not self._novelty.is_due(seen.view.colours):
             return frame, looked_at
         return frame, threads.submit(lambda: _Seen(seen.view, self._predicted(seen)))
 
@@ -170,7 +176,7 @@ class FrameEstimator:
 
     def _steadied(self, seen: _Seen) -> Steady:
         """The values of the next frame."""
-        colours, model = self._pipeline.colours(seen.view), self._pipeline.model.spec.name
+        colours, model = seen.view.colours, self._pipeline.model.spec.name
         steady = self._steadier(colours, seen.values, model)
         if steady is None:  # it begins a shot
             steady = self._steadier(colours, self._predicted(seen), model)

@@ -38,4 +38,4 @@ class SteadyRange:
 def _enlarged(levels: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint8]:
     shrinks = size[0] < levels.shape[1]
     resized = cv2.resize(levels, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    return np.asarray(cv2.convertScaleAbs(np.maximum(resized, 0)), np.uint8)
+    return np.asarray(cv2.convertScaleAbs(np.maximum(resized, 0, out=resized)), np.uint8)

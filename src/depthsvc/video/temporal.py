@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import cv2
@@ -47,16 +47,18 @@ _TEXTURE = 6.0
 """Least mean slope of brightness (Sobel, 0..255) around a point whose motion can be seen."""
 _TEXTURE_SIDE = 7
 """Pixels of the side of that surrounding."""
+_ONE_MAP: Any = None
+"""OpenCV's second map, where the first has x and y; its types do not know that."""
 
 
 @dataclass(frozen=True)
 class _Picture:
     """What is kept of a frame's picture."""
 
+    whole: Floats
+    """Brightness, 0..1, on its own grid."""
     grey: NDArray[np.uint8]
     """On the grid of the motion."""
-    fine: NDArray[np.uint8]
-    """On its own grid, or with sides of at least `_LEAST_SIDE` and about `_FINE_SIDE` pixels at most."""
     thumbnail: Floats
     """Brightness, 0..1."""
 
@@ -67,11 +69,16 @@ class _Picture:
         small = max(_LEAST_SIDE, height // _REDUCTION), max(_LEAST_SIDE, width // _REDUCTION)
         coarse = _resized(grey, small, cv2.INTER_AREA)
         thumbnail = np.asarray(cv2.resize(coarse, _THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
-        return cls(_bytes(coarse), _bytes(_fine(grey)), thumbnail)
+        return cls(grey, _bytes(coarse), thumbnail)
+
+    @cached_property
+    def fine(self) -> NDArray[np.uint8]:
+        """On its own grid, or with sides of at least `_LEAST_SIDE` and about `_FINE_SIDE` pixels at most."""
+        return _bytes(_fine(self.whole))
 
     def differs_from(self, before: _Picture) -> bool:
         """Whether it is of another shot. Exposure does not count, and pictures of one colour are alike."""
-        if (self.fine.shape, self.grey.shape) != (before.fine.shape, before.grey.shape):
+        if self.whole.shape != before.whole.shape:
             return True
         ours, theirs = (thumbnail - thumbnail.mean() for thumbnail in (self.thumbnail, before.thumbnail))
         variances = float((ours**2).mean()), float((theirs**2).mean())
@@ -132,7 +139,7 @@ class TemporalFilter:
         for colours, depth in frames:
             depth = steady(colours, depth)
 
-    Keeps about as much memory as two maps, whatever the length of the stream. Not thread-safe.
+    Keeps about as much memory as four maps, whatever the length of the stream. Not thread-safe.
     """
 
     def __init__(self, strength: float = 1.0) -> None:
@@ -199,8 +206,10 @@ class TemporalFilter:
         height, width = before.depth.shape
         rows, columns = now.grey.shape
         flow = np.asarray(self._motion.calc(now.grey, before.picture.grey, None), np.float32)
-        scale = np.array([width / columns, height / rows], np.float32)
-        places = _places(height, width) + _resized(flow, (height, width)) * scale
+        places = _resized(flow, (height, width))
+        places[..., 0] *= np.float32(width / columns)
+        places[..., 1] *= np.float32(height / rows)
+        places += _places(height, width)
         return _Seen(now, _at(before.depth, places), _at(before.age, places, cv2.INTER_NEAREST)), flow
 
 
@@ -240,8 +249,7 @@ def _other_picture(before: NDArray[np.uint8], now: NDArray[np.uint8], flow: Floa
     """How little of each point's picture was there in the frame before, 0..1, apart from its exposure."""
     height, width = now.shape
     places = _places(height, width) + flow
-    x, y = places[..., 0], places[..., 1]
-    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    inside = cv2.inRange(places, (0.0, 0.0), (width - 1.0, height - 1.0)) > 0
     if not inside.any():
         return np.ones(shape, np.float32)
     picture, moved = _brightness(now), _at(_brightness(before), places)
@@ -252,23 +260,24 @@ def _other_picture(before: NDArray[np.uint8], now: NDArray[np.uint8], flow: Floa
 
 def _exposed_like(picture: Floats, other: Floats, where: NDArray[np.bool_]) -> Floats:
     """Another picture with this one's exposure, by what is in both."""
-    mean, mean_other = float(picture[where].mean()), float(other[where].mean())
-    centred = other[where] - mean_other
-    variance = float((centred**2).mean())
-    gain = float(((picture[where] - mean) * centred).mean()) / variance if variance > _PLAIN else 1.0
+    ours, theirs = picture[where], other[where]
+    mean, mean_other = float(ours.mean()), float(theirs.mean())
+    theirs -= np.float32(mean_other)
+    variance = float(theirs @ theirs) / theirs.size
+    gain = float(ours @ theirs) / theirs.size / variance if variance > _PLAIN else 1.0
     return np.asarray(mean + min(max(gain, _GAIN[0]), _GAIN[1]) * (other - mean_other), np.float32)
 
 
 def _other_depth(moved: _Seen, depth: Floats) -> Floats:
     """How little each point's depth is that of the frame before, 0..1."""
-    deviation = max(float(np.abs(depth - np.median(depth)).mean()), _TINY)
+    sample = depth[::2, ::2]
+    deviation = max(float(np.abs(sample - np.median(sample)).mean()), _TINY)
     return _ramp(np.abs(depth - moved.depth) * np.float32(1 / deviation), *_OTHER_DEPTH)
 
 
 def _at(values: Floats, places: Floats, interpolation: int = cv2.INTER_LINEAR) -> Floats:
     """The values at these places (h, w, 2): x and y."""
-    x, y = places[..., 0], places[..., 1]
-    return np.asarray(cv2.remap(values, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    return np.asarray(cv2.remap(values, places, _ONE_MAP, interpolation, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 def _resized(values: Floats, shape: tuple[int, ...], interpolation: int = cv2.INTER_LINEAR) -> Floats:

@@ -14,3 +14,7 @@ class Engine(Protocol):
     def infer(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 (1, 3, h, w), normalised -> float32 for the same batch, of the model's `OutputKind`."""
         ...
+
+    def specialise(self, shape: tuple[int, ...]) -> None:
+        """Prepare for many inputs of this shape, where that makes them faster. Others are accepted as before."""
+        return

@@ -18,6 +18,7 @@ import onnxruntime
 from depthsvc.errors import ModelError
 from depthsvc.imaging.spec import Shape
 from depthsvc.model.choice import Device, Precision
+from depthsvc.model.engines.base import Engine
 
 if TYPE_CHECKING:
     from depthsvc.model.networks.base import Network
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _OPSET = 18
 
 
-class OnnxEngine:
+class OnnxEngine(Engine):
     """A loaded ONNX file."""
 
     def __init__(self, path: Path, threads: int, content: bytes | None) -> None:

@@ -29,6 +29,7 @@ from depthsvc.errors import ModelError
 from depthsvc.imaging.spec import Shape
 from depthsvc.model.choice import CPU, Device, Precision
 from depthsvc.model.engines import cuda
+from depthsvc.model.engines.base import Engine
 from depthsvc.model.networks.base import Network
 
 _PIECE_BYTES = 1 << 20
@@ -47,7 +48,7 @@ def _unheard_deprecation() -> Iterator[None]:
         yield
 
 
-class TorchScriptEngine:
+class TorchScriptEngine(Engine):
     """A loaded TorchScript file. If it has its weights beside it, processes share the memory of those."""
 
     def __init__(self, path: Path, threads: int, content: bytes | None = None, device: Device = CPU) -> None:
