@@ -88,6 +88,23 @@ def test_an_answer_stays_when_the_next_one_is_computed(kind: EngineKind, cache_d
     assert np.array_equal(first, kept)
 
 
+@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+def test_an_engine_that_is_specialised_accepts_every_shape_as_before(kind: EngineKind, cache_dir: Path) -> None:
+    if not kind.can_write():
+        pytest.skip(f"{kind.name} is not installed")
+    model = registered("embedded")
+    weights = obtain(model, WeightsLocations(cache_dir))
+    engine = kind.open(
+        artefact(_resolved(model.name, weights), kind, Precision.FP32, cache_dir).path, 1, Precision.FP32
+    )
+    photos = [parity.network_input(64, 96), parity.network_input(96, 64)]
+    expected = [engine.infer(planes).copy() for planes in photos]
+    for shape in [(1, 3, 96, 64), (1, 3, 64, 96)]:
+        engine.specialise(shape)
+        for planes, values in zip(photos, expected, strict=True):
+            assert np.abs(engine.infer(planes) - values).max() <= 1e-5 * np.ptp(values)
+
+
 def test_bf16_is_near_fp32(cache_dir: Path) -> None:
     """PyTorch computes bf16 on every processor, though slowly where it has no instructions for it."""
     model = registered("embedded")
