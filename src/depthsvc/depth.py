@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from depthsvc.formats import Result, format_named, format_of_file, formats_of
 from depthsvc.imaging import encode
 from depthsvc.imaging.colormaps import normalized
-from depthsvc.imaging.guided import refined
-from depthsvc.imaging.resize import upsample
+from depthsvc.imaging.edges import follow_edges
+from depthsvc.imaging.refine import refined
+from depthsvc.imaging.resize import resized, upsample
 from depthsvc.imaging.spec import Colormap, DepthKind, Enlargement, colormap_named
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class DepthMap:
     """What the values are."""
     bordered: Bordered | None = None
     """The map with its surroundings, from which it is upsampled; None: it has none."""
+    follows_edges: bool = False
+    """Whether its edges are where its photo's are, as far as its grid allows."""
     nearest_m: float = 0.0
     """In metres, the nearest point of the map from which this one was upsampled, if that knows all distances."""
 
@@ -122,7 +125,11 @@ class DepthMap:
 
     def refined(self, pixels: NDArray[np.uint8]) -> DepthMap:
         """The same map on the grid of its photo, RGB (height, width, 3), with its edges aligned to the photo's."""
-        return replace(self, values=refined(pixels, self.values), bordered=None)
+        values = self.values
+        if not self.follows_edges:
+            colour = resized(pixels, self.width, self.height).astype(np.float32) * np.float32(1 / 255)
+            values = follow_edges(colour, values)
+        return replace(self, values=refined(pixels, values), bordered=None)
 
     def float16(self) -> NDArray[np.float16]:
         """The values rounded to float16, (height, width)."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from depthsvc.errors import InvalidParameter, problem_name, problem_reason
 from depthsvc.formats import Format, Result, format_named, formats_of
-from depthsvc.imaging.spec import DETAIL_PIXELS, Colormap
+from depthsvc.imaging.spec import DETAIL_PIXELS, EDGE_PIXELS, Colormap
 
 SIDE_BY_SIDE_MAX_SIDE = 4096
 """Enough for a picture to look at; without a limit it would be the largest array that a worker ever holds."""
@@ -88,13 +88,12 @@ class MapOptions(_Options):
     )
     refine: bool = Field(
         False,
-        description="Align depth edges with the photo's edges. Takes longer, and strong texture may show through. Does "
-        "nothing with `size=model`.",
+        description="Align depth edges with the photo's edges. Takes longer. Does nothing with `size=model`.",
     )
     full_size: bool = Field(
         False,
-        description=f"With `refine`, use all pixels of a photo of more than {_LARGE} instead of a reduced copy. Takes "
-        "up to four times as long.",
+        description=f"With `refine`, use all pixels of a photo of more than {EDGE_PIXELS / 1e6:g} megapixels instead "
+        "of a reduced copy. Takes longer.",
     )
 
     @property

@@ -69,7 +69,7 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT]):
 
         `model` is a name that the service serves, by default its first. `size` is "source" for the photo's upright
         width and height, or "model" for the network's own grid. `refine` aligns depth edges with the photo's, which
-        takes longer. It looks at no more than 12.5 megapixels of the photo unless `full_size` is set. `normalize`
+        takes longer. It looks at no more than 3.2 megapixels of the photo unless `full_size` is set. `normalize`
         scales the values to 0..1. Raises RequestError and OSError.
         """
         options = make_options(

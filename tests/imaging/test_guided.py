@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from depthsvc.imaging.guided import GuidedMap, evaluate_guided, refined
+from depthsvc.imaging.guided import GuidedMap, evaluate_guided
 from depthsvc.imaging.lazy_upsampled import LazyUpsampled
 
 
@@ -37,16 +37,3 @@ def test_rows_are_those_of_the_whole_enlarged_array(size: tuple[int, int]) -> No
     for top in range(0, height, 4):
         bottom = min(top + 4, height)
         assert enlarged.rows(top, bottom) == pytest.approx(expected[top:bottom], abs=1e-5)
-
-
-def test_a_refined_map_has_the_photos_edges_and_no_larger_range() -> None:
-    pixels = np.random.default_rng(2).integers(0, 40, (700, 500, 3), dtype=np.uint8)
-    pixels[300:, :] += 150
-    values = cv2.GaussianBlur(np.repeat([2.0, 5.0], [30, 40]).astype(np.float32)[:, None] * np.ones((1, 50)), (0, 0), 2)
-    result = refined(pixels, values.astype(np.float32))
-    assert result.shape == (700, 500)
-    assert result.min() >= values.min().astype(np.float32)
-    assert result.max() <= values.max().astype(np.float32)
-    soft = cv2.resize(values, (500, 700))
-    assert (result[300] - result[299]).mean() > 10 * (soft[300] - soft[299]).mean()
-    assert pytest.approx(result, abs=1e-3) == refined(pixels.transpose(1, 0, 2), values.T.astype(np.float32)).T

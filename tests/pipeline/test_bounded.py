@@ -21,6 +21,7 @@ PHOTO = encoded(photo(HEIGHT, WIDTH))
 @pytest.fixture(autouse=True)
 def _a_quarter_is_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rendering, "DETAIL_PIXELS", WIDTH * HEIGHT // 4)
+    monkeypatch.setattr(rendering, "EDGE_PIXELS", WIDTH * HEIGHT // 4)
 
 
 def test_a_large_photo_is_refocused_at_a_smaller_size() -> None:

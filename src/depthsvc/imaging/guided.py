@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from depthsvc.imaging.blocks import row_ranges
 from depthsvc.imaging.lazy_upsampled import LazyUpsampled
 from depthsvc.imaging.resize import fitting, resized
 
@@ -44,16 +43,6 @@ class GuidedMap:
     def upsampled(self, width: int, height: int) -> LazyUpsampled:
         """The functions on a larger grid."""
         return LazyUpsampled(self._functions, width, height)
-
-
-def refined(pixels: NDArray[np.uint8], values: Floats) -> Floats:
-    """A map (h, w) upsampled to (H, W) with the edges of its photo, RGB (H, W, 3). Its range does not grow."""
-    height, width = pixels.shape[:2]
-    functions = GuidedMap.fit(pixels, values).upsampled(width, height)
-    result = np.empty((height, width), np.float32)
-    for top, bottom in row_ranges(height, width):
-        result[top:bottom] = evaluate_guided(functions.rows(top, bottom), pixels[top:bottom])
-    return result.clip(values.min(), values.max(), out=result)
 
 
 def evaluate_guided(functions: Floats, pixels: NDArray[np.uint8]) -> Floats:

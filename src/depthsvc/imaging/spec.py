@@ -10,6 +10,8 @@ from depthsvc.errors import InvalidParameter
 DETAIL_PIXELS = 12_500_000
 """Results that show a photo's own detail are made with at most this many of its pixels unless all are asked for: a
 phone's photo fits, and a scan of 50 megapixels fits at half its size."""
+EDGE_PIXELS = 3_200_000
+"""The same for maps with its edges: a phone's photo fits at half its size."""
 
 
 class Colormap(StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,8 @@ def finished(spec: ModelSpec, values: Floats, colours: Callable[[], Floats], siz
         values = follow_edges(colours(), DepthMap.of(values, spec.name).values)
     kind = spec.output.depth_kind
     if not spec.input.padded:
-        return DepthMap.of(values, spec.name, spec.enlargement, kind)
+        depth = DepthMap.of(values, spec.name, spec.enlargement, kind)
+        return replace(depth, follows_edges=spec.follows_edges)
     width, height = size
     margins = reflected_margin(height) / height, reflected_margin(width) / width
     return DepthMap.within(values, margins, spec.name, spec.enlargement, kind)

@@ -18,7 +18,7 @@ from depthsvc.imaging.photo.pixels import Photo
 from depthsvc.imaging.pointcloud import grid_size, point_cloud
 from depthsvc.imaging.profiles import in_srgb
 from depthsvc.imaging.resize import fitting, resized, within
-from depthsvc.imaging.spec import DETAIL_PIXELS, DepthKind, Enlargement
+from depthsvc.imaging.spec import DETAIL_PIXELS, EDGE_PIXELS, DepthKind, Enlargement
 from depthsvc.imaging.transparency import OPAQUE, with_opacity
 from depthsvc.options import (
     HEATMAP_MAX_PIXELS,
@@ -92,13 +92,13 @@ class MapRenderer(Renderer[Map]):
     """The map itself, as values or colours."""
 
     def enough(self, width: int, height: int) -> float:
-        return _detail(width, height, full_size=self.options.full_size) if self.options.refines else 0
+        return _detail(width, height, _edge_pixels(self.options)) if self.options.refines else 0
 
     def outline(self, width: int, height: int, network: int) -> Outline:
         kind = self.options.file_format.name + ("_palette" if self.options.style.get("palette") else "")
         width, height = self._grid(width, height)
         pixels = width * height if self.options.size is OutputSize.SOURCE else network
-        detail = _detail_pixels(pixels, full_size=self.options.full_size) if self.options.refines else 0
+        detail = round(min(pixels, _edge_pixels(self.options))) if self.options.refines else 0
         return Outline(f"{kind}_refined" if detail else kind, pixels, detail)
 
     def _grid(self, width: int, height: int) -> tuple[int, int]:
@@ -118,7 +118,7 @@ class SideBySideRenderer(Renderer[SideBySideOptions]):
     """The photo beside its heatmap. Both are shrunk first, so that SIDE_BY_SIDE_MAX_SIDE also limits memory."""
 
     def enough(self, width: int, height: int) -> float:
-        return _detail(*fitting(width, height, SIDE_BY_SIDE_MAX_SIDE))
+        return _detail(*fitting(width, height, SIDE_BY_SIDE_MAX_SIDE), DETAIL_PIXELS)
 
     def outline(self, width: int, height: int, network: int) -> Outline:
         width, height = within(*fitting(width, height, SIDE_BY_SIDE_MAX_SIDE), DETAIL_PIXELS)
@@ -176,16 +176,20 @@ class BokehRenderer(Renderer[BokehOptions]):
             )
 
     def enough(self, width: int, height: int) -> float:
-        return _detail(width, height, full_size=self.options.full_size)
+        return _detail(width, height, self._most_pixels)
+
+    @property
+    def _most_pixels(self) -> float:
+        return math.inf if self.options.full_size else DETAIL_PIXELS
 
     def outline(self, width: int, height: int, network: int) -> Outline:
-        pixels = _detail_pixels(width * height, full_size=self.options.full_size)
+        pixels = round(min(width * height, self._most_pixels))
         kind = self.options.file_format.name
         return Outline(kind if self.options.strength else f"{kind}_sharp", pixels, layer_pixels(width, height))
 
     def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
         options = self.options
-        pixels = in_srgb(_shrunk(photo.pixels, full_size=options.full_size), photo.profile)
+        pixels = in_srgb(_shrunk(photo.pixels, self._most_pixels), photo.profile)
         pixels = refocus(pixels, depth.inverse, focus=options.focus_point, strength=options.strength)
         return Drawing(pixels, (len(pixels), len(pixels[0])), depth)
 
@@ -205,29 +209,29 @@ def renderer_for(options: Options) -> Renderer[Any]:
 
 
 _FEWEST = 0.7
-"""Sides that a photo decoded at reduced size must keep, as a fraction of what DETAIL_PIXELS allow."""
+"""Sides that a photo decoded at reduced size must keep, as a fraction of what the most pixels allow."""
 
 
-def _detail(width: int, height: int, *, full_size: bool = False) -> float:
-    """How many pixels the shorter side of a photo must keep to show its detail."""
-    return math.inf if full_size else _FEWEST * min(within(width, height, DETAIL_PIXELS))
+def _edge_pixels(options: MapOptions) -> float:
+    """With how many pixels of a photo at most its edges are found."""
+    return math.inf if options.full_size else EDGE_PIXELS
 
 
-def _detail_pixels(pixels: int, *, full_size: bool) -> int:
-    """With how many pixels the detail of a photo of `pixels` is shown."""
-    return pixels if full_size else min(pixels, DETAIL_PIXELS)
+def _detail(width: int, height: int, most: float) -> float:
+    """How many pixels the shorter side of a photo must keep to show its detail, with at most this many pixels."""
+    return math.inf if most == math.inf else _FEWEST * min(within(width, height, round(most)))
 
 
-def _shrunk(pixels: NDArray[np.uint8], *, full_size: bool) -> NDArray[np.uint8]:
-    """Pixels, RGB (h, w, 3), with as much detail as the result may show."""
+def _shrunk(pixels: NDArray[np.uint8], most: float) -> NDArray[np.uint8]:
+    """Pixels, RGB (h, w, 3), of which there are at most this many."""
     height, width = pixels.shape[:2]
-    return pixels if full_size else resized(pixels, *within(width, height, DETAIL_PIXELS))
+    return pixels if height * width <= most else resized(pixels, *within(width, height, round(most)))
 
 
 def fit_to_grid(depth: DepthMap, photo: Photo, options: MapOptions) -> DepthMap:
     """Bring a map from the network's grid to the requested grid, with the photo's edges if requested."""
     if options.refines:
-        refined = depth.refined(_shrunk(photo.pixels, full_size=options.full_size))
+        refined = depth.refined(_shrunk(photo.pixels, _edge_pixels(options)))
         depth = replace(refined, enlargement=Enlargement.BILINEAR).enlarged(photo.width, photo.height)
     elif options.size is OutputSize.SOURCE:
         depth = depth.enlarged(photo.width, photo.height)
