@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
@@ -217,30 +219,23 @@ def test_temporary_folder_that_others_can_write_to_is_not_used(
     assert path.parents[1].stat().st_mode & 0o077 == 0
 
 
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """A limit on the size of files stands for it."""
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.usefixtures("full_disk")
 def test_trace_that_does_not_fit_on_the_disk_is_an_error_and_leaves_no_part(
     weights: VerifiedFile, tmp_path: Path, temporary: Path
 ) -> None:
-    """A limit on the size of files stands for the full disk."""
-    code = f"""
-import resource, signal
-from pathlib import Path
-from depthsvc.errors import ConfigurationError
-from depthsvc.model.architecture import COMPACT
-from depthsvc.model.engines.cache import artefact
-from depthsvc.model.choice import Precision
-from depthsvc.model.engines.kinds import TORCHSCRIPT
-from depthsvc.model.registry import registered
-from depthsvc.model.spec import ResolvedModel, VerifiedFile
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-weights = VerifiedFile(Path({str(weights.path)!r}), {weights.sha256!r})
-model = ResolvedModel(registered("embedded").spec, weights, COMPACT)
-artefact(model, TORCHSCRIPT, Precision.FP32, Path({str(tmp_path / "cache")!r}))
-"""
-    environment = {**os.environ, "TMPDIR": str(temporary)}
-    process = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-    assert "cannot be written (File too large). Set DEPTHSVC_CACHE_DIR to a folder" in process.stderr
-    assert process.returncode == 1
+    with pytest.raises(ConfigurationError, match=r"cannot be written \(File too large\)\. Set DEPTHSVC_CACHE_DIR to a"):
+        _cached(weights, tmp_path / "cache")
     assert [
         path
         for folder in (tmp_path / "cache", temporary)
