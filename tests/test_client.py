@@ -120,6 +120,7 @@ def test_a_service_gives_what_an_estimator_gives(
     cloud = ask(embedded_service.url, "point_cloud", photo_png, stride=2)
     assert cloud.ply() == embedded.point_cloud(photo_png, stride=2).ply()
     assert opened(ask(embedded_service.url, "bokeh", photo_png, focus="0.5,0.5", strength=1)).size == (320, 240)
+    assert ask(embedded_service.url, "normals", photo_png, fov=50) == embedded.normals(photo_png, fov=50)
 
 
 def test_every_kind_of_photo_is_taken(ask: Ask, embedded_service: RunningService, tmp_path: Path) -> None:
@@ -207,7 +208,8 @@ def test_each_method_has_its_route_query_and_key(ask: Ask) -> None:
     queries: list[bytes] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
-        kind = {"/base/pointcloud": "model/ply", "/base/bokeh": "image/jpeg"}[request.url.path]
+        kinds = {"pointcloud": "model/ply", "bokeh": "image/jpeg", "normals": "image/png"}
+        kind = kinds[request.url.path.removeprefix("/base/")]
         assert request.headers["Authorization"] == "Bearer secret"
         assert request.headers["User-Agent"] == f"depthsvc/{__version__}"
         assert b'name="image"; filename="photo"' in request.content
@@ -217,7 +219,12 @@ def test_each_method_has_its_route_query_and_key(ask: Ask) -> None:
     base = f"{URL}/base/"
     ask(base, "point_cloud", b"photo", handler=handler, api_key="secret", fov=70, stride=2, max_points=9)
     ask(base, "bokeh", b"photo", handler=handler, api_key="secret", focus="0.5,0.25", strength=0.75)
-    assert queries == [b"fov=70.0&stride=2&max_points=9", b"focus=0.5%2C0.25&strength=0.75"]
+    ask(base, "normals", b"photo", handler=handler, api_key="secret", fov=70, size="model")
+    assert queries == [
+        b"fov=70.0&stride=2&max_points=9",
+        b"focus=0.5%2C0.25&strength=0.75",
+        b"size=model&fov=70.0",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -348,5 +355,5 @@ def test_both_clients_have_the_same_methods() -> None:
 
     assert methods(AsyncDepthClient) - {"answer"} == methods(DepthClient)
     assert json.dumps(sorted(methods(DepthClient))) == (
-        '["bokeh", "close", "depth", "health", "heatmap", "models", "point_cloud", "predict", "upload"]'
+        '["bokeh", "close", "depth", "health", "heatmap", "models", "normals", "point_cloud", "predict", "upload"]'
     )

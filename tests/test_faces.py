@@ -26,13 +26,19 @@ from depthsvc.imaging import encode
 from depthsvc.imaging.photo.source import PhotoSource
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
-from depthsvc.options import BokehOptions, DepthOptions, PointCloudOptions, UploadQuery
+from depthsvc.options import BokehOptions, DepthOptions, NormalsOptions, PointCloudOptions, UploadQuery
 from depthsvc.settings import Settings
 from tests.conftest import encoded, opened
 from tests.parity import photo
 
 FACES = (DepthEstimator, DepthClient, AsyncDepthClient)
-VERBS = {"depth": DepthOptions, "heatmap": UploadQuery, "point_cloud": PointCloudOptions, "bokeh": BokehOptions}
+VERBS = {
+    "depth": DepthOptions,
+    "heatmap": UploadQuery,
+    "point_cloud": PointCloudOptions,
+    "bokeh": BokehOptions,
+    "normals": NormalsOptions,
+}
 
 
 def keywords(function: Callable[..., Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from depthsvc.options import (
     BokehOptions,
     DepthOptions,
     HeatmapOptions,
+    NormalsOptions,
     Options,
     PointCloudOptions,
     SideBySideOptions,
@@ -140,6 +141,10 @@ class DepthEstimator(Verbs[DepthMap, Picture, PointCloud]):
     def _bokeh(self, photo: PhotoSource, options: BokehOptions) -> Picture:
         pixels = self._draw(photo, options).content
         return Picture.of(options.file_format.encode(pixels), pixels)
+
+    def _normals(self, photo: PhotoSource, options: NormalsOptions) -> Picture:
+        colours = self._draw(photo, options).content
+        return Picture.of(options.file_format.encode(colours), colours)
 
     def _draw(self, photo: PhotoSource, options: Options) -> Drawing:
         renderer: Renderer[Any] = renderer_for(options)

@@ -21,6 +21,7 @@ class Result(StrEnum):
     DEPTH = "depth"
     POINT_CLOUD = "point_cloud"
     BOKEH = "bokeh"
+    NORMALS = "normals"
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ FORMATS = (
     ),
     Format("ply", Result.POINT_CLOUD, "ply", "model/ply", "float32", "ply", "coloured points"),
     Format("jpeg", Result.BOKEH, "bokeh.jpg", "image/jpeg", "uint8", "jpeg", "refocused photo"),
+    Format("normals", Result.NORMALS, "normals.png", "image/png", "uint8", "rgb_png", "surface normals as colours"),
 )
 
 

@@ -15,6 +15,7 @@ from depthsvc.options import (
     BokehOptions,
     DepthOptions,
     HeatmapOptions,
+    NormalsOptions,
     PointCloudOptions,
     SideBySideOptions,
     UploadQuery,
@@ -167,6 +168,25 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT]):
         )
         return self._bokeh(photo, options)
 
+    @unknown_keywords_raise(InvalidParameter)
+    def normals(
+        self,
+        photo: PhotoSource,
+        *,
+        model: str | None = None,
+        input_size: int | None = None,
+        size: str = "source",
+        fov: float | None = None,
+    ) -> PictureT:
+        """Surface normals as a PNG in ControlNet's colours: red is left, green is up, blue is towards the camera.
+
+        A channel is 127.5 (n + 1), so (128, 128, 255) faces the camera. By a model of relative depth the shape is
+        plausible, not measured: that of `point_cloud`, whose `fov` this is. `size` is as for `depth`; there are at most
+        50 megapixels. Raises RequestError and OSError.
+        """
+        options = make_options(NormalsOptions, model=model, input_size=input_size, size=size, fov=fov)
+        return self._normals(photo, options)
+
     @abstractmethod
     def _depth(self, photo: PhotoSource, options: DepthOptions) -> DepthT: ...
 
@@ -178,6 +198,9 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT]):
 
     @abstractmethod
     def _bokeh(self, photo: PhotoSource, options: BokehOptions) -> PictureT: ...
+
+    @abstractmethod
+    def _normals(self, photo: PhotoSource, options: NormalsOptions) -> PictureT: ...
 
 
 Client = TypeVar("Client", bound=type)

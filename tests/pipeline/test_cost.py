@@ -28,6 +28,7 @@ from depthsvc.options import (
     DepthFormat,
     DepthOptions,
     HeatmapOptions,
+    NormalsOptions,
     Options,
     OutputSize,
     PointCloudOptions,
@@ -140,6 +141,7 @@ def test_a_photo_far_dearer_than_a_normal_one_is_refused(
         SideBySideOptions(),
         PointCloudOptions(max_points=4_000_000),
         BokehOptions(),
+        NormalsOptions(),
     ],
 )
 def test_the_largest_photo_is_not_refused_at_the_usual_size(

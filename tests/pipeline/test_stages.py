@@ -30,6 +30,7 @@ from depthsvc.options import (
     DepthFormat,
     DepthOptions,
     HeatmapOptions,
+    NormalsOptions,
     Options,
     OutputSize,
     PointCloudOptions,
@@ -90,7 +91,7 @@ def test_one_pixel_that_is_no_number_spoils_no_other(value: float) -> None:
 def test_a_constant_or_non_finite_map_is_a_valid_answer(value: float) -> None:
     pipeline = pipeline_of(FixedEngine(np.full((1, 64, 64), value, np.float32)))
     every_format = [DepthOptions(format=format) for format in DepthFormat]
-    kinds: list[Options] = [HeatmapOptions(), *every_format, PointCloudOptions(), BokehOptions()]
+    kinds: list[Options] = [HeatmapOptions(), *every_format, PointCloudOptions(), BokehOptions(), NormalsOptions()]
     for options in kinds:
         answer = pipeline.answer(PHOTO, options)
         assert answer.shape == (30, 40)

@@ -17,7 +17,15 @@ from depthsvc.errors import ConfigurationError
 from depthsvc.imaging.photo.source import PhotoSource, as_file
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
-from depthsvc.options import BokehOptions, DepthOptions, HeatmapOptions, Options, PointCloudOptions, SideBySideOptions
+from depthsvc.options import (
+    BokehOptions,
+    DepthOptions,
+    HeatmapOptions,
+    NormalsOptions,
+    Options,
+    PointCloudOptions,
+    SideBySideOptions,
+)
 from depthsvc.outbound.transport import AsyncTransport
 from depthsvc.status import Health, Models
 from depthsvc.verbs import Verbs, unknown_keywords_raise, with_coroutine_verbs
@@ -59,6 +67,9 @@ class AsyncDepthClient(
         return calls.point_cloud(await self._ask(calls.call(await _file_apart(photo), options)))
 
     async def _bokeh(self, photo: PhotoSource, options: BokehOptions) -> Picture:
+        return calls.picture(await self._ask(calls.call(await _file_apart(photo), options)))
+
+    async def _normals(self, photo: PhotoSource, options: NormalsOptions) -> Picture:
         return calls.picture(await self._ask(calls.call(await _file_apart(photo), options)))
 
     async def health(self) -> Health:

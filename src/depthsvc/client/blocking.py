@@ -14,7 +14,14 @@ from depthsvc.errors import ConfigurationError
 from depthsvc.imaging.photo.source import PhotoSource, as_file
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
-from depthsvc.options import BokehOptions, DepthOptions, HeatmapOptions, PointCloudOptions, SideBySideOptions
+from depthsvc.options import (
+    BokehOptions,
+    DepthOptions,
+    HeatmapOptions,
+    NormalsOptions,
+    PointCloudOptions,
+    SideBySideOptions,
+)
 from depthsvc.outbound.transport import Transport
 from depthsvc.status import Health, Models
 from depthsvc.verbs import Verbs, unknown_keywords_raise
@@ -62,6 +69,9 @@ class DepthClient(BaseClient, Verbs[DepthMap, Picture, PointCloud]):
         return calls.point_cloud(self._ask(calls.call(as_file(photo), options)))
 
     def _bokeh(self, photo: PhotoSource, options: BokehOptions) -> Picture:
+        return calls.picture(self._ask(calls.call(as_file(photo), options)))
+
+    def _normals(self, photo: PhotoSource, options: NormalsOptions) -> Picture:
         return calls.picture(self._ask(calls.call(as_file(photo), options)))
 
     def health(self) -> Health:

@@ -101,15 +101,25 @@ def grid_size(width: int, height: int, *, stride: int, max_points: int) -> tuple
     return size(strides[bisect_left(strides, True, key=lambda stride: math.prod(size(stride)) <= max_points)])
 
 
-def relative_depth(inverse_depth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Relative inverse depth (h, w) -> relative depth (h, w), from 1, nearest, to FARTHEST.
+def plausible_inverse(inverse_depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Relative inverse depth (h, w) -> 1 / plausible depth (h, w), from 1, nearest, to 1 / FARTHEST.
 
-    With n the inverse depth scaled to 0..1, depth is 1 / (n + (1 - n) / FARTHEST): the unknown shift of the inverse
-    depth is chosen so that the farthest point is FARTHEST times as far away as the nearest one. A constant map becomes
-    FARTHEST everywhere.
+    With n the inverse depth scaled to 0..1 it is n + (1 - n) / FARTHEST: the unknown shift of the inverse depth is
+    chosen so that the farthest point is FARTHEST times as far away as the nearest one. A constant map becomes
+    1 / FARTHEST everywhere.
     """
     nearness = normalized(inverse_depth)
-    return np.reciprocal(nearness + (1 - nearness) / np.float32(FARTHEST))
+    return nearness + (1 - nearness) / np.float32(FARTHEST)
+
+
+def relative_depth(inverse_depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Relative inverse depth (h, w) -> plausible depth (h, w), from 1, nearest, to FARTHEST."""
+    return np.reciprocal(plausible_inverse(inverse_depth))
+
+
+def focal_length(width: int, height: int, fov: float) -> float:
+    """Of a camera in pixels; `fov` is the angle in degrees that the longer side spans."""
+    return max(width, height) / (2 * math.tan(math.radians(fov) / 2))
 
 
 def point_cloud(
@@ -128,7 +138,7 @@ def point_cloud(
     ((u + 0.5 - w/2) z/f, -(v + 0.5 - h/2) z/f, -z), where f = max(w, h) / (2 tan(fov/2)).
     """
     height, width = values.shape
-    focal = max(width, height) / (2 * math.tan(math.radians(fov) / 2))
+    focal = focal_length(width, height, fov)
     metric = kind is DepthKind.METRES
     depth = values if metric else relative_depth(values)
     x = (np.arange(width, dtype=np.float32) + np.float32(0.5 - width / 2)) / np.float32(focal)

@@ -14,8 +14,9 @@ from depthsvc.depth import DepthMap
 from depthsvc.errors import TooManyPixels
 from depthsvc.imaging import encode
 from depthsvc.imaging.bokeh import layer_pixels, refocus
+from depthsvc.imaging.normals import normal_colours, surface_normals
 from depthsvc.imaging.photo.pixels import Photo
-from depthsvc.imaging.pointcloud import grid_size, point_cloud
+from depthsvc.imaging.pointcloud import grid_size, plausible_inverse, point_cloud
 from depthsvc.imaging.profiles import in_srgb
 from depthsvc.imaging.resize import fitting, resized, within
 from depthsvc.imaging.spec import DETAIL_PIXELS, DepthKind, Enlargement
@@ -25,9 +26,11 @@ from depthsvc.options import (
     SIDE_BY_SIDE_MAX_SIDE,
     USUAL_FOV,
     BokehOptions,
+    CameraOptions,
     DepthOptions,
     HeatmapOptions,
     MapOptions,
+    NormalsOptions,
     Options,
     OutputSize,
     PointCloudOptions,
@@ -158,9 +161,34 @@ class PointCloudRenderer(Renderer[PointCloudOptions]):
         if opacity is not None:
             colors = with_opacity(colors, opacity)[..., :3]
         enlarged = depth.enlarged(columns, rows)
-        fov = self.options.fov or (photo.fov if enlarged.kind is DepthKind.METRES else None) or USUAL_FOV
+        fov = _fov(self.options, photo, depth.kind)
         cloud = point_cloud(colors, enlarged.values, enlarged.kind, fov=fov, opacity=opacity)
         return Drawing(cloud, (rows, columns), depth)
+
+
+def _fov(options: CameraOptions, photo: Photo, kind: DepthKind) -> float:
+    """Degrees that the photo's longer side spans: as requested, or for metres as its EXIF data say."""
+    return options.fov or (photo.fov if kind is DepthKind.METRES else None) or USUAL_FOV
+
+
+class NormalsRenderer(Renderer[NormalsOptions]):
+    """Surface normals. They are found on the network's grid, where a step of depth is a step, and then upsampled."""
+
+    def enough(self, width: int, height: int) -> float:
+        return 0
+
+    def outline(self, width: int, height: int, network: int) -> Outline:
+        whole = math.prod(within(width, height, HEATMAP_MAX_PIXELS))
+        pixels = whole if self.options.size is OutputSize.SOURCE else network
+        return Outline(self.options.file_format.name, pixels, network)
+
+    def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
+        inverse = depth.inverse if depth.kind is DepthKind.METRES else plausible_inverse(depth.values)
+        fov = _fov(self.options, photo, depth.kind)
+        colours = normal_colours(surface_normals(inverse, photo.width, photo.height, fov=fov))
+        if self.options.size is OutputSize.SOURCE:
+            colours = resized(colours, *within(photo.width, photo.height, HEATMAP_MAX_PIXELS))
+        return Drawing(colours, (len(colours), len(colours[0])), depth)
 
 
 class BokehRenderer(Renderer[BokehOptions]):
@@ -196,6 +224,7 @@ RENDERERS: dict[type[Options], type[Renderer[Any]]] = {
     DepthOptions: MapRenderer,
     PointCloudOptions: PointCloudRenderer,
     BokehOptions: BokehRenderer,
+    NormalsOptions: NormalsRenderer,
 }
 
 
