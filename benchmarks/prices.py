@@ -140,7 +140,7 @@ def slowest_png(pixels: Pixels, level: int) -> bytes:
 
 def results() -> list[Options]:
     """One option of every kind that has a price."""
-    formats = [DepthFormat(name) for name in ("f16", "npy", "png16", "exr")]
+    formats = [DepthFormat(name) for name in ("f16", "npy", "png16", "exr", "tiff")]
     return [
         *(HeatmapOptions(palette=palette, refine=refine) for palette in (False, True) for refine in (False, True)),
         *(DepthOptions(format=format, refine=refine) for format in formats for refine in (False, True)),
@@ -306,6 +306,8 @@ def result_rows(pipeline: Pipeline, kinds: list[str]) -> dict[str, dict[str, dic
 
 
 MOST_BYTES = {
+    "tiff": {"photo": 1024.0, "pixel": 4.0},
+    "tiff_refined": {"photo": 1024.0, "pixel": 4.0},
     "normals": {"photo": 4096.0, "pixel": 0.6, "detail": 3.0},
     "ply": {"photo": 300.0, "pixel": 15.0},
     "jpeg": {"photo": 4096.0, "pixel": 1.2},

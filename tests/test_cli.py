@@ -116,8 +116,8 @@ def test_predict_does_not_overwrite_the_photo(
     [
         (["missing.jpg"], "missing.jpg: No such file or directory"),
         (
-            ["{photo}", "-o", "depth.tiff"],
-            "unknown format. Use one of .png, .f16, .npy, .png16, .exr, .ply, .normals, or --format",
+            ["{photo}", "-o", "depth.webp"],
+            "unknown format. Use one of .png, .f16, .npy, .png16, .exr, .tiff, .ply, .normals, or --format",
         ),
         (["{photo}", "-o", "no/such/depth.png"], "the folder no/such does not exist"),
         (["{photo}", "--model", "nonesuch"], "Unknown model 'nonesuch': use one of auto, midas_small, embedded"),

@@ -178,7 +178,7 @@ def test_wrong_names_of_formats_and_settings_are_our_own_errors(tmp_path: Path) 
         lambda: depth.save(tmp_path / "d.png", colormap="infrno"),
         lambda: depth.heatmap("infrno"),
         lambda: depth.to_image("infrno"),
-        lambda: depth.save(tmp_path / "d", format="tiff"),
+        lambda: depth.save(tmp_path / "d", format="webp"),
         lambda: DepthEstimator("embedded", engine="tensorflow"),
         lambda: DepthEstimator("embedded", worker_threads=0),
         lambda: DepthEstimator("nonesuch"),

@@ -109,6 +109,8 @@ def test_numbers_have_an_exact_size() -> None:
     for name, header_bytes in (("f16", 0), ("npy", 128)):
         taken = appraiser().appraise(PHOTO, DepthOptions(format=DepthFormat(name)))
         assert taken.answer_bytes == pytest.approx(2 * 60 * 80 + header_bytes, abs=1)
+    tiff = appraiser().appraise(PHOTO, DepthOptions(format=DepthFormat("tiff")))
+    assert tiff.answer_bytes == pytest.approx(4 * 60 * 80, abs=1024)
     assert 5 * 60 * 80 < appraiser().appraise(PHOTO, PointCloudOptions()).answer_bytes <= 15 * 60 * 80 + 300
 
 

@@ -143,6 +143,7 @@ def test_media_types_and_dtypes() -> None:
         ("application/x-npy", "float16"),
         ("image/png", "uint16"),
         ("image/x-exr", "float32"),
+        ("image/tiff", "float32"),
     ]
 
 

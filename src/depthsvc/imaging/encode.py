@@ -1,14 +1,16 @@
-"""Results to files: PNG heatmaps, raw float16, NPY, 16-bit PNG, and photos as JPEG."""
+"""Results to files: PNG heatmaps, raw float16, NPY, 16-bit PNG, TIFF, and photos as JPEG."""
 
 from __future__ import annotations
 
 import io
+import json
 import math
 from collections.abc import Iterator, Mapping
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from depthsvc.imaging.blocks import row_blocks
 from depthsvc.imaging.colormaps import color_table, colored, levels, quantized_blocks
@@ -92,6 +94,17 @@ def exr(values: NDArray[np.float32], *, about: Mapping[str, str] | None = None) 
     """
     about = about or {}
     return exr_file(values, "Z" if about.get("kind") == DepthKind.METRES else "Y", about)
+
+
+def tiff(values: NDArray[np.float32], *, about: Mapping[str, str] | None = None) -> bytes:
+    """A map (h, w) as a TIFF of one float32 channel, without compression, so that every reader of floats opens it.
+
+    Its ImageDescription is a JSON object: `min` and `max` of the values, and what is said `about` the map.
+    """
+    said = {"min": float(values.min()), "max": float(values.max()), **(about or {})}
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "TIFF", description=json.dumps(said))
+    return file.getvalue()
 
 
 def f16(values: NDArray[np.float32]) -> bytes:
