@@ -27,6 +27,7 @@ ROUTES = (
     "/pointcloud",
     "/bokeh",
     "/normals",
+    "/mesh",
 )
 
 

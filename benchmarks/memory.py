@@ -47,6 +47,7 @@ ROUTES = (
     "/pointcloud?stride=1",
     "/bokeh?strength=1",
     "/normals",
+    "/mesh",
 )
 
 

@@ -3,7 +3,7 @@
     python -m benchmarks.prices                       measure it again; about 12 minutes
     python -m benchmarks.prices --network NAME        measure only the network of a model; 2 minutes
     python -m benchmarks.prices --codings heic avif   measure only how long photos of these codings take to decode
-    python -m benchmarks.prices --results ply mesh    measure only how long these kinds of results take to make
+    python -m benchmarks.prices --results ply glb     measure only how long these kinds of results take to make
     python -m benchmarks.prices --check 300           compare it with mixed photos
 
 Times are processor time of one thread.
@@ -42,6 +42,7 @@ from depthsvc.options import (
     DepthFormat,
     DepthOptions,
     HeatmapOptions,
+    MeshOptions,
     NormalsOptions,
     Options,
     OutputSize,
@@ -150,6 +151,9 @@ def results() -> list[Options]:
         *(BokehOptions(strength=strength) for strength in (0, 0.5, 1)),
         NormalsOptions(),
         NormalsOptions(input_size=512),
+        MeshOptions(),
+        MeshOptions(input_size=512),
+        MeshOptions(input_size=768, max_vertices=1_000_000),
         HeatmapOptions(size=OutputSize.MODEL),
         DepthOptions(size=OutputSize.MODEL),
         NormalsOptions(size=OutputSize.MODEL),
@@ -298,14 +302,15 @@ def result_rows(pipeline: Pipeline, kinds: list[str]) -> dict[str, dict[str, dic
                     samples[f"render{MEMORY}"][work.kind].append((_sizes(work), taken))
         print(".", end="", flush=True)
     rows = {
-        section: {kind: fitted(taken, _LITTLE_NS if section == "render" else 0) for kind, taken in kinds.items()}
-        for section, kinds in samples.items()
+        section: {kind: fitted(taken, little) for kind, taken in samples[section].items()}
+        for section, little in (("render", _LITTLE_NS), (f"render{MEMORY}", 0), ("bytes", 0))
     }
     rows["bytes"] |= {kind: row for kind, row in MOST_BYTES.items() if kind in rows["bytes"]}
     return rows
 
 
 MOST_BYTES = {
+    "glb": {"photo": 4096.0, "pixel": 1.2, "detail": 44.0},
     "tiff": {"photo": 1024.0, "pixel": 4.0},
     "tiff_refined": {"photo": 1024.0, "pixel": 4.0},
     "normals": {"photo": 4096.0, "pixel": 0.6, "detail": 3.0},

@@ -26,7 +26,7 @@ from depthsvc.imaging import encode
 from depthsvc.imaging.photo.source import PhotoSource
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
-from depthsvc.options import BokehOptions, DepthOptions, NormalsOptions, PointCloudOptions, UploadQuery
+from depthsvc.options import BokehOptions, DepthOptions, MeshOptions, NormalsOptions, PointCloudOptions, UploadQuery
 from depthsvc.settings import Settings
 from tests.conftest import encoded, opened
 from tests.parity import photo
@@ -38,6 +38,7 @@ VERBS = {
     "point_cloud": PointCloudOptions,
     "bokeh": BokehOptions,
     "normals": NormalsOptions,
+    "mesh": MeshOptions,
 }
 
 

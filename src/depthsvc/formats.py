@@ -22,6 +22,7 @@ class Result(StrEnum):
     POINT_CLOUD = "point_cloud"
     BOKEH = "bokeh"
     NORMALS = "normals"
+    MESH = "mesh"
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,16 @@ FORMATS = (
     Format("ply", Result.POINT_CLOUD, "ply", "model/ply", "float32", "ply", "coloured points"),
     Format("jpeg", Result.BOKEH, "bokeh.jpg", "image/jpeg", "uint8", "jpeg", "refocused photo"),
     Format("normals", Result.NORMALS, "normals.png", "image/png", "uint8", "rgb_png", "surface normals as colours"),
+    Format(
+        "glb",
+        Result.MESH,
+        "glb",
+        "model/gltf-binary",
+        "float32",
+        "glb",
+        "a mesh textured with the photo, glTF 2.0",
+        labelled=True,
+    ),
 )
 
 

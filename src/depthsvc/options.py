@@ -16,6 +16,8 @@ SIDE_BY_SIDE_MAX_SIDE = 4096
 """Enough for a picture to look at; without a limit it would be the largest array that a worker ever holds."""
 
 
+TEXTURE_MAX_SIDE = 4096
+"""Of a mesh: graphics processors have limits too."""
 HEATMAP_MAX_PIXELS = 50_000_000
 """Pixels of a heatmap of a larger photo, and of its normals."""
 _LARGE = f"{DETAIL_PIXELS / 1e6:g} megapixels"
@@ -278,6 +280,21 @@ class NormalsOptions(CameraOptions, _SizedOptions):
     route = "/normals"
 
 
+class MeshOptions(CameraOptions):
+    """A GLB file: a surface of triangles, textured with the photo."""
+
+    result = Result.MESH
+    route = "/mesh"
+
+    max_vertices: int = Field(
+        250_000,
+        ge=100,
+        le=1_000_000,
+        description="Maximum number of vertices. There are as many as the network's grid has pixels, or every n-th of "
+        "each row and column.",
+    )
+
+
 class FrameOptions(_Options):
     """One frame of a stream. Only for a pool's workers: no route and no file format is made of it."""
 
@@ -290,12 +307,22 @@ class FrameOptions(_Options):
         return DepthOptions(input_size=self.input_size, model=self.model, size=OutputSize.MODEL)
 
 
-Options = HeatmapOptions | SideBySideOptions | DepthOptions | PointCloudOptions | BokehOptions | NormalsOptions
+Options = (
+    HeatmapOptions | SideBySideOptions | DepthOptions | PointCloudOptions | BokehOptions | NormalsOptions | MeshOptions
+)
 Task = Options | FrameOptions
 """What a worker may be asked to do with a photo."""
 OPTIONS: dict[Result, type[Options]] = {
     kind.result: kind
-    for kind in (HeatmapOptions, SideBySideOptions, DepthOptions, PointCloudOptions, BokehOptions, NormalsOptions)
+    for kind in (
+        HeatmapOptions,
+        SideBySideOptions,
+        DepthOptions,
+        PointCloudOptions,
+        BokehOptions,
+        NormalsOptions,
+        MeshOptions,
+    )
 }
 """The options of each result."""
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import math
 import mmap
 import struct
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
@@ -30,6 +32,7 @@ from depthsvc.options import (
     DepthFormat,
     DepthOptions,
     HeatmapOptions,
+    MeshOptions,
     NormalsOptions,
     Options,
     OutputSize,
@@ -97,6 +100,10 @@ def test_a_constant_or_non_finite_map_is_a_valid_answer(value: float) -> None:
         assert answer.shape == (30, 40)
         assert answer.min == pytest.approx(answer.max, rel=1e-6)
         assert 0 <= answer.min <= 65504
+    mesh = pipeline.answer(PHOTO, MeshOptions())
+    assert mesh.shape == (64, 64)
+    [surface] = trimesh.load_scene(io.BytesIO(mesh.body), file_type="glb").geometry.values()
+    assert np.isfinite(surface.bounds).all()
     raw = np.frombuffer(pipeline.answer(PHOTO, DepthOptions(normalize=True)).body, "<f2")
     assert not raw.any()
 

@@ -27,7 +27,7 @@ def run(*command: str | Path) -> str:
     return result.stdout + result.stderr
 
 
-RESULTS = ("upload", "depth", "pointcloud", "bokeh", "normals")
+RESULTS = ("upload", "depth", "pointcloud", "bokeh", "normals", "mesh")
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from PIL import Image
 from depthsvc.imaging.blocks import row_blocks
 from depthsvc.imaging.colormaps import color_table, colored, levels, quantized_blocks
 from depthsvc.imaging.exr import exr_file
+from depthsvc.imaging.glb import glb_file
+from depthsvc.imaging.mesh import TexturedSurface
 from depthsvc.imaging.png import Filter, PixelFormat, png
 from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.imaging.spec import Colormap, DepthKind
@@ -137,6 +139,11 @@ def _float16_after(header: bytes, values: NDArray[np.float32]) -> bytes:
 def ply(cloud: PointCloud) -> bytes:
     """A binary little-endian PLY file, 15 bytes per point."""
     return cloud.ply()
+
+
+def glb(mesh: TexturedSurface, *, about: Mapping[str, str] | None = None) -> bytes:
+    """A surface with its photo as a GLB file: 20 bytes per vertex, 12 per triangle, and a JPEG."""
+    return glb_file(mesh.surface, jpeg(mesh.pixels), about or {})
 
 
 def jpeg(pixels: NDArray[np.uint8]) -> bytes:

@@ -116,4 +116,4 @@ def normal_colours(normals: Floats) -> NDArray[np.uint8]:
 
     A channel is 127.5 (n + 1), rounded.
     """
-    return np.rint((normals * _LEFT_UP_FRONT + 1) * np.float32(127.5)).astype(np.uint8)
+    return np.asarray(np.rint((normals * _LEFT_UP_FRONT + 1) * np.float32(127.5)), np.uint8)
