@@ -26,6 +26,8 @@ ROUTES = (
     "/depth",
     "/pointcloud",
     "/bokeh",
+    "/normals",
+    "/mesh",
 )
 
 

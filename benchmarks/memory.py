@@ -46,6 +46,8 @@ ROUTES = (
     "/depth?refine=true",
     "/pointcloud?stride=1",
     "/bokeh?strength=1",
+    "/normals",
+    "/mesh",
 )
 
 

@@ -3,6 +3,7 @@
     python -m benchmarks.prices                       measure it again; about 12 minutes
     python -m benchmarks.prices --network NAME        measure only the network of a model; 2 minutes
     python -m benchmarks.prices --codings heic avif   measure only how long photos of these codings take to decode
+    python -m benchmarks.prices --results ply glb     measure only how long these kinds of results take to make
     python -m benchmarks.prices --check 300           compare it with mixed photos
 
 Times are processor time of one thread.
@@ -41,6 +42,8 @@ from depthsvc.options import (
     DepthFormat,
     DepthOptions,
     HeatmapOptions,
+    MeshOptions,
+    NormalsOptions,
     Options,
     OutputSize,
     PointCloudOptions,
@@ -138,7 +141,7 @@ def slowest_png(pixels: Pixels, level: int) -> bytes:
 
 def results() -> list[Options]:
     """One option of every kind that has a price."""
-    formats = [DepthFormat(name) for name in ("f16", "npy", "png16", "exr")]
+    formats = [DepthFormat(name) for name in ("f16", "npy", "png16", "exr", "tiff")]
     return [
         *(HeatmapOptions(palette=palette, refine=refine) for palette in (False, True) for refine in (False, True)),
         *(DepthOptions(format=format, refine=refine) for format in formats for refine in (False, True)),
@@ -146,8 +149,14 @@ def results() -> list[Options]:
         PointCloudOptions(),
         PointCloudOptions(max_points=100_000),
         *(BokehOptions(strength=strength) for strength in (0, 0.5, 1)),
+        NormalsOptions(),
+        NormalsOptions(input_size=512),
+        MeshOptions(),
+        MeshOptions(input_size=512),
+        MeshOptions(input_size=768, max_vertices=1_000_000),
         HeatmapOptions(size=OutputSize.MODEL),
         DepthOptions(size=OutputSize.MODEL),
+        NormalsOptions(size=OutputSize.MODEL),
     ]
 
 
@@ -274,7 +283,37 @@ def decoding_rows(pipeline: Pipeline, codings: list[str]) -> dict[str, dict[str,
     }
 
 
+def result_rows(pipeline: Pipeline, kinds: list[str]) -> dict[str, dict[str, dict[str, float]]]:
+    """The prices of rendering results of these kinds, their memory and their bytes."""
+    samples: dict[str, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
+    for content, (width, height) in itertools.product(CONTENTS, SIZES):
+        data = writers(picture(content, width, height))["jpeg"]()
+        header = header_of(data)
+        for options in results():
+            work = works_of(header, options, pipeline.limits)["render"]
+            if work.kind not in kinds:
+                continue
+            seconds, size = measured(pipeline, data, options)
+            samples["render"][work.kind].append((work, 1e9 * seconds["render"]))
+            if content == SCENE:
+                samples["bytes"][work.kind].append((_sizes(work), size))
+                if _shows_its_memory(header, options):
+                    taken = memory_of(pipeline, data, options)["render"]
+                    samples[f"render{MEMORY}"][work.kind].append((_sizes(work), taken))
+        print(".", end="", flush=True)
+    rows = {
+        section: {kind: fitted(taken, little) for kind, taken in samples[section].items()}
+        for section, little in (("render", _LITTLE_NS), (f"render{MEMORY}", 0), ("bytes", 0))
+    }
+    rows["bytes"] |= {kind: row for kind, row in MOST_BYTES.items() if kind in rows["bytes"]}
+    return rows
+
+
 MOST_BYTES = {
+    "glb": {"photo": 4096.0, "pixel": 1.2, "detail": 44.0},
+    "tiff": {"photo": 1024.0, "pixel": 4.0},
+    "tiff_refined": {"photo": 1024.0, "pixel": 4.0},
+    "normals": {"photo": 4096.0, "pixel": 0.6, "detail": 3.0},
     "ply": {"photo": 300.0, "pixel": 15.0},
     "jpeg": {"photo": 4096.0, "pixel": 1.2},
     "jpeg_sharp": {"photo": 4096.0, "pixel": 1.2},
@@ -355,6 +394,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", metavar="NAME", help="a model; its settings come from DEPTHSVC_* variables")
     parser.add_argument("--codings", nargs="+", help="kinds of photo files, by their names in the list")
+    parser.add_argument("--results", nargs="+", help="kinds of results, by their names in the list")
     parser.add_argument("--check", type=int, metavar="PHOTOS", help="measure nothing, compare the list with photos")
     arguments = parser.parse_args()
     pipeline = open_pipeline(pool_config(Settings(model=arguments.network or "embedded", worker_threads=1)).worker)
@@ -362,13 +402,14 @@ def main() -> None:
         check(pipeline, arguments.check)
         return
     listed, name = price_list(), pipeline.model.spec.name
-    if arguments.codings:
-        for section, rows in decoding_rows(pipeline, arguments.codings).items():
-            listed[section].update(rows)
+    if arguments.codings or arguments.results:
+        some = decoding_rows(pipeline, arguments.codings or []) | result_rows(pipeline, arguments.results or [])
+        for section, rows in some.items():
+            listed[section].update(dict(sorted(rows.items())))
     elif not arguments.network:
         networks = {section: listed.get(section, {}) for section in ("infer", f"infer{MEMORY}")}
         listed = {**measure(pipeline), **networks}
-    if not arguments.codings:
+    if not (arguments.codings or arguments.results):
         listed["infer"][name], listed[f"infer{MEMORY}"][name] = network_rows(pipeline)
     path = Path(depthsvc.__file__).parent / "pipeline" / FILE
     path.write_text(json.dumps(listed, indent=1) + os.linesep)

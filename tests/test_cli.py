@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from depthsvc import DepthEstimator
 from depthsvc.cli import main
-from depthsvc.options import BokehOptions, DepthOptions, PointCloudOptions, UploadQuery
+from depthsvc.options import BokehOptions, DepthOptions, MeshOptions, NormalsOptions, PointCloudOptions, UploadQuery
 from depthsvc.settings import Settings
 from depthsvc.version import __version__
 from tests.conftest import LIGHT, Checkpoint, encoded, opened
@@ -82,10 +82,16 @@ def test_predict_makes_every_result(tmp_path: Path, photo_file: Path, embedded: 
         result = CliRunner().invoke(main, ["predict", str(photo_file), "-o", str(output), *options, *local])
         assert result.exit_code == 0, result.output
         assert output.read_bytes() == picture
+    arguments = ["predict", str(photo_file), "-o", str(tmp_path / "out.normals.png"), "--fov", "50", *local]
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    assert (tmp_path / "out.normals.png").read_bytes() == embedded.normals(photo_file, fov=50)
+    arguments = ["predict", str(photo_file), "-o", str(tmp_path / "out.glb"), "--max-vertices", "9000", *local]
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    assert (tmp_path / "out.glb").read_bytes() == embedded.mesh(photo_file, max_vertices=9000)
 
 
 def test_commands_have_every_option_of_a_photo() -> None:
-    kinds = (UploadQuery, DepthOptions, PointCloudOptions, BokehOptions)
+    kinds = (UploadQuery, DepthOptions, PointCloudOptions, BokehOptions, NormalsOptions, MeshOptions)
     expected = {name for kind in kinds for name in kind.model_fields} - {"palette", "format"} | {"bokeh"}
     for command in (main.commands["predict"], main.commands["batch"]):
         assert expected <= {option.name for option in command.get_params(click.Context(command))}
@@ -113,8 +119,8 @@ def test_predict_does_not_overwrite_the_photo(
     [
         (["missing.jpg"], "missing.jpg: No such file or directory"),
         (
-            ["{photo}", "-o", "depth.tiff"],
-            "unknown format. Use one of .png, .f16, .npy, .png16, .exr, .ply, or --format",
+            ["{photo}", "-o", "depth.webp"],
+            "unknown format. Use one of .png, .f16, .npy, .png16, .exr, .tiff, .ply, .normals, .glb, or --format",
         ),
         (["{photo}", "-o", "no/such/depth.png"], "the folder no/such does not exist"),
         (["{photo}", "--model", "nonesuch"], "Unknown model 'nonesuch': use one of auto, midas_small, embedded"),

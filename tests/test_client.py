@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import random
+import struct
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -120,6 +121,8 @@ def test_a_service_gives_what_an_estimator_gives(
     cloud = ask(embedded_service.url, "point_cloud", photo_png, stride=2)
     assert cloud.ply() == embedded.point_cloud(photo_png, stride=2).ply()
     assert opened(ask(embedded_service.url, "bokeh", photo_png, focus="0.5,0.5", strength=1)).size == (320, 240)
+    assert ask(embedded_service.url, "normals", photo_png, fov=50) == embedded.normals(photo_png, fov=50)
+    assert ask(embedded_service.url, "mesh", photo_png, fov=50) == embedded.mesh(photo_png, fov=50)
 
 
 def test_every_kind_of_photo_is_taken(ask: Ask, embedded_service: RunningService, tmp_path: Path) -> None:
@@ -204,20 +207,30 @@ def test_health_of_a_service_that_is_not_ready_is_no_error(ask: Ask) -> None:
 
 def test_each_method_has_its_route_query_and_key(ask: Ask) -> None:
     cloud = PointCloud(np.zeros((1, 3), np.float32), np.zeros((1, 3), np.uint8))
+    mesh = struct.pack("<4sII", b"glTF", 2, 12)
     queries: list[bytes] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
-        kind = {"/base/pointcloud": "model/ply", "/base/bokeh": "image/jpeg"}[request.url.path]
+        kinds = {"pointcloud": "model/ply", "bokeh": "image/jpeg", "normals": "image/png", "mesh": "model/gltf-binary"}
+        kind = kinds[request.url.path.removeprefix("/base/")]
         assert request.headers["Authorization"] == "Bearer secret"
         assert request.headers["User-Agent"] == f"depthsvc/{__version__}"
         assert b'name="image"; filename="photo"' in request.content
         queries.append(request.url.query)
-        return httpx.Response(200, content=cloud.ply(), headers={"Content-Type": kind})
+        content = mesh if kind == "model/gltf-binary" else cloud.ply()
+        return httpx.Response(200, content=content, headers={"Content-Type": kind})
 
     base = f"{URL}/base/"
     ask(base, "point_cloud", b"photo", handler=handler, api_key="secret", fov=70, stride=2, max_points=9)
     ask(base, "bokeh", b"photo", handler=handler, api_key="secret", focus="0.5,0.25", strength=0.75)
-    assert queries == [b"fov=70.0&stride=2&max_points=9", b"focus=0.5%2C0.25&strength=0.75"]
+    ask(base, "normals", b"photo", handler=handler, api_key="secret", fov=70, size="model")
+    assert ask(base, "mesh", b"photo", handler=handler, api_key="secret", max_vertices=900) == mesh
+    assert queries == [
+        b"fov=70.0&stride=2&max_points=9",
+        b"focus=0.5%2C0.25&strength=0.75",
+        b"size=model&fov=70.0",
+        b"max_vertices=900",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -348,5 +361,6 @@ def test_both_clients_have_the_same_methods() -> None:
 
     assert methods(AsyncDepthClient) - {"answer"} == methods(DepthClient)
     assert json.dumps(sorted(methods(DepthClient))) == (
-        '["bokeh", "close", "depth", "health", "heatmap", "models", "point_cloud", "predict", "upload"]'
+        '["bokeh", "close", "depth", "health", "heatmap", "mesh", "models", "normals", '
+        '"point_cloud", "predict", "upload"]'
     )

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import OpenEXR
 import pytest
@@ -65,8 +67,8 @@ def test_the_name_of_a_16_bit_png_is_understood(tmp_path: Path) -> None:
 
 
 def test_an_unknown_extension_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="Unknown output format 'tiff'"):
-        DepthMap.of(np.zeros((1, 1), np.float32), "m").save(tmp_path / "d.tiff")
+    with pytest.raises(ConfigurationError, match="Unknown output format 'webp'"):
+        DepthMap.of(np.zeros((1, 1), np.float32), "m").save(tmp_path / "d.webp")
 
 
 METRES = DepthMap.of(np.array([[0.5, 2, 4], [8, 0, 80]], np.float32), "m", kind=DepthKind.METRES)
@@ -128,6 +130,20 @@ def test_exr_holds_every_bit_of_the_values(kind: DepthKind, channel: str, tmp_pa
         with OpenEXR.File(str(tmp_path / "d.exr")) as file:
             assert np.array_equal(file.channels()[channel].pixels, values)
             assert {name: file.header()[name] for name in ("kind", "unit", "model")} == depth.about
+
+
+@pytest.mark.parametrize("name", ["d.f32.tif", "d.tiff"])
+def test_a_tiff_holds_every_bit_of_the_values_and_says_what_they_are(name: str, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random((37, 53), np.float32)
+    for kind in DepthKind:
+        depth = DepthMap.of(values, "some model", kind=kind)
+        depth.save(tmp_path / name)
+        read = cv2.imread(str(tmp_path / name), cv2.IMREAD_UNCHANGED)
+        assert read is not None
+        assert read.dtype == np.float32
+        assert np.array_equal(read, values)
+        said = json.loads(opened(tmp_path / name).tag_v2[270])  # type: ignore[attr-defined]
+        assert said == {**depth.about, "min": depth.min, "max": depth.max}
 
 
 def test_a_map_with_surroundings_is_upsampled_with_them_and_shown_without() -> None:

@@ -26,13 +26,20 @@ from depthsvc.imaging import encode
 from depthsvc.imaging.photo.source import PhotoSource
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
-from depthsvc.options import BokehOptions, DepthOptions, PointCloudOptions, UploadQuery
+from depthsvc.options import BokehOptions, DepthOptions, MeshOptions, NormalsOptions, PointCloudOptions, UploadQuery
 from depthsvc.settings import Settings
 from tests.conftest import encoded, opened
 from tests.parity import photo
 
 FACES = (DepthEstimator, DepthClient, AsyncDepthClient)
-VERBS = {"depth": DepthOptions, "heatmap": UploadQuery, "point_cloud": PointCloudOptions, "bokeh": BokehOptions}
+VERBS = {
+    "depth": DepthOptions,
+    "heatmap": UploadQuery,
+    "point_cloud": PointCloudOptions,
+    "bokeh": BokehOptions,
+    "normals": NormalsOptions,
+    "mesh": MeshOptions,
+}
 
 
 def keywords(function: Callable[..., Any]) -> dict[str, Any]:
@@ -172,7 +179,7 @@ def test_wrong_names_of_formats_and_settings_are_our_own_errors(tmp_path: Path) 
         lambda: depth.save(tmp_path / "d.png", colormap="infrno"),
         lambda: depth.heatmap("infrno"),
         lambda: depth.to_image("infrno"),
-        lambda: depth.save(tmp_path / "d", format="tiff"),
+        lambda: depth.save(tmp_path / "d", format="webp"),
         lambda: DepthEstimator("embedded", engine="tensorflow"),
         lambda: DepthEstimator("embedded", worker_threads=0),
         lambda: DepthEstimator("nonesuch"),

@@ -117,14 +117,16 @@ def test_http_takes_and_sends_them(copy: Copy) -> None:
         assert depth_of(answer.text).shape == (60, 80)
         problem = client.post("/depth", files={"image": b"no photo"}).json()
         assert "TIFF, BMP, GIF or PPM" in problem["detail"]
-        assert "f16, npy, png16, exr, csv" in client.post("/depth?format=xml", files={"image": PPM}).json()["detail"]
+        assert (
+            "f16, npy, png16, exr, tiff, csv" in client.post("/depth?format=xml", files={"image": PPM}).json()["detail"]
+        )
 
 
 def test_openapi_and_the_page_know_them(copy: Copy) -> None:
     with copy.service.client() as client:
         document = client.get("/openapi.json").json()
         formats = client.get("/static/photos.json").json()["formats"]
-    assert document["components"]["schemas"]["DepthFormat"]["enum"] == ["f16", "npy", "png16", "exr", "csv"]
+    assert document["components"]["schemas"]["DepthFormat"]["enum"] == ["f16", "npy", "png16", "exr", "tiff", "csv"]
     operation = document["paths"]["/depth"]["post"]
     assert "text/csv" in operation["responses"]["200"]["content"]
     form = operation["requestBody"]["content"]["multipart/form-data"]

@@ -222,15 +222,21 @@ def _shadows(view: _View, source: Tensor) -> Tensor:
     return F.interpolate(lit, size=view.index.shape, mode="bilinear")[0, 0]
 
 
+def _normals(view: _View) -> tuple[Tensor, Tensor, Tensor]:
+    """Unit normals (3, P); and points (3, P) and normals (3, P), of any length, in the axes of their unit solids."""
+    geometry, solid = view.geometry, view.index.flatten()
+    to_local = geometry.to_local.permute(1, 2, 0)[:, :, solid]
+    local = _rotate(to_local, view.points.flatten(1) - geometry.centres.T[:, solid])
+    own = _own_normals(torch.tensor(geometry.kinds, device=local.device)[solid], local)
+    return _unit(_rotate(to_local.transpose(0, 1), own)), local, own
+
+
 def _shade(view: _View, pictures: Tensor, light: Light) -> Tensor:
     """RGB (3, H, W), linear and unbounded, of what is seen; meaningless in the sky."""
     geometry, at, solid = view.geometry, view.points.flatten(1), view.index.flatten()
     source = torch.from_numpy(light.source).float().to(at.device)
     lit = _shadows(view, source).flatten()
-    to_local = geometry.to_local.permute(1, 2, 0)[:, :, solid]
-    local = _rotate(to_local, at - geometry.centres.T[:, solid])
-    own = _own_normals(torch.tensor(geometry.kinds, device=at.device)[solid], local)
-    normals = _unit(_rotate(to_local.transpose(0, 1), own))
+    normals, local, own = _normals(view)
     pixel = view.depth.flatten().clamp(max=_HORIZON) / view.focal
     colour = _albedo(geometry, pictures, solid, local, own, pixel)
     towards = _unit(source[:, None] - at)
@@ -287,6 +293,21 @@ def _view(solids: Thing, camera: Camera, height: int, width: int, device: torch.
 def inverse_depth(solids: Thing, camera: Camera, height: int, width: int) -> npt.NDArray[np.float32]:
     """Inverse depth, (H, W) in 1 / metres, of solids seen by a camera; 0 in the sky."""
     return _view(solids, camera, height, width, torch.device("cpu")).inverse_depth()
+
+
+@torch.inference_mode()
+def surface(
+    solids: Thing, camera: Camera, height: int, width: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Inverse depth (H, W) as of `inverse_depth`, and unit normals (H, W, 3): right, up, and towards the camera.
+
+    The normals in the sky mean nothing.
+    """
+    view = _view(solids, camera, height, width, torch.device("cpu"))
+    normals, _, _ = _normals(view)
+    down_and_on = torch.from_numpy(camera.rotation.T.copy()).float() @ normals
+    towards_camera = down_and_on * torch.tensor([1.0, -1.0, -1.0])[:, None]
+    return view.inverse_depth(), np.asarray(towards_camera.T.reshape(height, width, 3), np.float32)
 
 
 @torch.inference_mode()

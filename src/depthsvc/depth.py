@@ -155,7 +155,7 @@ class DepthMap:
         invert: bool = False,
     ) -> None:
         """Write a file: .png is a heatmap, .f16 is raw float16, .npy float16, .16.png (or
-        format="png16") is a 16-bit grey PNG, and .exr float32.
+        format="png16") is a 16-bit grey PNG, and .exr and .tiff float32.
 
         Raises ConfigurationError for any other extension or format, InvalidParameter for an unknown colormap, and
         OSError.
@@ -166,7 +166,7 @@ class DepthMap:
         path.write_bytes(self.encoded(format or path.suffix.removeprefix("."), colormap=colormap, invert=invert))
 
     def encoded(self, format: str, *, colormap: str = Colormap.INFERNO, invert: bool = False) -> bytes:
-        """The bytes that `save` writes for "png", "npy", "f16", "png16" or "exr". Raises as it does."""
+        """The bytes that `save` writes for "png", "npy", "f16", "png16", "exr" or "tiff". Raises as it does."""
         row = format_named(format, MAP_FORMATS)
         if row.result is Result.HEATMAP:
             return row.encode(self.inverse, colormap=colormap_named(colormap), invert=invert)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from depthsvc.depth import DepthMap
 from depthsvc.errors import ConfigurationError, InvalidParameter
+from depthsvc.imaging.glb import Mesh
 from depthsvc.imaging.photo.pixels import Enough, Photo
 from depthsvc.imaging.photo.source import PhotoSource, open_photo
 from depthsvc.imaging.picture import Picture
@@ -24,6 +25,8 @@ from depthsvc.options import (
     BokehOptions,
     DepthOptions,
     HeatmapOptions,
+    MeshOptions,
+    NormalsOptions,
     Options,
     PointCloudOptions,
     SideBySideOptions,
@@ -34,7 +37,7 @@ from depthsvc.settings import Settings, read_settings
 from depthsvc.verbs import Verbs, unknown_keywords_raise
 
 
-class DepthEstimator(Verbs[DepthMap, Picture, PointCloud]):
+class DepthEstimator(Verbs[DepthMap, Picture, PointCloud, Mesh]):
     """A depth model, ready for use.
 
         estimator = DepthEstimator("midas_small")
@@ -140,6 +143,14 @@ class DepthEstimator(Verbs[DepthMap, Picture, PointCloud]):
     def _bokeh(self, photo: PhotoSource, options: BokehOptions) -> Picture:
         pixels = self._draw(photo, options).content
         return Picture.of(options.file_format.encode(pixels), pixels)
+
+    def _normals(self, photo: PhotoSource, options: NormalsOptions) -> Picture:
+        colours = self._draw(photo, options).content
+        return Picture.of(options.file_format.encode(colours), colours)
+
+    def _mesh(self, photo: PhotoSource, options: MeshOptions) -> Mesh:
+        drawing = self._draw(photo, options)
+        return Mesh(options.file_format.encode(drawing.content, about=drawing.depth.about))
 
     def _draw(self, photo: PhotoSource, options: Options) -> Drawing:
         renderer: Renderer[Any] = renderer_for(options)

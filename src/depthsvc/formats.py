@@ -21,6 +21,8 @@ class Result(StrEnum):
     DEPTH = "depth"
     POINT_CLOUD = "point_cloud"
     BOKEH = "bokeh"
+    NORMALS = "normals"
+    MESH = "mesh"
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,29 @@ FORMATS = (
     Format(
         "exr", Result.DEPTH, "exr", "image/x-exr", "float32", "exr", "OpenEXR of one float32 channel", labelled=True
     ),
+    Format(
+        "tiff",
+        Result.DEPTH,
+        "f32.tif",
+        "image/tiff",
+        "float32",
+        "tiff",
+        "TIFF of one float32 channel, uncompressed",
+        labelled=True,
+    ),
     Format("ply", Result.POINT_CLOUD, "ply", "model/ply", "float32", "ply", "coloured points"),
     Format("jpeg", Result.BOKEH, "bokeh.jpg", "image/jpeg", "uint8", "jpeg", "refocused photo"),
+    Format("normals", Result.NORMALS, "normals.png", "image/png", "uint8", "rgb_png", "surface normals as colours"),
+    Format(
+        "glb",
+        Result.MESH,
+        "glb",
+        "model/gltf-binary",
+        "float32",
+        "glb",
+        "a mesh textured with the photo, glTF 2.0",
+        labelled=True,
+    ),
 )
 
 

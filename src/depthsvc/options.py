@@ -16,8 +16,10 @@ SIDE_BY_SIDE_MAX_SIDE = 4096
 """Enough for a picture to look at; without a limit it would be the largest array that a worker ever holds."""
 
 
+TEXTURE_MAX_SIDE = 4096
+"""Of a mesh: graphics processors have limits too."""
 HEATMAP_MAX_PIXELS = 50_000_000
-"""Pixels of a heatmap of a larger photo."""
+"""Pixels of a heatmap of a larger photo, and of its normals."""
 _LARGE = f"{DETAIL_PIXELS / 1e6:g} megapixels"
 
 MIN_INPUT_SIZE = 32
@@ -78,14 +80,17 @@ class _Options(BaseModel):
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
-class MapOptions(_Options):
-    """A result that is a map: a value or a colour for each pixel."""
-
+class _SizedOptions(_Options):
     size: OutputSize = Field(
         OutputSize.SOURCE,
-        description="`source`: the photo's upright width and height; a heatmap has at most "
+        description="`source`: the photo's upright width and height; a heatmap and a picture of normals have at most "
         f"{HEATMAP_MAX_PIXELS / 1e6:g} megapixels. `model`: the network's own, smaller grid.",
     )
+
+
+class MapOptions(_SizedOptions):
+    """A result that is a map: a value or a colour for each pixel."""
+
     refine: bool = Field(
         False,
         description="Align depth edges with the photo's edges. Takes longer. Does nothing with `size=model`.",
@@ -182,11 +187,8 @@ USUAL_FOV = 60
 """Field of view in degrees where it is unknown."""
 
 
-class PointCloudOptions(_Options):
-    """A PLY file of coloured points."""
-
-    result = Result.POINT_CLOUD
-    route = "/pointcloud"
+class CameraOptions(_Options):
+    """A result in space, as a pinhole camera sees it."""
 
     fov: float | None = Field(
         None,
@@ -196,6 +198,14 @@ class PointCloudOptions(_Options):
         description="Field of view: the angle in degrees that the photo's longer side spans. Without it, what the "
         f"photo's EXIF data say is used for metres, else {USUAL_FOV}. About 65 for phones.",
     )
+
+
+class PointCloudOptions(CameraOptions):
+    """A PLY file of coloured points."""
+
+    result = Result.POINT_CLOUD
+    route = "/pointcloud"
+
     stride: int = Field(1, ge=1, le=65_535, description="Keep every n-th pixel of each row and column.")
     max_points: int = Field(
         1_000_000,
@@ -262,6 +272,28 @@ class BokehOptions(_Options):
         return x, y
 
 
+class NormalsOptions(CameraOptions, _SizedOptions):
+    """Surface normals as the colours of a PNG."""
+
+    result = Result.NORMALS
+    route = "/normals"
+
+
+class MeshOptions(CameraOptions):
+    """A GLB file: a surface of triangles, textured with the photo."""
+
+    result = Result.MESH
+    route = "/mesh"
+
+    max_vertices: int = Field(
+        250_000,
+        ge=100,
+        le=1_000_000,
+        description="Maximum number of vertices. There are as many as the network's grid has pixels, or every n-th of "
+        "each row and column.",
+    )
+
+
 class FrameOptions(_Options):
     """One frame of a stream. Only for a pool's workers: no route and no file format is made of it."""
 
@@ -274,11 +306,22 @@ class FrameOptions(_Options):
         return DepthOptions(input_size=self.input_size, model=self.model, size=OutputSize.MODEL)
 
 
-Options = HeatmapOptions | SideBySideOptions | DepthOptions | PointCloudOptions | BokehOptions
+Options = (
+    HeatmapOptions | SideBySideOptions | DepthOptions | PointCloudOptions | BokehOptions | NormalsOptions | MeshOptions
+)
 Task = Options | FrameOptions
 """What a worker may be asked to do with a photo."""
 OPTIONS: dict[Result, type[Options]] = {
-    kind.result: kind for kind in (HeatmapOptions, SideBySideOptions, DepthOptions, PointCloudOptions, BokehOptions)
+    kind.result: kind
+    for kind in (
+        HeatmapOptions,
+        SideBySideOptions,
+        DepthOptions,
+        PointCloudOptions,
+        BokehOptions,
+        NormalsOptions,
+        MeshOptions,
+    )
 }
 """The options of each result."""
 

@@ -15,6 +15,8 @@ from depthsvc.options import (
     BokehOptions,
     DepthOptions,
     HeatmapOptions,
+    MeshOptions,
+    NormalsOptions,
     PointCloudOptions,
     SideBySideOptions,
     UploadQuery,
@@ -24,6 +26,7 @@ from depthsvc.options import (
 DepthT = TypeVar("DepthT")
 PictureT = TypeVar("PictureT")
 CloudT = TypeVar("CloudT")
+MeshT = TypeVar("MeshT")
 Parameters = ParamSpec("Parameters")
 Returned = TypeVar("Returned")
 
@@ -50,8 +53,8 @@ def unknown_keywords_raise(
     return decorate
 
 
-class Verbs(ABC, Generic[DepthT, PictureT, CloudT]):
-    """The verbs, each with what it returns: a DepthMap, Picture or PointCloud, or a coroutine for one."""
+class Verbs(ABC, Generic[DepthT, PictureT, CloudT, MeshT]):
+    """The verbs, each with what it returns: a DepthMap, Picture, PointCloud or Mesh, or a coroutine for one."""
 
     @unknown_keywords_raise(InvalidParameter)
     def depth(
@@ -167,6 +170,44 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT]):
         )
         return self._bokeh(photo, options)
 
+    @unknown_keywords_raise(InvalidParameter)
+    def normals(
+        self,
+        photo: PhotoSource,
+        *,
+        model: str | None = None,
+        input_size: int | None = None,
+        size: str = "source",
+        fov: float | None = None,
+    ) -> PictureT:
+        """Surface normals as a PNG in ControlNet's colours: red is left, green is up, blue is towards the camera.
+
+        A channel is 127.5 (n + 1), so (128, 128, 255) faces the camera. By a model of relative depth the shape is
+        plausible, not measured: that of `point_cloud`, whose `fov` this is. `size` is as for `depth`; there are at most
+        50 megapixels. Raises RequestError and OSError.
+        """
+        options = make_options(NormalsOptions, model=model, input_size=input_size, size=size, fov=fov)
+        return self._normals(photo, options)
+
+    @unknown_keywords_raise(InvalidParameter)
+    def mesh(
+        self,
+        photo: PhotoSource,
+        *,
+        model: str | None = None,
+        input_size: int | None = None,
+        fov: float | None = None,
+        max_vertices: int = 250_000,
+    ) -> MeshT:
+        """The photo as a GLB file (glTF 2.0): a surface with the photo as its texture, cut where depth has a step.
+
+        Its axes, unit and `fov` are those of `point_cloud`. There are as many vertices as the network's grid has
+        pixels, or every n-th of each row and column, at most `max_vertices`; a larger `input_size` gives more.
+        Raises RequestError and OSError.
+        """
+        options = make_options(MeshOptions, model=model, input_size=input_size, fov=fov, max_vertices=max_vertices)
+        return self._mesh(photo, options)
+
     @abstractmethod
     def _depth(self, photo: PhotoSource, options: DepthOptions) -> DepthT: ...
 
@@ -178,6 +219,12 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT]):
 
     @abstractmethod
     def _bokeh(self, photo: PhotoSource, options: BokehOptions) -> PictureT: ...
+
+    @abstractmethod
+    def _normals(self, photo: PhotoSource, options: NormalsOptions) -> PictureT: ...
+
+    @abstractmethod
+    def _mesh(self, photo: PhotoSource, options: MeshOptions) -> MeshT: ...
 
 
 Client = TypeVar("Client", bound=type)

@@ -111,6 +111,14 @@ def pixels_and_points(ply: bytes) -> dict[tuple[int, int], np.void]:
     return points
 
 
+def test_what_the_service_makes(visit: Visit, site: RunningService, scene: Path) -> None:
+    visit.upload(scene)
+    for kind, route, expected in (("mesh", "/mesh", "scene.glb"), ("normals", "/normals", "scene-normals.png")):
+        name, data = downloaded(visit, kind)
+        assert name == expected
+        assert data == asked(site, scene, route)
+
+
 def test_refocused_jpeg(visit: Visit, scene: Path) -> None:
     visit.upload(scene).view("refocus")
     name, data = downloaded(visit, "refocused")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import math
 import mmap
 import struct
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
@@ -30,6 +32,8 @@ from depthsvc.options import (
     DepthFormat,
     DepthOptions,
     HeatmapOptions,
+    MeshOptions,
+    NormalsOptions,
     Options,
     OutputSize,
     PointCloudOptions,
@@ -90,12 +94,16 @@ def test_one_pixel_that_is_no_number_spoils_no_other(value: float) -> None:
 def test_a_constant_or_non_finite_map_is_a_valid_answer(value: float) -> None:
     pipeline = pipeline_of(FixedEngine(np.full((1, 64, 64), value, np.float32)))
     every_format = [DepthOptions(format=format) for format in DepthFormat]
-    kinds: list[Options] = [HeatmapOptions(), *every_format, PointCloudOptions(), BokehOptions()]
+    kinds: list[Options] = [HeatmapOptions(), *every_format, PointCloudOptions(), BokehOptions(), NormalsOptions()]
     for options in kinds:
         answer = pipeline.answer(PHOTO, options)
         assert answer.shape == (30, 40)
         assert answer.min == pytest.approx(answer.max, rel=1e-6)
         assert 0 <= answer.min <= 65504
+    mesh = pipeline.answer(PHOTO, MeshOptions())
+    assert mesh.shape == (64, 64)
+    [surface] = trimesh.load_scene(io.BytesIO(mesh.body), file_type="glb").geometry.values()
+    assert np.isfinite(surface.bounds).all()
     raw = np.frombuffer(pipeline.answer(PHOTO, DepthOptions(normalize=True)).body, "<f2")
     assert not raw.any()
 
@@ -142,6 +150,7 @@ def test_media_types_and_dtypes() -> None:
         ("application/x-npy", "float16"),
         ("image/png", "uint16"),
         ("image/x-exr", "float32"),
+        ("image/tiff", "float32"),
     ]
 
 

@@ -27,6 +27,9 @@ def run(*command: str | Path) -> str:
     return result.stdout + result.stderr
 
 
+RESULTS = ("upload", "depth", "pointcloud", "bokeh", "normals", "mesh")
+
+
 @pytest.fixture
 def document(client: httpx.Client, tmp_path: Path) -> Path:
     path = tmp_path / "openapi.json"
@@ -43,7 +46,7 @@ def test_the_document_says_whose_it_is_and_names_operations_like_routes(document
         path: operation["operationId"] for path, by in described["paths"].items() for operation in by.values()
     }
     assert operations == {
-        **{f"/{name}": name for name in ("upload", "depth", "pointcloud", "bokeh", "models", "metrics", "health")},
+        **{f"/{name}": name for name in (*RESULTS, "models", "metrics", "health")},
         "/health/live": "live",
         "/health/ready": "ready",
     }
@@ -119,7 +122,7 @@ def test_typescript_types_are_made_without_warnings(document: Path, tmp_path: Pa
     assert "warn" not in said.lower()
     assert "⚠" not in said
     types = (tmp_path / "depth.ts").read_text()
-    assert all(f'operations["{name}"]' in types for name in ("upload", "depth", "pointcloud", "bokeh"))
+    assert all(f'operations["{name}"]' in types for name in RESULTS)
 
 
 def test_a_result_has_the_type_of_plain_bytes_if_only_that_is_accepted(client: httpx.Client, photo_png: bytes) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from depthsvc.options import Options
 
-FILE_FORMATS = formats_of(Result.HEATMAP, Result.DEPTH, Result.POINT_CLOUD)
+FILE_FORMATS = formats_of(Result.HEATMAP, Result.DEPTH, Result.POINT_CLOUD, Result.NORMALS, Result.MESH)
 """The formats that commands can write."""
 FORMAT_CHOICE = click.Choice([format.name for format in FILE_FORMATS])
 FORMAT_HELP = "; ".join(f"{format.name}: {format.description}" for format in FILE_FORMATS) + "."
@@ -103,10 +103,10 @@ def _option(name: str, field: FieldInfo) -> click.Option:
 
 def _fields() -> dict[str, FieldInfo]:
     """The options of photos by name; what two results share is explained as the first explains it."""
-    from depthsvc.options import BokehOptions, DepthOptions, PointCloudOptions, UploadQuery
+    from depthsvc.options import BokehOptions, DepthOptions, MeshOptions, NormalsOptions, PointCloudOptions, UploadQuery
 
     fields: dict[str, FieldInfo] = {}
-    for kind in (UploadQuery, DepthOptions, PointCloudOptions, BokehOptions):
+    for kind in (UploadQuery, DepthOptions, PointCloudOptions, BokehOptions, NormalsOptions, MeshOptions):
         for name, field in kind.model_fields.items():
             fields.setdefault(name, field)
     return {name: field for name, field in fields.items() if name not in _DECIDED}

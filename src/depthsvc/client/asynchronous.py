@@ -14,10 +14,20 @@ from depthsvc.client.base import DEFAULT_URL, BaseClient
 from depthsvc.client.conversation import Call, Conversation, Reply, conversation, health_conversation, unreachable
 from depthsvc.depth import DepthMap
 from depthsvc.errors import ConfigurationError
+from depthsvc.imaging.glb import Mesh
 from depthsvc.imaging.photo.source import PhotoSource, as_file
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
-from depthsvc.options import BokehOptions, DepthOptions, HeatmapOptions, Options, PointCloudOptions, SideBySideOptions
+from depthsvc.options import (
+    BokehOptions,
+    DepthOptions,
+    HeatmapOptions,
+    MeshOptions,
+    NormalsOptions,
+    Options,
+    PointCloudOptions,
+    SideBySideOptions,
+)
 from depthsvc.outbound.transport import AsyncTransport
 from depthsvc.status import Health, Models
 from depthsvc.verbs import Verbs, unknown_keywords_raise, with_coroutine_verbs
@@ -26,7 +36,12 @@ from depthsvc.verbs import Verbs, unknown_keywords_raise, with_coroutine_verbs
 @with_coroutine_verbs
 class AsyncDepthClient(
     BaseClient,
-    Verbs[Coroutine[Any, Any, DepthMap], Coroutine[Any, Any, Picture], Coroutine[Any, Any, PointCloud]],
+    Verbs[
+        Coroutine[Any, Any, DepthMap],
+        Coroutine[Any, Any, Picture],
+        Coroutine[Any, Any, PointCloud],
+        Coroutine[Any, Any, Mesh],
+    ],
 ):
     """`DepthClient` for asyncio and trio: the same arguments, methods and errors, as coroutines.
 
@@ -60,6 +75,12 @@ class AsyncDepthClient(
 
     async def _bokeh(self, photo: PhotoSource, options: BokehOptions) -> Picture:
         return calls.picture(await self._ask(calls.call(await _file_apart(photo), options)))
+
+    async def _normals(self, photo: PhotoSource, options: NormalsOptions) -> Picture:
+        return calls.picture(await self._ask(calls.call(await _file_apart(photo), options)))
+
+    async def _mesh(self, photo: PhotoSource, options: MeshOptions) -> Mesh:
+        return calls.mesh(await self._ask(calls.call(await _file_apart(photo), options)))
 
     async def health(self) -> Health:
         """As `DepthClient.health`."""

@@ -11,16 +11,25 @@ from depthsvc.client.base import DEFAULT_URL, BaseClient
 from depthsvc.client.conversation import Call, Conversation, Reply, conversation, health_conversation, unreachable
 from depthsvc.depth import DepthMap
 from depthsvc.errors import ConfigurationError
+from depthsvc.imaging.glb import Mesh
 from depthsvc.imaging.photo.source import PhotoSource, as_file
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
-from depthsvc.options import BokehOptions, DepthOptions, HeatmapOptions, PointCloudOptions, SideBySideOptions
+from depthsvc.options import (
+    BokehOptions,
+    DepthOptions,
+    HeatmapOptions,
+    MeshOptions,
+    NormalsOptions,
+    PointCloudOptions,
+    SideBySideOptions,
+)
 from depthsvc.outbound.transport import Transport
 from depthsvc.status import Health, Models
 from depthsvc.verbs import Verbs, unknown_keywords_raise
 
 
-class DepthClient(BaseClient, Verbs[DepthMap, Picture, PointCloud]):
+class DepthClient(BaseClient, Verbs[DepthMap, Picture, PointCloud, Mesh]):
     """Sends photos to a running service and returns their depth.
 
         with DepthClient("http://localhost:7860") as client:
@@ -63,6 +72,12 @@ class DepthClient(BaseClient, Verbs[DepthMap, Picture, PointCloud]):
 
     def _bokeh(self, photo: PhotoSource, options: BokehOptions) -> Picture:
         return calls.picture(self._ask(calls.call(as_file(photo), options)))
+
+    def _normals(self, photo: PhotoSource, options: NormalsOptions) -> Picture:
+        return calls.picture(self._ask(calls.call(as_file(photo), options)))
+
+    def _mesh(self, photo: PhotoSource, options: MeshOptions) -> Mesh:
+        return calls.mesh(self._ask(calls.call(as_file(photo), options)))
 
     def health(self) -> Health:
         """The state of the service, even when it is not ready. Never retries."""

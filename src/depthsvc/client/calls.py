@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from depthsvc.client.conversation import Call
 from depthsvc.depth import DepthMap
 from depthsvc.errors import ServiceUnreachable
+from depthsvc.imaging.glb import Mesh
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.imaging.spec import DepthKind, Enlargement
@@ -55,3 +56,10 @@ def point_cloud(response: httpx.Response) -> PointCloud:
         return PointCloud.of_ply(response.content)
     except ValueError as error:
         raise ServiceUnreachable(f"{response.url} did not return points. Is it depthsvc?") from error
+
+
+def mesh(response: httpx.Response) -> Mesh:
+    try:
+        return Mesh.of(response.content)
+    except ValueError as error:
+        raise ServiceUnreachable(f"{response.url} did not return a mesh. Is it depthsvc?") from error

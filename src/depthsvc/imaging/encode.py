@@ -1,18 +1,22 @@
-"""Results to files: PNG heatmaps, raw float16, NPY, 16-bit PNG, and photos as JPEG."""
+"""Results to files: PNG heatmaps, raw float16, NPY, 16-bit PNG, TIFF, and photos as JPEG."""
 
 from __future__ import annotations
 
 import io
+import json
 import math
 from collections.abc import Iterator, Mapping
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from depthsvc.imaging.blocks import row_blocks
 from depthsvc.imaging.colormaps import color_table, colored, levels, quantized_blocks
 from depthsvc.imaging.exr import exr_file
+from depthsvc.imaging.glb import glb_file
+from depthsvc.imaging.mesh import TexturedSurface
 from depthsvc.imaging.png import Filter, PixelFormat, png
 from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.imaging.spec import Colormap, DepthKind
@@ -94,6 +98,17 @@ def exr(values: NDArray[np.float32], *, about: Mapping[str, str] | None = None) 
     return exr_file(values, "Z" if about.get("kind") == DepthKind.METRES else "Y", about)
 
 
+def tiff(values: NDArray[np.float32], *, about: Mapping[str, str] | None = None) -> bytes:
+    """A map (h, w) as a TIFF of one float32 channel, without compression, so that every reader of floats opens it.
+
+    Its ImageDescription is a JSON object: `min` and `max` of the values, and what is said `about` the map.
+    """
+    said = {"min": float(values.min()), "max": float(values.max()), **(about or {})}
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "TIFF", description=json.dumps(said))
+    return file.getvalue()
+
+
 def f16(values: NDArray[np.float32]) -> bytes:
     """Inverse depth (h, w) as row-major, little-endian float16 without a header. Values must be at most 65504."""
     return _float16_after(b"", values)
@@ -124,6 +139,11 @@ def _float16_after(header: bytes, values: NDArray[np.float32]) -> bytes:
 def ply(cloud: PointCloud) -> bytes:
     """A binary little-endian PLY file, 15 bytes per point."""
     return cloud.ply()
+
+
+def glb(mesh: TexturedSurface, *, about: Mapping[str, str] | None = None) -> bytes:
+    """A surface with its photo as a GLB file: 20 bytes per vertex, 12 per triangle, and a JPEG."""
+    return glb_file(mesh.surface, jpeg(mesh.pixels), about or {})
 
 
 def jpeg(pixels: NDArray[np.uint8]) -> bytes:

@@ -20,7 +20,8 @@ FARTHEST = 6.0
 is the median of the scenes that the project renders, without their sky."""
 SKY = 0.02
 """Points in this fraction of the range of inverse depth, at its far end, are left out: usually sky."""
-_HALF = 127
+OPACITY = 127
+"""What is no more opaque than this, of 255, has no points."""
 _VERTEX = np.dtype(
     [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")], align=False
 )
@@ -93,23 +94,38 @@ def _without_comments(header: bytes) -> list[bytes]:
 
 def grid_size(width: int, height: int, *, stride: int, max_points: int) -> tuple[int, int]:
     """Columns and rows of a photo's grid of points: every `stride`-th pixel each way, fewer to fit `max_points`."""
+    return _strided(width, height, grid_stride(width, height, stride=stride, max_points=max_points))
 
-    def size(stride: int) -> tuple[int, int]:
-        return -(-width // stride), -(-height // stride)
 
+def grid_stride(width: int, height: int, *, stride: int = 1, max_points: int) -> int:
+    """The smallest stride, at least `stride`, by which a grid has at most `max_points`."""
     strides = range(stride, max(stride, width, height) + 1)
-    return size(strides[bisect_left(strides, True, key=lambda stride: math.prod(size(stride)) <= max_points)])
+    return strides[bisect_left(strides, True, key=lambda n: math.prod(_strided(width, height, n)) <= max_points)]
+
+
+def _strided(width: int, height: int, stride: int) -> tuple[int, int]:
+    return -(-width // stride), -(-height // stride)
+
+
+def plausible_inverse(inverse_depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Relative inverse depth (h, w) -> 1 / plausible depth (h, w), from 1, nearest, to 1 / FARTHEST.
+
+    With n the inverse depth scaled to 0..1 it is n + (1 - n) / FARTHEST: the unknown shift of the inverse depth is
+    chosen so that the farthest point is FARTHEST times as far away as the nearest one. A constant map becomes
+    1 / FARTHEST everywhere.
+    """
+    nearness = normalized(inverse_depth)
+    return nearness + (1 - nearness) / np.float32(FARTHEST)
 
 
 def relative_depth(inverse_depth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Relative inverse depth (h, w) -> relative depth (h, w), from 1, nearest, to FARTHEST.
+    """Relative inverse depth (h, w) -> plausible depth (h, w), from 1, nearest, to FARTHEST."""
+    return np.reciprocal(plausible_inverse(inverse_depth))
 
-    With n the inverse depth scaled to 0..1, depth is 1 / (n + (1 - n) / FARTHEST): the unknown shift of the inverse
-    depth is chosen so that the farthest point is FARTHEST times as far away as the nearest one. A constant map becomes
-    FARTHEST everywhere.
-    """
-    nearness = normalized(inverse_depth)
-    return np.reciprocal(nearness + (1 - nearness) / np.float32(FARTHEST))
+
+def focal_length(width: int, height: int, fov: float) -> float:
+    """Of a camera in pixels; `fov` is the angle in degrees that the longer side spans."""
+    return max(width, height) / (2 * math.tan(math.radians(fov) / 2))
 
 
 def point_cloud(
@@ -128,20 +144,20 @@ def point_cloud(
     ((u + 0.5 - w/2) z/f, -(v + 0.5 - h/2) z/f, -z), where f = max(w, h) / (2 tan(fov/2)).
     """
     height, width = values.shape
-    focal = max(width, height) / (2 * math.tan(math.radians(fov) / 2))
+    focal = focal_length(width, height, fov)
     metric = kind is DepthKind.METRES
     depth = values if metric else relative_depth(values)
     x = (np.arange(width, dtype=np.float32) + np.float32(0.5 - width / 2)) / np.float32(focal)
     y = (np.float32(height / 2 - 0.5) - np.arange(height, dtype=np.float32)) / np.float32(focal)
-    seen = values > 0 if metric else _seen(values)
+    seen = values > 0 if metric else below_sky(values)
     if opacity is not None:
-        seen &= opacity > _HALF
+        seen &= opacity > OPACITY
     z = depth[seen]
     rows, columns = np.nonzero(seen)
     return PointCloud(np.stack([x[columns] * z, y[rows] * z, -z], axis=1), pixels[seen], kind)
 
 
-def _seen(inverse_depth: NDArray[np.float32]) -> NDArray[np.bool_]:
+def below_sky(inverse_depth: NDArray[np.float32]) -> NDArray[np.bool_]:
     """True where there is something other than sky; everywhere in a constant map."""
     nearness = normalized(inverse_depth)
     return (nearness >= SKY) | (not nearness.any())

@@ -11,7 +11,7 @@ from depthsvc.imaging.photo.formats import PHOTO_FORMATS, PhotoFormat, alternati
 from depthsvc.imaging.photo.header import Coding, Header
 from depthsvc.imaging.photo.pixels import Bounds
 from depthsvc.imaging.spec import DETAIL_PIXELS
-from depthsvc.options import DepthOptions, HeatmapOptions, Options, PointCloudOptions
+from depthsvc.options import DepthOptions, HeatmapOptions, MeshOptions, Options, PointCloudOptions
 from depthsvc.pipeline.limits import Limits
 from depthsvc.pipeline.prices import Prices, Work
 from depthsvc.pipeline.rendering import Outline, Renderer, renderer_for
@@ -103,14 +103,14 @@ class Appraiser:
         if multiple > self._max_cost:
             raise TooExpensive(
                 f"This would take {multiple:.1f} times the work of a normal photo; the limit is {self._max_cost:g} "
-                f"times. {_advice(options, 'input_size', 'refine', 'full_size', 'max_points')}"
+                f"times. {_advice(options, 'input_size', 'refine', 'full_size', 'max_points', 'max_vertices')}"
             )
 
     def _check_memory(self, peak_bytes: int, options: Options) -> None:
         if peak_bytes > self._max_memory_bytes:
             raise TooExpensive(
                 f"This would take {peak_bytes / 1e6:.0f} MB of memory; the limit is {self._max_memory_bytes / 1e6:g} "
-                f"MB. {_advice(options, 'input_size', 'full_size', 'max_points')}"
+                f"MB. {_advice(options, 'input_size', 'full_size', 'max_points', 'max_vertices')}"
             )
 
     def _check_size(self, answer_bytes: int, options: Options) -> None:
@@ -133,6 +133,8 @@ def _smaller(options: Options) -> str:
     """What to do to get a smaller result."""
     if isinstance(options, PointCloudOptions):
         return "Lower max_points."
+    if isinstance(options, MeshOptions):
+        return "Lower max_vertices, or send a smaller photo."
     if isinstance(options, DepthOptions):
         return "Use size=model or format=png16, or send a smaller photo."
     return _advice(options, "full_size")

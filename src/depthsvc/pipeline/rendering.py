@@ -14,8 +14,10 @@ from depthsvc.depth import DepthMap
 from depthsvc.errors import TooManyPixels
 from depthsvc.imaging import encode
 from depthsvc.imaging.bokeh import layer_pixels, refocus
+from depthsvc.imaging.mesh import TexturedSurface, surface
+from depthsvc.imaging.normals import normal_colours, surface_normals
 from depthsvc.imaging.photo.pixels import Photo
-from depthsvc.imaging.pointcloud import grid_size, point_cloud
+from depthsvc.imaging.pointcloud import OPACITY, below_sky, grid_size, grid_stride, plausible_inverse, point_cloud
 from depthsvc.imaging.profiles import in_srgb
 from depthsvc.imaging.resize import fitting, resized, within
 from depthsvc.imaging.spec import DETAIL_PIXELS, EDGE_PIXELS, DepthKind, Enlargement
@@ -23,11 +25,15 @@ from depthsvc.imaging.transparency import OPAQUE, with_opacity
 from depthsvc.options import (
     HEATMAP_MAX_PIXELS,
     SIDE_BY_SIDE_MAX_SIDE,
+    TEXTURE_MAX_SIDE,
     USUAL_FOV,
     BokehOptions,
+    CameraOptions,
     DepthOptions,
     HeatmapOptions,
     MapOptions,
+    MeshOptions,
+    NormalsOptions,
     Options,
     OutputSize,
     PointCloudOptions,
@@ -158,9 +164,71 @@ class PointCloudRenderer(Renderer[PointCloudOptions]):
         if opacity is not None:
             colors = with_opacity(colors, opacity)[..., :3]
         enlarged = depth.enlarged(columns, rows)
-        fov = self.options.fov or (photo.fov if enlarged.kind is DepthKind.METRES else None) or USUAL_FOV
+        fov = _fov(self.options, photo, depth.kind)
         cloud = point_cloud(colors, enlarged.values, enlarged.kind, fov=fov, opacity=opacity)
         return Drawing(cloud, (rows, columns), depth)
+
+
+def _fov(options: CameraOptions, photo: Photo, kind: DepthKind) -> float:
+    """Degrees that the photo's longer side spans: as requested, or for metres as its EXIF data say."""
+    return options.fov or (photo.fov if kind is DepthKind.METRES else None) or USUAL_FOV
+
+
+class NormalsRenderer(Renderer[NormalsOptions]):
+    """Surface normals. They are found on the network's grid, where a step of depth is a step, and then upsampled."""
+
+    def enough(self, width: int, height: int) -> float:
+        return 0
+
+    def outline(self, width: int, height: int, network: int) -> Outline:
+        whole = math.prod(within(width, height, HEATMAP_MAX_PIXELS))
+        pixels = whole if self.options.size is OutputSize.SOURCE else network
+        return Outline(self.options.file_format.name, pixels, network)
+
+    def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
+        fov = _fov(self.options, photo, depth.kind)
+        colours = normal_colours(surface_normals(_inverse(depth), photo.width, photo.height, fov=fov))
+        if self.options.size is OutputSize.SOURCE:
+            colours = resized(colours, *within(photo.width, photo.height, HEATMAP_MAX_PIXELS))
+        return Drawing(colours, (len(colours), len(colours[0])), depth)
+
+
+class MeshRenderer(Renderer[MeshOptions]):
+    """A surface on the network's grid, where a step of depth is a step, with the photo as its texture."""
+
+    def enough(self, width: int, height: int) -> float:
+        return _detail(*fitting(width, height, TEXTURE_MAX_SIDE), DETAIL_PIXELS)
+
+    def outline(self, width: int, height: int, network: int) -> Outline:
+        texture = math.prod(within(*fitting(width, height, TEXTURE_MAX_SIDE), DETAIL_PIXELS))
+        return Outline(self.options.file_format.name, texture, min(network, self.options.max_vertices))
+
+    def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
+        stride = grid_stride(depth.width, depth.height, max_points=self.options.max_vertices)
+        seen = depth.values > 0 if depth.kind is DepthKind.METRES else below_sky(depth.values)
+        if photo.opacity is not None:
+            seen &= resized(photo.opacity, depth.width, depth.height) > OPACITY
+        found = surface(
+            _inverse(depth),
+            seen,
+            photo.width,
+            photo.height,
+            fov=_fov(self.options, photo, depth.kind),
+            stride=stride,
+        )
+        shape = depth.values[::stride, ::stride].shape
+        return Drawing(TexturedSurface(found, self._texture(photo)), shape, depth)
+
+    def _texture(self, photo: Photo) -> NDArray[np.uint8]:
+        height, width = photo.pixels.shape[:2]
+        size = within(*fitting(width, height, TEXTURE_MAX_SIDE), DETAIL_PIXELS)
+        pixels = in_srgb(resized(photo.pixels, *size), photo.profile)
+        return pixels if photo.opacity is None else with_opacity(pixels, resized(photo.opacity, *size))[..., :3]
+
+
+def _inverse(depth: DepthMap) -> NDArray[np.float32]:
+    """1 / metres, 0 where they are unknown; or 1 / plausible depth."""
+    return depth.inverse if depth.kind is DepthKind.METRES else plausible_inverse(depth.values)
 
 
 class BokehRenderer(Renderer[BokehOptions]):
@@ -200,6 +268,8 @@ RENDERERS: dict[type[Options], type[Renderer[Any]]] = {
     DepthOptions: MapRenderer,
     PointCloudOptions: PointCloudRenderer,
     BokehOptions: BokehRenderer,
+    NormalsOptions: NormalsRenderer,
+    MeshOptions: MeshRenderer,
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
 from depthsvc import DepthEstimator
@@ -109,6 +110,28 @@ def test_pointcloud_answers_a_ply_of_the_photos_colours(client: httpx.Client, ph
     assert cloud.vertices[:, 2].min() > -6
 
 
+def test_normals_are_colours_of_the_photos_size_or_the_networks(client: httpx.Client, photo_png: bytes) -> None:
+    for params, size in (({"fov": 70}, (320, 240)), ({"size": "model"}, (256, 192))):
+        response = client.post("/normals", files={"image": photo_png}, params=params)
+        assert response.headers["Content-Type"] == "image/png"
+        assert response.headers["X-Depth-Shape"] == f"{size[1]},{size[0]}"
+        assert png(response).size == size
+        directions = np.asarray(png(response)) / 127.5 - 1
+        assert np.median(np.linalg.norm(directions, axis=2)) == pytest.approx(1, abs=0.01)
+
+
+def test_a_mesh_has_at_most_as_many_vertices_as_asked_for(client: httpx.Client, photo_png: bytes) -> None:
+    for most, (rows, columns) in ((250_000, (192, 256)), (10_000, (64, 86)), (100, (8, 11))):
+        response = client.post("/mesh", files={"image": photo_png}, params={"max_vertices": most, "fov": 70})
+        assert response.headers["Content-Type"] == "model/gltf-binary"
+        assert response.headers["X-Depth-Shape"] == f"{rows},{columns}"
+        [mesh] = trimesh.load_scene(io.BytesIO(response.content), file_type="glb").geometry.values()
+        assert rows * columns / 2 < len(mesh.vertices) <= rows * columns
+        assert mesh.faces.max() == len(mesh.vertices) - 1
+        assert -6.001 < mesh.vertices[:, 2].min() < mesh.vertices[:, 2].max() < -0.999
+        assert mesh.visual.material.baseColorTexture.size == (320, 240)
+
+
 def test_bokeh_keeps_the_focus_and_blurs_the_rest(client: httpx.Client, photo_png: bytes) -> None:
     sharp = client.post("/bokeh", files={"image": photo_png}, params={"strength": 0})
     soft = client.post("/bokeh", files={"image": photo_png}, params={"strength": 1, "focus": "0.1,0.9"})
@@ -130,6 +153,8 @@ def test_bokeh_keeps_the_focus_and_blurs_the_rest(client: httpx.Client, photo_pn
         ("/pointcloud", {"fov": "nan"}, "fov: Input should be"),
         ("/pointcloud", {"stride": "0"}, "stride: Input should be greater than or equal to 1."),
         ("/pointcloud", {"max_points": "100000000"}, "max_points: Input should be less than or equal to 4000000."),
+        ("/normals", {"fov": "171"}, "fov: Input should be less than or equal to 170."),
+        ("/mesh", {"max_vertices": "1000001"}, "max_vertices: Input should be less than or equal to 1000000."),
         ("/pointcloud", {"size": "model"}, "size: there is no such parameter"),
     ],
 )

@@ -1,4 +1,4 @@
-"""POST /upload, /depth, /pointcloud and /bokeh."""
+"""POST /upload, /depth, /pointcloud, /bokeh, /normals and /mesh."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from depthsvc.options import (
     OPTIONS,
     BokehOptions,
     DepthOptions,
+    MeshOptions,
+    NormalsOptions,
     Options,
     PointCloudOptions,
     UploadQuery,
@@ -126,6 +128,21 @@ async def pointcloud(
 @_photo_route(BokehOptions.route, "A photo refocused by its depth")
 async def bokeh(request: Request, service: CurrentService, options: Annotated[BokehOptions, Query()]) -> Response:
     """The photo as a JPEG, blurred where it is nearer or farther than the focus, as with a wide aperture."""
+    return await _answer(request, service, options)
+
+
+@_photo_route(NormalsOptions.route, "A photo's surface normals as colours")
+async def normals(request: Request, service: CurrentService, options: Annotated[NormalsOptions, Query()]) -> Response:
+    """A PNG in ControlNet's colours: red is left, green is up, blue is towards the camera, each from -1 (0) to 1 (255),
+    so that a surface that faces the camera is (128, 128, 255). By a model of relative depth the shape is that of
+    `/pointcloud`: plausible, not measured."""
+    return await _answer(request, service, options)
+
+
+@_photo_route(MeshOptions.route, "A photo as a textured mesh")
+async def mesh(request: Request, service: CurrentService, options: Annotated[MeshOptions, Query()]) -> Response:
+    """A GLB file (glTF 2.0): one mesh with the photo as its texture, cut where depth has a step. The axes and the unit
+    are those of `/pointcloud`: metres if the model predicts them, else a plausible shape; sky is left out."""
     return await _answer(request, service, options)
 
 

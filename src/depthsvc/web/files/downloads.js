@@ -4,7 +4,7 @@
 /** @import { Views } from "../views/views.js" */
 
 import { element, find, findAll } from "../elements.js";
-import { Problem, refocused } from "../service/api.js";
+import { inSpace, Problem, refocused } from "../service/api.js";
 import { patiently } from "../service/retry.js";
 import { explain } from "../service/status.js";
 import { hush, say } from "../words/i18n.js";
@@ -24,6 +24,8 @@ const downloadsOf = ({ heatmap, refocus }) => ({
   png16: { suffix: "-depth16.png", make: (picture) => depthPng16(picture.depth, picture) },
   npy: { suffix: "-depth.npy", make: (picture) => depthNpy(picture.depth, picture) },
   ply: { suffix: "-points.ply", make: (picture) => pointsPly(picture.depth, picture) },
+  mesh: { suffix: ".glb", make: ({ photo, depth }) => inSpace("mesh", photo, depth.asked) },
+  normals: { suffix: "-normals.png", make: ({ photo, depth }) => inSpace("normals", photo, depth.asked) },
   refocused: {
     suffix: "-refocused.jpg",
     make: ({ photo, depth }) => refocused(photo, depth.asked, refocus.wanted),

@@ -120,6 +120,19 @@ export async function refocused(photo, asked, { x, y, strength }) {
 }
 
 /**
+ * What a photo shows in space, as a file that the service makes.
+ * @param {"mesh" | "normals"} route
+ * @param {Blob} photo
+ * @param {string | null} asked the model; null for the service's default
+ * @returns {Promise<Blob>} a GLB file or a PNG
+ * @throws {Problem} also with code "unreachable"
+ */
+export async function inSpace(route, photo, asked) {
+  const request = await sent(`${route}?${queryOf({}, asked)}`, photo);
+  return new Blob([request.response], { type: request.getResponseHeader("Content-Type") ?? "" });
+}
+
+/**
  * @param {Record<string, string>} options
  * @param {string | null} model
  */
