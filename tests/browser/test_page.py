@@ -174,6 +174,7 @@ def test_the_keyboard_reads_out_how_near_a_place_is(visit: Visit, scene: Path) -
 
 def test_the_comparison_shows_photo_and_depth_on_one_place(visit: Visit, scene: Path) -> None:
     visit.upload(scene).view("compare")
+    visit.page.locator("#photo-frame").scroll_into_view_if_needed()
     x, y = 0.4, 0.93  # the light cloth in front
     original = np.asarray(Image.open(scene).convert("RGB")).astype(int)[int(y * 360), int(x * 480)]
 
@@ -486,14 +487,14 @@ def test_the_page_speaks_the_browsers_language_and_can_be_switched(start_visit: 
     visit = start_visit(locale="zh-CN")
     page = visit.page
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
-    assert page.inner_text("label[for=file]") == "📂 上传照片测距"
+    assert page.inner_text("label[for=file]") == "上传照片测距"
     assert page.inner_text("#model") == "模型：embedded"
     visit.upload(scene)
     page.hover("#heatmap")
     assert page.inner_text("#readout").startswith("相对远近")
     page.click("#language")
     assert page.evaluate("document.documentElement.lang") == "en"
-    assert page.inner_text("label[for=file]") == "📂 Upload a photo"
+    assert page.inner_text("label[for=file]") == "Upload a photo"
     assert "pixels" in page.inner_text("#facts")
     visit.open()
     assert page.evaluate("document.documentElement.lang") == "en", "the choice is remembered"
@@ -639,3 +640,13 @@ def test_nobody_is_shut_out(
     for view in ("heatmap", "compare", "space", "refocus"):
         visit.view(view)
         assert violations() == [], view
+
+
+def test_icons_need_no_font_and_say_nothing(visit: Visit, scene: Path) -> None:
+    visit.upload(scene)
+    icons = visit.page.locator("[data-icon] > svg[aria-hidden=true]")
+    assert icons.count() == visit.page.locator("[data-icon]").count() > 10
+    for name in ("Live", "Take a photo", "切换到中文"):
+        assert visit.page.get_by_role("button", name=name, exact=True).is_visible()
+    for path in [SAMPLES.parent / "index.html", *(SAMPLES.parent / "words").glob("*.js")]:
+        assert re.findall(r"[\U0001f300-\U0001faff]", path.read_text()) == []

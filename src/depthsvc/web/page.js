@@ -2,6 +2,7 @@
 
 import { element, findAll } from "./elements.js";
 import { offerDownloads, renewDownloads } from "./files/downloads.js";
+import { drawIcons } from "./icons.js";
 import { LiveEntrance } from "./live/entrance.js";
 import { fromCamera } from "./photo/camera.js";
 import { formatNames, loadFormats, mediaTypes, offersLive } from "./photo/formats.js";
@@ -15,6 +16,7 @@ import { speakOfKind } from "./views/kind_words.js";
 import { Views } from "./views/views.js";
 import { say, speak } from "./words/i18n.js";
 
+drawIcons();
 speak(element("language"));
 const models = new ModelChoice({ field: element("models"), select: element("model-choice", HTMLSelectElement) }, () => {
   describe();
