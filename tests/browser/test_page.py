@@ -483,6 +483,51 @@ def test_a_photo_that_is_too_large_is_shrunk_by_the_browser(
         assert visit.page.locator("#shrunk-note").is_hidden()
 
 
+def test_a_limit_is_named_beside_the_button(visit: Visit, tmp_path: Path) -> None:
+    """For photos that the browser cannot make smaller itself."""
+    limits = json.dumps({"formats": FORMATS, "max_bytes": 2_500_000, "max_pixels": 50_000_000, "live": False})
+    visit.page.route("**/photos.json", lambda route: route.fulfill(body=limits))
+    problems = {
+        "too_many_pixels": "The photo has 61.2 megapixels; this service accepts 50. Resize it and try again.",
+        "body_too_large": "The file has 1.2 MB; this service accepts 2.5.",
+    }
+    path = tmp_path / "scan.tiff"
+    path.write_bytes(b"II*\0".ljust(1_200_000))
+    detail = "The image has 9000 x 6800 pixels; the limit is 50 megapixels. Resize it."
+    bodies = iter([json.dumps({"code": code, "detail": detail}) for code in problems])
+    visit.page.route("**/depth*", lambda route: route.fulfill(status=422, body=next(bodies)))
+    for words in problems.values():
+        visit.open().page.set_input_files("#file", path)
+        visit.page.wait_for_selector("#failure:visible")
+        assert visit.page.inner_text("#failed-words").startswith(words)
+        assert visit.page.locator("#drop #failure").is_visible()
+
+
+def test_a_photo_may_be_dropped_on_a_result(visit: Visit, scene: Path) -> None:
+    drag = """([type, kind]) => {
+        const dataTransfer = new DataTransfer();
+        if (kind === "file") dataTransfer.items.add(new File(["a"], "a.png"));
+        else dataTransfer.setData("text/plain", "words");
+        document.querySelector("#result").dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true }));
+    }"""
+    visit.upload(scene)
+    for type, kind, marked in (("dragover", "file", True), ("dragleave", "file", False), ("dragover", "text", False)):
+        visit.page.evaluate(drag, [type, kind])
+        assert visit.page.locator("#drop-mark").is_visible() is marked
+
+
+def test_the_fallback_is_explained_once(visit: Visit) -> None:
+    fallback = json.dumps({"model": "embedded", "degraded": True})
+    visit.page.route("**/health", lambda route: route.fulfill(body=fallback))
+    page = visit.open().page
+    page.wait_for_selector("#fallback:visible")
+    assert page.inner_text("body").count("not installed") == 1
+    page.click("#fallback-close")
+    visit.open()
+    assert page.inner_text("#model") == "Model: embedded (stand-in)"
+    assert page.locator("#fallback").is_hidden()
+
+
 def test_the_page_speaks_the_browsers_language_and_can_be_switched(start_visit: StartVisit, scene: Path) -> None:
     visit = start_visit(locale="zh-CN")
     page = visit.page

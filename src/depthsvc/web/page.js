@@ -70,7 +70,7 @@ const failWith = (code) => fail({ code });
 const capture = element("capture", HTMLInputElement);
 fromInput(file, send);
 fromInput(capture, send);
-fromDrop(element("drop"), send, () => failWith("noFile"));
+fromDrop(document.body, send, () => failWith("noFile"));
 fromPaste(send);
 fromSamples(findAll("[data-sample]", HTMLButtonElement), send, () => failWith("noSample"));
 fromCamera(

@@ -70,7 +70,7 @@ async function download(button, { suffix, make }, picture) {
     save(await patiently(making, signal, (seconds) => say(saving, "busy", { seconds })), name);
     say(saving, "saved", { name });
   } catch (error) {
-    if (error instanceof Problem) return explain(saving, error, picture.photo.name);
+    if (error instanceof Problem) return explain(saving, error, picture.photo);
     console.error(error);
     say(saving, "saveFailed");
   } finally {

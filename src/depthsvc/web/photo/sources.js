@@ -28,7 +28,8 @@ export function fromDrop(marked, onPhoto, onOther) {
   /** @param {DragEvent} event */
   const mark = (event) => {
     event.preventDefault();
-    marked.classList.toggle("over", event.type === "dragover");
+    const isOver = event.type === "dragover" && Boolean(event.dataTransfer?.types.includes("Files"));
+    marked.classList.toggle("over", isOver);
   };
   document.addEventListener("dragover", mark);
   document.addEventListener("dragleave", mark);

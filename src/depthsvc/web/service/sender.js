@@ -41,7 +41,7 @@ export class Sender {
     } catch (error) {
       if (signal.aborted || (error instanceof DOMException && error.name === "AbortError")) return;
       if (!(error instanceof Problem)) console.error(error);
-      fail(error instanceof Problem ? error : { code: "other" }, photo.name || "photo");
+      fail(error instanceof Problem ? error : { code: "other" }, { name: photo.name || "photo", size: photo.size });
     } finally {
       if (!signal.aborted) stopWaiting();
     }
