@@ -16,6 +16,8 @@ const STROKES = {
   download: "M12 4v11m-5-5 5 5 5-5M4 19h16",
   stop: "M6 6l12 12M18 6 6 18",
   info: "M3 12a9 9 0 1 0 18 0 9 9 0 1 0-18 0M12 11v6M12 7v.5",
+  clock: "M3 12a9 9 0 1 0 18 0 9 9 0 1 0-18 0M12 7v5l3 3",
+  archive: "M4 4h16v5H4zM5 9v11h14V9M10 13h4",
   alert: "M12 4 2.5 20h19zM12 10v5M12 17.5v.5",
   language: "M3 12a9 9 0 1 0 18 0 9 9 0 1 0-18 0M3 12h18M12 3c-5 5-5 13 0 18M12 3c5 5 5 13 0 18",
 };

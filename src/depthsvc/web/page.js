@@ -1,12 +1,14 @@
 // The page's conductor: a photo comes in, is sent once, and everything else happens here in the browser.
 
 import { element, findAll } from "./elements.js";
-import { offerDownloads, renewDownloads } from "./files/downloads.js";
+import { offerDownloads, renewDownloads, saveWith } from "./files/downloads.js";
 import { drawIcons } from "./icons.js";
 import { LiveEntrance } from "./live/entrance.js";
 import { fromCamera } from "./photo/camera.js";
 import { formatNames, loadFormats, mediaTypes, offersLive } from "./photo/formats.js";
 import { fromDrop, fromInput, fromPaste, fromSamples } from "./photo/sources.js";
+import { heatmapsZip } from "./series/archive.js";
+import { Strip } from "./series/strip.js";
 import { askForKey, fromForm } from "./service/access.js";
 import { ModelChoice } from "./service/models.js";
 import { Sender } from "./service/sender.js";
@@ -26,6 +28,11 @@ const models = new ModelChoice({ field: element("models"), select: element("mode
 function again() {
   if (live.isOpen) live.start();
   else sender.sendAgain();
+}
+/** Go on with what needed an API key. */
+function resume() {
+  if (live.isOpen) live.start();
+  else sender.resume();
 }
 /** Say what is known of the model that photos are sent to. Once there is a picture, its own depth says its kind. */
 function describe() {
@@ -58,12 +65,24 @@ const sender = new Sender(() => models.asked(), (picture) => {
   views.show(picture);
   speakOfKind(picture.depth.kind);
   element("shrunk-note").hidden = !picture.isShrunk;
-});
-/** @param {File} photo */
-const send = (photo) => {
+}, () => strip.show(sender.entries, sender.open, chosen));
+const strip = new Strip(() => views.heatmap, (entry) => {
   live.leave();
-  sender.send(photo);
+  sender.choose(entry);
+});
+let chosen = 0;
+/** @param {File[]} photos */
+const send = (photos) => {
+  live.leave();
+  chosen = photos.length;
+  sender.send(photos);
 };
+for (const kind of ["input", "click"]) element("colour-controls").addEventListener(kind, () => strip.repaint());
+const zipButton = element("series-zip", HTMLButtonElement);
+zipButton.addEventListener("click", () => {
+  const { table, look } = views.heatmap;
+  saveWith(zipButton, element("series-saved"), "depth-heatmaps.zip", () => heatmapsZip(sender.entries, table, look));
+});
 /** @param {string} code */
 const failWith = (code) => fail({ code });
 
@@ -82,13 +101,13 @@ fromCamera(
     shoot: element("shoot", HTMLButtonElement),
     close: element("camera-close", HTMLButtonElement),
   },
-  send,
+  (photo) => send([photo]),
   failWith,
 );
 fromForm(async () => {
   await models.load();
   describe();
-  again();
+  resume();
 }, () => failWith("wrong_key"));
 element("cancel").addEventListener("click", () => sender.cancel());
 await Promise.all([formats, offered]);

@@ -73,6 +73,17 @@ export function wait(key, values, fraction = null) {
   reveal(waiting);
 }
 
+/**
+ * Say which of several photos is being sent.
+ * @param {number} number from 1
+ * @param {number} all
+ */
+export function count(number, all) {
+  const words = element("progress-count");
+  words.hidden = all < 2;
+  say(words, "progressCount", { number, all });
+}
+
 /** Nothing is being waited for any more. */
 export function stopWaiting() {
   waiting.hidden = true;
