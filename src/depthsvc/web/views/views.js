@@ -9,6 +9,7 @@ import { LookControls } from "./look_controls.js";
 import { RefocusView } from "./refocus_view.js";
 import { SpaceView } from "./space_view.js";
 import { tabs } from "./tabs.js";
+import { Zoom } from "./zoom.js";
 
 const result = element("result");
 
@@ -32,6 +33,7 @@ export class Views {
   /** @type {Picture | null} */
   picture = null;
   #onChange;
+  #zoom;
 
   /**
    * @param {Record<string, Uint8Array<ArrayBuffer>>} colormaps
@@ -49,19 +51,36 @@ export class Views {
       },
       () => this.heatmap.paint(),
     );
+    const photoFrame = element("photo-frame");
+    const cut = input("cut");
+    this.#zoom = new Zoom(
+      {
+        frames: [photoFrame, element("heatmap-frame")],
+        cut,
+        closer: button("zoom-in"),
+        farther: button("zoom-out"),
+        whole: button("zoom-whole"),
+        percent: element("zoom-percent"),
+      },
+      () => this.heatmap.move(),
+      () => this.heatmap.sharpen(),
+    );
     this.heatmap = new HeatmapView(
       {
         ...canvasIn("heatmap"),
+        detail: element("heatmap-detail", HTMLCanvasElement),
+        photo: element("photo"),
         legend: element("legend", HTMLCanvasElement),
         farEnd: element("far-end"),
         nearEnd: element("near-end"),
         scaleNote: element("scale-note"),
-        photoFrame: element("photo-frame"),
+        photoFrame,
         readout: element("readout"),
         marks: [inFrame("heatmap", ".cursor"), inFrame("photo", ".cursor")],
       },
       controls,
       colormaps,
+      this.#zoom,
     );
     this.space = new SpaceView({
       ...canvasIn("space"),
@@ -78,7 +97,6 @@ export class Views {
     });
     tabs(element("views"), (view, tab) => this.#choose(view, tab));
     new ResizeObserver(() => requestAnimationFrame(() => this.#fit())).observe(result);
-    const cut = input("cut");
     cut.addEventListener("input", () => result.style.setProperty("--cut", `${cut.value}%`));
   }
 
@@ -122,5 +140,6 @@ export class Views {
     if (this.#open === "space") this.space.fit();
     else if (this.#open === "refocus") this.refocus.fit();
     else this.heatmap.fit(); // beside the photo, or under it to compare
+    this.#zoom.fit();
   }
 }
