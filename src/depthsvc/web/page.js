@@ -2,6 +2,7 @@
 
 import { element, findAll } from "./elements.js";
 import { offerDownloads, renewDownloads, saveWith } from "./files/downloads.js";
+import { offerSharing } from "./files/sharing.js";
 import { drawIcons } from "./icons.js";
 import { LiveEntrance } from "./live/entrance.js";
 import { fromCamera } from "./photo/camera.js";
@@ -15,6 +16,7 @@ import { Sender } from "./service/sender.js";
 import { describeModel, fail } from "./service/status.js";
 import { loadColormaps } from "./views/heatmap_drawing.js";
 import { speakOfKind } from "./views/kind_words.js";
+import { settingsOf } from "./views/link.js";
 import { Views } from "./views/views.js";
 import { say, speak } from "./words/i18n.js";
 
@@ -50,6 +52,13 @@ const formats = loadFormats().then(() => {
 const colormaps = await loadColormaps().catch(() => ({}));
 const views = new Views(colormaps, renewDownloads);
 offerDownloads(views);
+offerSharing(views);
+function followLink() {
+  const settings = settingsOf(location.hash);
+  if (settings) views.choose(settings);
+}
+addEventListener("hashchange", followLink);
+followLink();
 const live = new LiveEntrance(colormaps, () => models.asked(), {
   onOpen: () => sender.cancel(),
   onLeave: () => {

@@ -1,6 +1,7 @@
 // The ways to see a picture, of which one tab is open at a time.
 
 /** @import { Picture } from "../photo/picture.js" */
+/** @import { Settings } from "./link.js" */
 
 import { element, find } from "../elements.js";
 import { say } from "../words/i18n.js";
@@ -33,6 +34,8 @@ export class Views {
   /** @type {Picture | null} */
   picture = null;
   #onChange;
+  #controls;
+  #openTab;
   #zoom;
 
   /**
@@ -41,7 +44,7 @@ export class Views {
    */
   constructor(colormaps, onChange) {
     this.#onChange = onChange;
-    const controls = new LookControls(
+    this.#controls = new LookControls(
       {
         colormap: element("colormap", HTMLSelectElement),
         invert: input("invert"),
@@ -78,7 +81,7 @@ export class Views {
         readout: element("readout"),
         marks: [inFrame("heatmap", ".cursor"), inFrame("photo", ".cursor")],
       },
-      controls,
+      this.#controls,
       colormaps,
       this.#zoom,
     );
@@ -95,7 +98,7 @@ export class Views {
       missing: inFrame("refocus", ".missing"),
       strength: input("strength"),
     });
-    tabs(element("views"), (view, tab) => this.#choose(view, tab));
+    this.#openTab = tabs(element("views"), (view, tab) => this.#choose(view, tab));
     new ResizeObserver(() => requestAnimationFrame(() => this.#fit())).observe(result);
     cut.addEventListener("input", () => result.style.setProperty("--cut", `${cut.value}%`));
   }
@@ -117,6 +120,20 @@ export class Views {
     this.heatmap.show(picture);
     this.#fit();
     this.#onChange(this.#open);
+  }
+
+  /**
+   * What is chosen now.
+   * @returns {Settings}
+   */
+  get settings() {
+    return { view: this.#open, ...this.#controls.settings };
+  }
+
+  /** @param {Settings} settings what to choose */
+  choose(settings) {
+    this.#controls.set(settings);
+    this.#openTab(settings.view);
   }
 
   /** The view whose tab is open, as in the tab's `data-view`. */
