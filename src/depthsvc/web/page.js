@@ -11,6 +11,7 @@ import { fromDrop, fromInput, fromPaste, fromSamples } from "./photo/sources.js"
 import { heatmapsZip } from "./series/archive.js";
 import { Strip } from "./series/strip.js";
 import { askForKey, fromForm } from "./service/access.js";
+import { DetailChoice } from "./service/detail.js";
 import { ModelChoice } from "./service/models.js";
 import { Sender } from "./service/sender.js";
 import { describeModel, fail } from "./service/status.js";
@@ -26,6 +27,10 @@ const models = new ModelChoice({ field: element("models"), select: element("mode
   describe();
   again();
 });
+const detail = new DetailChoice(
+  { field: element("details"), select: element("detail-choice", HTMLSelectElement) },
+  () => sender.sendAgain(),
+);
 /** Do what is open again, with what has changed. */
 function again() {
   if (live.isOpen) live.start();
@@ -39,6 +44,7 @@ function resume() {
 /** Say what is known of the model that photos are sent to. Once there is a picture, its own depth says its kind. */
 function describe() {
   describeModel(() => models.model);
+  detail.offer(models.model);
   if (models.model?.kind && element("result").hidden) speakOfKind(models.model.kind);
 }
 const offered = models.load().then(describe);
@@ -69,7 +75,8 @@ const live = new LiveEntrance(colormaps, () => models.asked(), {
   },
 });
 
-const sender = new Sender(() => models.asked(), (picture) => {
+const asked = async () => ({ model: await models.asked(), inputSize: detail.inputSize });
+const sender = new Sender(asked, (picture) => {
   askForKey(false);
   views.show(picture);
   speakOfKind(picture.depth.kind);

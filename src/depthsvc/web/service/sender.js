@@ -1,6 +1,6 @@
 // Sending photos, one at a time.
 
-/** @import { Depth } from "./api.js" */
+/** @import { Asked, Depth } from "./api.js" */
 
 import { maxBytes, maxPixels } from "../photo/formats.js";
 import { Kept } from "../photo/kept.js";
@@ -26,7 +26,7 @@ export class Sender {
   #shown = [];
 
   /**
-   * @param {() => Promise<string | null>} asked the model to ask for; null for the service's default
+   * @param {() => Promise<Asked>} asked what to ask for
    * @param {(picture: Picture) => void} onPicture gets the picture, and has to release it
    * @param {() => void} onChange called when an entry or the series has changed
    */
@@ -133,7 +133,7 @@ const TOO_LARGE = ["body_too_large", "too_many_pixels", "too_expensive"];
 
 /**
  * @param {File} photo
- * @param {string | null} asked
+ * @param {Asked} asked
  * @param {AbortSignal} signal
  */
 async function pictureOf(photo, asked, signal) {
@@ -176,7 +176,7 @@ async function asSeen(photo, map) {
 
 /**
  * @param {File} photo
- * @param {string | null} asked
+ * @param {Asked} asked
  * @param {AbortSignal} signal
  */
 async function estimated(photo, asked, signal) {

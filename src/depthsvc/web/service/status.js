@@ -114,7 +114,7 @@ export function fail(problem, photo = NO_PHOTO) {
 export function explain(words, problem, photo) {
   const { code, status = 0, detail = "" } = problem;
   const values = { status, ...knownOf(problem, photo) };
-  const key = [`error_${refined(code, photo.name)}`, `error_${code}`].find((found) => knows(found, values));
+  const key = [`error_${refined(problem, photo.name)}`, `error_${code}`].find((found) => knows(found, values));
   if (key) say(words, /** @type {Key} */ (key), values);
   else if (detail) quote(words, detail);
   else say(words, "error_other", { status });
@@ -127,10 +127,12 @@ export function explain(words, problem, photo) {
  * @param {Sent} photo
  */
 function knownOf({ detail = "" }, { name, size }) {
+  const [, mostDetail] = /^input_size: .* at most (\d+)/.exec(detail) ?? [];
   /** @type {Values} */
   const known = { kind: foreignKind(name) };
   const [, width, height] = /\b(\d+) x (\d+) pixels/.exec(detail) ?? [];
   if (formatNames().length) known.formats = formatNames();
+  if (mostDetail) known.mostDetail = mostDetail;
   if (width) known.megapixels = rounded((Number(width) * Number(height)) / MEGA);
   if (!size) return known;
   known.megabytes = rounded(size / MEGA);
@@ -147,12 +149,13 @@ const rounded = (number) => Number(number.toFixed(number < 100 ? 1 : 0));
 
 /**
  * A code for which the page can say more than for the service's own.
- * @param {string} code
+ * @param {Failure} problem
  * @param {string} name
  */
-function refined(code, name) {
+function refined({ code, detail = "" }, name) {
   if (code === "unauthorized" && apiKey()) return "wrong_key";
   if (code === "unsupported_media_type" && foreignKind(name)) return "unsupported_kind";
+  if (code === "invalid_parameter" && detail.startsWith("input_size:")) return "input_size";
   if (code === "too_many_pixels") return "this_many_pixels";
   return code;
 }
