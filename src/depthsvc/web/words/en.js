@@ -119,6 +119,34 @@ export const ENGLISH = {
   meaningTitle: "What the colours mean",
   meaning:
     "In Inferno, bright is near and dark is far, from the farthest to the nearest point of the photo; the bar below the picture shows the scale of the chosen colours. The values are relative inverse depth: they say what is nearer and what is farther. They are not metres, and you cannot compare values between photos.",
+  recipes: "Use it in Blender, Photoshop, After Effects or ControlNet",
+  recipesRelative: "In the 16-bit depth, white is near and black is far.",
+  recipesMetres: "This model's 16-bit depth is in metres, white is far: invert it where white should be near.",
+  recipeBlender: "Blender: displacement or mesh",
+  recipeBlenderTake: "Take the 16-bit depth, or the point cloud.",
+  recipeBlender1:
+    "Add a plane with the photo's proportions and a Subdivision Surface modifier, simple, of 6 levels or more.",
+  recipeBlender2:
+    "Add a Displace modifier with the PNG as its texture; set the image's colour space to Non-Color and the coordinates to UV.",
+  recipeBlender3:
+    "Put the photo on the plane as its base colour. Or skip the plane: File › Import › Stanford PLY opens the point cloud with its colours.",
+  recipePhotoshop: "Photoshop: Lens Blur",
+  recipePhotoshopTake: "Take the 16-bit depth.",
+  recipePhotoshop1: "Open the photo. In the Channels panel, make a new channel and paste the PNG into it.",
+  recipePhotoshop2: "Choose Filter › Blur › Lens Blur, with that channel as the source of the depth map.",
+  recipePhotoshop3:
+    "Click what should be sharp. Photoshop takes white for far: tick Invert if near and far are swapped.",
+  recipeAfterEffects: "After Effects: focus and parallax",
+  recipeAfterEffectsTake: "Take the 16-bit depth.",
+  recipeAfterEffects1: "Import the photo and the PNG, put both into one composition and hide the PNG's layer.",
+  recipeAfterEffects2: "Add Camera Lens Blur to the photo and choose the PNG's layer as its Blur Map.",
+  recipeAfterEffects3:
+    "Set Blur Focal Distance to what should be sharp. The same layer drives Displacement Map for a parallax move.",
+  recipeControlNet: "ControlNet: pictures of the same shape",
+  recipeControlNetTake: "Take the heatmap in Gray.",
+  recipeControlNet1: "Set Colours to Gray, without Invert, and download the heatmap: ControlNet expects near as white.",
+  recipeControlNet2:
+    "Load it as the control image of a depth model, with no preprocessor. Its size should be that of the picture to be made.",
   meaningMetres:
     "In Inferno, bright is near and dark is far, from the farthest to the nearest point of the photo; the bar below the picture shows the scale of the chosen colours, which follow 1 / distance. The values are metres, as far as the model can tell from one photo: estimates, not measurements, and best for scenes like those it was trained on. 0 means unknown.",
   apiDocs: "API documentation",
