@@ -89,12 +89,14 @@ def test_what_is_dropped_but_no_file_is_explained(visit: Visit) -> None:
     assert "isn't a file" in visit.page.inner_text("#failure")
 
 
-def test_the_sample_scenes_are_there(visit: Visit) -> None:
-    assert visit.page.locator("[data-sample]").count() == len(list(SAMPLES.glob("*.jpg"))) == 4
-    visit.page.click("[data-sample=street]")
-    visit.shown("street.jpg")
+def test_the_samples_are_there_and_credited(visit: Visit) -> None:
+    assert visit.page.locator("[data-sample]").count() == len(list(SAMPLES.glob("*.jpg"))) == 5
+    visit.page.click("[data-sample=coffee]")
+    visit.shown("coffee.jpg")
+    credits = (SAMPLES / "CREDITS.txt").read_text()
     for path in SAMPLES.glob("*.jpg"):
         assert path.stat().st_size < 110_000
+        assert f"{path.name} " in credits
 
 
 def test_a_photo_can_be_taken(start_visit: StartVisit) -> None:
