@@ -166,7 +166,7 @@ def test_pointing_reads_out_how_near_a_place_is(visit: Visit, scene: Path) -> No
 
 def test_the_keyboard_reads_out_how_near_a_place_is(visit: Visit, scene: Path) -> None:
     visit.upload(scene)
-    visit.page.focus("#tab-heatmap")
+    visit.page.focus("#zoom-in")
     visit.page.keyboard.press("Tab")
     middle = nearness(visit)
     for _ in range(4):
@@ -683,7 +683,9 @@ def test_nobody_is_shut_out(
     visit.page.set_input_files("#file", tmp_path / "broken.png")
     visit.page.wait_for_selector("#failure:visible")
     assert violations() == []
-    visit.upload(scene)
+    visit.page.set_input_files("#file", [scene, tmp_path / "broken.png"])
+    visit.page.wait_for_selector("#series-list [data-state=failed]")
+    visit.shown(scene.name).page.click("#recipes summary")
     for view in ("heatmap", "compare", "space", "refocus"):
         visit.view(view)
         assert violations() == [], view

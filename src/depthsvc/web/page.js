@@ -59,12 +59,6 @@ const colormaps = await loadColormaps().catch(() => ({}));
 const views = new Views(colormaps, renewDownloads);
 offerDownloads(views);
 offerSharing(views);
-function followLink() {
-  const settings = settingsOf(location.hash);
-  if (settings) views.choose(settings);
-}
-addEventListener("hashchange", followLink);
-followLink();
 const live = new LiveEntrance(colormaps, () => models.asked(), {
   onOpen: () => sender.cancel(),
   onLeave: () => {
@@ -93,7 +87,17 @@ const send = (photos) => {
   chosen = photos.length;
   sender.send(photos);
 };
-for (const kind of ["input", "click"]) element("colour-controls").addEventListener(kind, () => strip.repaint());
+element("colour-controls").addEventListener("input", () => strip.repaint());
+element("whole").addEventListener("click", () => strip.repaint());
+/** Choose what a link says. */
+function followLink() {
+  const settings = settingsOf(location.hash);
+  if (!settings) return;
+  views.choose(settings);
+  strip.repaint();
+}
+addEventListener("hashchange", followLink);
+followLink();
 const zipButton = element("series-zip", HTMLButtonElement);
 zipButton.addEventListener("click", () => {
   const { table, look } = views.heatmap;

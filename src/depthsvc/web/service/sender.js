@@ -1,6 +1,7 @@
 // Sending photos, one at a time.
 
 /** @import { Asked, Depth } from "./api.js" */
+/** @import { Failure } from "./status.js" */
 
 import { maxBytes, maxPixels } from "../photo/formats.js";
 import { Kept } from "../photo/kept.js";
@@ -22,7 +23,9 @@ export class Sender {
   entries = [];
   /** The entry whose picture is shown. @type {Entry | null} */
   open = null;
-  /** The series of that entry. @type {Entry[]} */
+  /** The entry that a person has chosen last. @type {Entry | null} */
+  #chosen = null;
+  /** The series of the open entry. @type {Entry[]} */
   #shown = [];
 
   /**
@@ -56,10 +59,8 @@ export class Sender {
 
   cancel() {
     this.#cancelling.abort();
-    stopWaiting();
     if (!this.entries.some(({ kept }) => kept)) this.entries = this.#shown;
-    for (const entry of this.entries) if (!entry.kept && !entry.problem) entry.fail({ code: "cancelled" });
-    this.#onChange();
+    this.#giveUp({ code: "cancelled" });
   }
 
   /**
@@ -68,8 +69,11 @@ export class Sender {
    */
   async choose(entry) {
     if (entry.problem) return fail(entry.problem, entry.photo);
-    const picture = await entry.kept?.picture();
-    if (picture) this.#show(entry, picture);
+    if (!entry.kept) return;
+    this.#chosen = entry;
+    const picture = await entry.kept.picture();
+    if (this.#chosen === entry) this.#show(entry, picture);
+    else picture.release();
   }
 
   /**
@@ -93,9 +97,19 @@ export class Sender {
       count(entries.indexOf(entry) + 1, entries.length);
       await this.#estimate(entry, signal);
       if (signal.aborted) return;
-      if (entry.problem && NOT_OF_THE_PHOTO.includes(entry.problem.code)) break;
+      if (entry.problem && NOT_OF_THE_PHOTO.includes(entry.problem.code)) return this.#giveUp(entry.problem);
     }
     stopWaiting();
+  }
+
+  /**
+   * Send nothing more.
+   * @param {Failure} problem why
+   */
+  #giveUp(problem) {
+    stopWaiting();
+    for (const entry of this.entries) if (!entry.kept && !entry.problem) entry.fail(problem);
+    this.#onChange();
   }
 
   /**
