@@ -13,7 +13,6 @@ import pytest
 from playwright.sync_api import Request, Route
 
 from tests.browser.conftest import StartVisit, Visit, downloaded
-from tests.conftest import StartService
 
 EMBEDDED = {"name": "embedded", "kind": "inverse_depth", "licence": "MIT", "non_commercial": False}
 METRIC = {"name": "metric", "kind": "metres", "licence": "CC-BY-NC-4.0", "non_commercial": True}
@@ -204,12 +203,8 @@ def test_the_choice_can_be_used_by_everyone(start_visit: StartVisit, scene: Path
     assert [f"{v['id']}: {node['target']}" for v in found for node in v["nodes"]] == []
 
 
-def test_more_detail_is_asked_for_within_the_services_limit(
-    start_visit: StartVisit, start_service: StartService, scene: Path
-) -> None:
-    service = start_service("--model", "embedded", "--workers", "1", "--worker-threads", "1", "--max-input-size", "300")
-    visit = start_visit(service.url).upload(scene)
-    page = visit.page
+def test_more_detail_is_asked_for_within_the_services_limit(visit: Visit, scene: Path) -> None:
+    page = visit.upload(scene).page
     assert page.locator("#detail-choice option").all_inner_texts() == [
         "Usual (192 px)",
         "× 1.5 (288 px)",
@@ -218,10 +213,13 @@ def test_more_detail_is_asked_for_within_the_services_limit(
     with page.expect_response(re.compile(r"/depth\?.*input_size=288")) as answer:
         page.select_option("#detail-choice", "1.5")
     assert "288" in answer.value.headers["x-depth-shape"].split(",")
-    page.wait_for_selector("#waiting", state="hidden")
-    page.select_option("#detail-choice", "2")
+    larger = {**EMBEDDED, "input": {"size": 768, "multiple": 32, "rule": "minimal"}}
+    body = json.dumps({"served": ["embedded"], "models": [larger]})
+    page.route("**/models", lambda route: route.fulfill(body=body))
+    visit.open().page.select_option("#detail-choice", "2")
+    page.set_input_files("#file", scene)
     page.wait_for_selector("#failure:visible")
-    assert page.inner_text("#failed-words").startswith("This service accepts at most 300 px of detail.")
+    assert page.inner_text("#failed-words").startswith("This service accepts at most 1024 px of detail.")
 
 
 def test_a_model_of_one_size_offers_no_detail(visit: Visit) -> None:
