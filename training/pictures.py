@@ -1,4 +1,4 @@
-"""The README's pictures: the page with a sample scene, and a strip of photo, heatmap and 3-D view.
+"""The README's pictures: the page with a sample, and a strip of photo, heatmap and 3-D view.
 
 `python -m training.pictures` takes them with Chromium, from a service with the embedded model that it starts itself.
 """
@@ -22,7 +22,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 _SWITCHES = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-_SCENES = ("street", "path", "table")
+_SCENES = ("street", "coffee", "table")
 _PAGE = (1360, 900)
 _TILE = (400, 300)
 _GAP = 8
@@ -70,7 +70,7 @@ def _shot(page: Page, selector: str) -> Image.Image:
 
 
 def _strip(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
-    """Pictures in rows, one row per scene, on white."""
+    """Pictures in rows, one row per sample, on white."""
     width, height = (size + _GAP for size in _TILE)
     sheet = Image.new("RGB", (width * len(rows[0]) - _GAP, height * len(rows) - _GAP), "white")
     for y, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""The sample scenes of the web page: four places composed by hand and drawn by the project's own renderer.
+"""The rendered samples of the web page: two places composed by hand and drawn by the project's own renderer.
 
 `python -m training.samples` writes them: always the same pictures, except for rounding.
 """
@@ -29,19 +29,14 @@ from training.things import (
     ball,
     box,
     building,
-    bush,
     car,
-    chair,
-    lamp,
     limb,
     person,
     place,
     plant,
     pole,
-    rock,
     rod,
     shelf,
-    sofa,
     tree,
     turn,
 )
@@ -179,50 +174,6 @@ def _table() -> Place:
     return Place(parts, camera, Light(np.array([-2.2, -2.6, -0.4]), 0.85, 0.42, 0.0))
 
 
-def _room() -> Place:
-    """A living room."""
-    wall, trim = _look("d8cfc0"), _look("f3efe7")
-    parts: Thing = [
-        box(_look("b08455", _BOARDS, 1.0, 0.1), (0, 0.05, 3), (7, 0.1, 8)),
-        box(trim, (0, -2.75, 3), (7, 0.1, 8)),
-        box(_look("7d9a97"), (0, -1.35, 5.65), (7, 2.7, 0.1)),
-        box(wall, (-2.75, -1.35, 3), (0.1, 2.7, 8)),
-        box(wall, (2.75, -1.35, 3), (0.1, 2.7, 8)),
-        box(_look("c9d2cf", _WEAVE, 0.1), (0, -0.008, 3.4), (3.0, 0.016, 2.2)),
-        box(_look("e2b65b", _WEAVE, 0.1), (0, -0.011, 3.4), (2.6, 0.017, 1.8)),
-        box(trim, (0, -0.05, 5.58), (5.4, 0.1, 0.03)),
-        box(_look("3b3733"), (-0.55, -1.75, 5.58), (0.9, 0.68, 0.03)),
-        box(_look("e4a672"), (-0.55, -1.75, 5.56), (0.78, 0.56, 0.03)),
-        ball(_look("c8553d"), (-0.55, -1.7, 5.55), (0.34, 0.34, 0.03)),
-        box(_look("3b3733"), (0.5, -1.75, 5.58), (0.56, 0.68, 0.03)),
-        box(_look("a8bfb4"), (0.5, -1.75, 5.56), (0.46, 0.58, 0.03)),
-        box(trim, (-2.68, -1.5, 3.3), (0.06, 1.5, 1.7)),
-        box(_look("bfdcf0"), (-2.66, -1.5, 3.3), (0.05, 1.36, 1.56)),
-        box(trim, (-2.64, -1.5, 3.3), (0.05, 1.36, 0.05)),
-    ]
-    couch = _dressed(sofa(_rng(14)), _look("3f5d7d", _WEAVE, 0.12), _look("e2a73e"), _look("d9d4c8"), _look("c8553d"))
-    parts += place(couch, -0.1, 0, 4.9, 0.0, 1.05)
-    top, leg = _look("7a4f32", _WOOD, 0.6, 0.2), _look("2f2b28")
-    parts += [box(top, (0.1, -0.4, 3.35), (1.15, 0.04, 0.6))]
-    parts += [
-        rod(leg, (0.1 + x, 0, 3.35 + z), (0.1 + x, -0.4, 3.35 + z), 0.035) for x in (-0.5, 0.5) for z in (-0.24, 0.24)
-    ]
-    parts += place(_books("3d405b", "81b29a", "e07a5f"), -0.2, -0.42, 3.3, 0.4, 1.2)
-    parts += place(_cup("f4f1de"), 0.4, -0.42, 3.25, 0.4, 1.2)
-    parts += place(_fruit("7c9a4a", 0.13), 0.16, -0.42, 3.42)
-    green = _by_kind(plant(_rng(21)), top, _look("4f8052"), _look("d98f6a"))
-    parts += place(green, 2.1, 0, 4.9, 0, 1.5)
-    parts += place(_books("b5533c", "3f5d7d"), -1.05, 0, 2.75, 0.7, 1.3)
-    parts += place(_dressed(lamp(_rng(2)), _look("2f2b28"), _look("f6e7c1")), -2.0, 0, 4.9, 0, 1.05)
-    books = [_look(colour) for colour in ("b5533c", "3f5d7d", "e2c48d", "6a8a6a", "4a4e69")]
-    parts += place(_dressed(shelf(_rng(11)), _look("8a5f3f", _WOOD, 0.8), *books), 2.5, 0, 3.2, -np.pi / 2)
-    seat = _dressed(chair(_rng(8)), _look("c8553d"), _look("6f4630", _WOOD, 0.5))
-    parts += place(seat, 1.35, 0, 2.35, -2.3, 1.05)
-    eye = np.array([0.25, -1.38, 0.1])
-    camera = look_at(_rng(_LEVEL), eye, (0.0, -0.78, 4.2), 68)
-    return Place(parts, camera, Light(np.array([-0.6, -2.5, 1.6]), 0.75, 0.5, 0.0))
-
-
 def _street() -> Place:
     """A street of coloured houses on a clear morning."""
     parts: Thing = [
@@ -267,56 +218,7 @@ def _street() -> Place:
     return Place(parts, camera, Light(np.array([-900.0, -1300.0, -700.0]), 0.85, 0.5, 1 / 260))
 
 
-def _path() -> Place:
-    """A path over hills, with trees, stones and a fence."""
-    grass = _look("8aa860", _SPECKLED, 1.5)
-    parts: Thing = [box(grass, (0, 0.5, 0), (600, 1, 600))]
-    for index in range(26):
-        z = 1.0 + 1.25 * index
-        x = 0.3 + 1.6 * np.sin(0.16 * z)
-        parts.append(ball(_look("d6bd91", _SPECKLED, 0.8), (x, -0.004 * (index % 2), z), (1.5, 0.03, 1.9)))
-    for x, z, wide, tall, colour in (
-        (-70, 170, 190, 50, "8fa8a0"),
-        (80, 150, 170, 42, "7f9f8a"),
-        (0, 220, 260, 74, "a3b8bd"),
-        (-34, 70, 66, 15, "86a86a"),
-        (40, 62, 60, 12, "7da063"),
-    ):
-        parts.append(ball(_look(colour, _SPECKLED, 6), (x, 0, z), (wide, tall, wide * 0.7)))
-    bark, autumn = _look("6b4f3a", _WOOD, 0.6), ("c9722f", "d9a441", "6f9a4e", "b5482f", "86a65a")
-    trees: list[tuple[float, float, int, float]] = [
-        (-3.6, 7.5, 9, 5.5),
-        (4.4, 9.5, 17, 6.5),
-        (-6.5, 14, 12, 7.5),
-        (6.5, 17, 9, 7),
-        (-3.4, 22, 17, 6.5),
-    ]
-    trees += [(9.5, 25, 12, 8), (-11, 27, 9, 8), (3.8, 33, 17, 7), (-7, 38, 12, 8), (14, 40, 9, 9), (-18, 45, 17, 9)]
-    for index, (across, along, seed, height) in enumerate(trees):
-        crown = _by_kind(tree(_rng(seed)), bark, _look(autumn[index % len(autumn)], _SPECKLED, 0.5), bark)
-        own = max(float(-part.centre[1] + part.half[1]) for part in crown)
-        parts += place(crown, across, 0, along, 1.7 * index, height / own)
-    for index in range(12):
-        near, far = 2.6 + 1.5 * index, 4.1 + 1.5 * index
-        post, ahead = (2.4 + 1.6 * np.sin(0.16 * z) for z in (near, far))
-        parts.append(rod(_look("8d7558", _WOOD, 0.4), (post, 0, near), (post, -1.05, near), 0.1))
-        for high in (-0.45, -0.9):
-            parts.append(rod(_look("a08a68", _WOOD, 0.4), (post, high, near), (ahead, high, far), 0.06))
-    stone = _look("9a9a94", _SPECKLED, 0.4)
-    for seed, x, z in ((4, -1.35, 3.2), (12, -2.5, 5.2), (9, 3.6, 4.6), (31, -0.9, 9.0)):
-        heap = [replace(part, kind=ELLIPSOID) for part in rock(_rng(seed))]
-        largest = max(float(part.half.max()) for part in heap)
-        parts += place(_dressed(heap, stone), x, 0, z, seed, 0.34 / largest)
-    for seed, x, z in ((3, -2.6, 3.9), (8, 4.2, 7.2), (5, -4.6, 10)):
-        parts += place(_dressed(bush(_rng(seed)), _look("5f8a4a", _SPECKLED, 0.3)), x, 0, z, 0, 0.8)
-    walker = _dressed(person(_rng(2)), _look("c8372d"), _look("2f3e54"), _look("c99b7a"))
-    parts += place(walker, 1.45, 0, 8.0, np.pi, 1.0)
-    eye = np.array([0.0, -1.5, 0.0])
-    camera = look_at(_rng(_LEVEL), eye, (0.35, -1.25, 10), 62)
-    return Place(parts, camera, Light(np.array([900.0, -900.0, -300.0]), 0.9, 0.42, 1 / 240))
-
-
-SAMPLES: dict[str, Callable[[], Place]] = {"room": _room, "street": _street, "path": _path, "table": _table}
+SAMPLES: dict[str, Callable[[], Place]] = {"street": _street, "table": _table}
 """The scenes by file name."""
 
 

@@ -201,3 +201,27 @@ def test_the_choice_can_be_used_by_everyone(start_visit: StartVisit, scene: Path
     visit.page.add_script_tag(content=axe)
     found = visit.page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
     assert [f"{v['id']}: {node['target']}" for v in found for node in v["nodes"]] == []
+
+
+def test_more_detail_is_asked_for_within_the_services_limit(visit: Visit, scene: Path) -> None:
+    page = visit.upload(scene).page
+    assert page.locator("#detail-choice option").all_inner_texts() == [
+        "Usual (192 px)",
+        "× 1.5 (288 px)",
+        "× 2 (384 px)",
+    ]
+    with page.expect_response(re.compile(r"/depth\?.*input_size=288")) as answer:
+        page.select_option("#detail-choice", "1.5")
+    assert "288" in answer.value.headers["x-depth-shape"].split(",")
+    larger = {**EMBEDDED, "input": {"size": 768, "multiple": 32, "rule": "minimal"}}
+    body = json.dumps({"served": ["embedded"], "models": [larger]})
+    page.route("**/models", lambda route: route.fulfill(body=body))
+    visit.open().page.select_option("#detail-choice", "2")
+    page.set_input_files("#file", scene)
+    page.wait_for_selector("#failure:visible")
+    assert page.inner_text("#failed-words").startswith("This service accepts at most 1024 px of detail.")
+
+
+def test_a_model_of_one_size_offers_no_detail(visit: Visit) -> None:
+    offer(visit, {**EMBEDDED, "input": {"size": 256, "multiple": 32, "rule": "stretch"}})
+    assert visit.page.locator("#details").is_hidden()

@@ -89,12 +89,14 @@ def test_what_is_dropped_but_no_file_is_explained(visit: Visit) -> None:
     assert "isn't a file" in visit.page.inner_text("#failure")
 
 
-def test_the_sample_scenes_are_there(visit: Visit) -> None:
-    assert visit.page.locator("[data-sample]").count() == len(list(SAMPLES.glob("*.jpg"))) == 4
-    visit.page.click("[data-sample=street]")
-    visit.shown("street.jpg")
+def test_the_samples_are_there_and_credited(visit: Visit) -> None:
+    assert visit.page.locator("[data-sample]").count() == len(list(SAMPLES.glob("*.jpg"))) == 5
+    visit.page.click("[data-sample=coffee]")
+    visit.shown("coffee.jpg")
+    credits = (SAMPLES / "CREDITS.txt").read_text()
     for path in SAMPLES.glob("*.jpg"):
         assert path.stat().st_size < 110_000
+        assert f"{path.name} " in credits
 
 
 def test_a_photo_can_be_taken(start_visit: StartVisit) -> None:
@@ -164,7 +166,7 @@ def test_pointing_reads_out_how_near_a_place_is(visit: Visit, scene: Path) -> No
 
 def test_the_keyboard_reads_out_how_near_a_place_is(visit: Visit, scene: Path) -> None:
     visit.upload(scene)
-    visit.page.focus("#tab-heatmap")
+    visit.page.focus("#zoom-in")
     visit.page.keyboard.press("Tab")
     middle = nearness(visit)
     for _ in range(4):
@@ -174,6 +176,7 @@ def test_the_keyboard_reads_out_how_near_a_place_is(visit: Visit, scene: Path) -
 
 def test_the_comparison_shows_photo_and_depth_on_one_place(visit: Visit, scene: Path) -> None:
     visit.upload(scene).view("compare")
+    visit.page.locator("#photo-frame").scroll_into_view_if_needed()
     x, y = 0.4, 0.93  # the light cloth in front
     original = np.asarray(Image.open(scene).convert("RGB")).astype(int)[int(y * 360), int(x * 480)]
 
@@ -482,18 +485,63 @@ def test_a_photo_that_is_too_large_is_shrunk_by_the_browser(
         assert visit.page.locator("#shrunk-note").is_hidden()
 
 
+def test_a_limit_is_named_beside_the_button(visit: Visit, tmp_path: Path) -> None:
+    """For photos that the browser cannot make smaller itself."""
+    limits = json.dumps({"formats": FORMATS, "max_bytes": 2_500_000, "max_pixels": 50_000_000, "live": False})
+    visit.page.route("**/photos.json", lambda route: route.fulfill(body=limits))
+    problems = {
+        "too_many_pixels": "The photo has 61.2 megapixels; this service accepts 50. Resize it and try again.",
+        "body_too_large": "The file has 1.2 MB; this service accepts 2.5.",
+    }
+    path = tmp_path / "scan.tiff"
+    path.write_bytes(b"II*\0".ljust(1_200_000))
+    detail = "The image has 9000 x 6800 pixels; the limit is 50 megapixels. Resize it."
+    bodies = iter([json.dumps({"code": code, "detail": detail}) for code in problems])
+    visit.page.route(re.compile(r"/depth\?"), lambda route: route.fulfill(status=422, body=next(bodies)))
+    for words in problems.values():
+        visit.open().page.set_input_files("#file", path)
+        visit.page.wait_for_selector("#failure:visible")
+        assert visit.page.inner_text("#failed-words").startswith(words)
+        assert visit.page.locator("#drop #failure").is_visible()
+
+
+def test_a_photo_may_be_dropped_on_a_result(visit: Visit, scene: Path) -> None:
+    drag = """([type, kind]) => {
+        const dataTransfer = new DataTransfer();
+        if (kind === "file") dataTransfer.items.add(new File(["a"], "a.png"));
+        else dataTransfer.setData("text/plain", "words");
+        document.querySelector("#result").dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true }));
+    }"""
+    visit.upload(scene)
+    for type, kind, marked in (("dragover", "file", True), ("dragleave", "file", False), ("dragover", "text", False)):
+        visit.page.evaluate(drag, [type, kind])
+        assert visit.page.locator("#drop-mark").is_visible() is marked
+
+
+def test_the_fallback_is_explained_once(visit: Visit) -> None:
+    fallback = json.dumps({"model": "embedded", "degraded": True})
+    visit.page.route("**/health", lambda route: route.fulfill(body=fallback))
+    page = visit.open().page
+    page.wait_for_selector("#fallback:visible")
+    assert page.inner_text("body").count("not installed") == 1
+    page.click("#fallback-close")
+    visit.open()
+    assert page.inner_text("#model") == "Model: embedded (stand-in)"
+    assert page.locator("#fallback").is_hidden()
+
+
 def test_the_page_speaks_the_browsers_language_and_can_be_switched(start_visit: StartVisit, scene: Path) -> None:
     visit = start_visit(locale="zh-CN")
     page = visit.page
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
-    assert page.inner_text("label[for=file]") == "📂 上传照片测距"
+    assert page.inner_text("label[for=file]") == "上传照片测距"
     assert page.inner_text("#model") == "模型：embedded"
     visit.upload(scene)
     page.hover("#heatmap")
     assert page.inner_text("#readout").startswith("相对远近")
     page.click("#language")
     assert page.evaluate("document.documentElement.lang") == "en"
-    assert page.inner_text("label[for=file]") == "📂 Upload a photo"
+    assert page.inner_text("label[for=file]") == "Upload a photo"
     assert "pixels" in page.inner_text("#facts")
     visit.open()
     assert page.evaluate("document.documentElement.lang") == "en", "the choice is remembered"
@@ -635,7 +683,19 @@ def test_nobody_is_shut_out(
     visit.page.set_input_files("#file", tmp_path / "broken.png")
     visit.page.wait_for_selector("#failure:visible")
     assert violations() == []
-    visit.upload(scene)
+    visit.page.set_input_files("#file", [scene, tmp_path / "broken.png"])
+    visit.page.wait_for_selector("#series-list [data-state=failed]")
+    visit.shown(scene.name).page.click("#recipes summary")
     for view in ("heatmap", "compare", "space", "refocus"):
         visit.view(view)
         assert violations() == [], view
+
+
+def test_icons_need_no_font_and_say_nothing(visit: Visit, scene: Path) -> None:
+    visit.upload(scene)
+    icons = visit.page.locator("[data-icon] > svg[aria-hidden=true]")
+    assert icons.count() == visit.page.locator("[data-icon]").count() > 10
+    for name in ("Live", "Take a photo", "切换到中文"):
+        assert visit.page.get_by_role("button", name=name, exact=True).is_visible()
+    for path in [SAMPLES.parent / "index.html", *(SAMPLES.parent / "words").glob("*.js")]:
+        assert re.findall(r"[\U0001f300-\U0001faff]", path.read_text()) == []

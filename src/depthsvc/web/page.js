@@ -1,33 +1,50 @@
 // The page's conductor: a photo comes in, is sent once, and everything else happens here in the browser.
 
 import { element, findAll } from "./elements.js";
-import { offerDownloads, renewDownloads } from "./files/downloads.js";
+import { offerDownloads, renewDownloads, saveWith } from "./files/downloads.js";
+import { offerSharing } from "./files/sharing.js";
+import { drawIcons } from "./icons.js";
 import { LiveEntrance } from "./live/entrance.js";
 import { fromCamera } from "./photo/camera.js";
 import { formatNames, loadFormats, mediaTypes, offersLive } from "./photo/formats.js";
 import { fromDrop, fromInput, fromPaste, fromSamples } from "./photo/sources.js";
+import { heatmapsZip } from "./series/archive.js";
+import { Strip } from "./series/strip.js";
 import { askForKey, fromForm } from "./service/access.js";
+import { DetailChoice } from "./service/detail.js";
 import { ModelChoice } from "./service/models.js";
 import { Sender } from "./service/sender.js";
 import { describeModel, fail } from "./service/status.js";
 import { loadColormaps } from "./views/heatmap_drawing.js";
 import { speakOfKind } from "./views/kind_words.js";
+import { settingsOf } from "./views/link.js";
 import { Views } from "./views/views.js";
 import { say, speak } from "./words/i18n.js";
 
+drawIcons();
 speak(element("language"));
 const models = new ModelChoice({ field: element("models"), select: element("model-choice", HTMLSelectElement) }, () => {
   describe();
   again();
 });
+const detail = new DetailChoice(
+  { field: element("details"), select: element("detail-choice", HTMLSelectElement) },
+  () => sender.sendAgain(),
+);
 /** Do what is open again, with what has changed. */
 function again() {
   if (live.isOpen) live.start();
   else sender.sendAgain();
 }
+/** Go on with what needed an API key. */
+function resume() {
+  if (live.isOpen) live.start();
+  else sender.resume();
+}
 /** Say what is known of the model that photos are sent to. Once there is a picture, its own depth says its kind. */
 function describe() {
   describeModel(() => models.model);
+  detail.offer(models.model);
   if (models.model?.kind && element("result").hidden) speakOfKind(models.model.kind);
 }
 const offered = models.load().then(describe);
@@ -41,6 +58,7 @@ const formats = loadFormats().then(() => {
 const colormaps = await loadColormaps().catch(() => ({}));
 const views = new Views(colormaps, renewDownloads);
 offerDownloads(views);
+offerSharing(views);
 const live = new LiveEntrance(colormaps, () => models.asked(), {
   onOpen: () => sender.cancel(),
   onLeave: () => {
@@ -51,24 +69,47 @@ const live = new LiveEntrance(colormaps, () => models.asked(), {
   },
 });
 
-const sender = new Sender(() => models.asked(), (picture) => {
+const asked = async () => ({ model: await models.asked(), inputSize: detail.inputSize });
+const sender = new Sender(asked, (picture) => {
   askForKey(false);
   views.show(picture);
   speakOfKind(picture.depth.kind);
   element("shrunk-note").hidden = !picture.isShrunk;
-});
-/** @param {File} photo */
-const send = (photo) => {
+}, () => strip.show(sender.entries, sender.open, chosen));
+const strip = new Strip(() => views.heatmap, (entry) => {
   live.leave();
-  sender.send(photo);
+  sender.choose(entry);
+});
+let chosen = 0;
+/** @param {File[]} photos */
+const send = (photos) => {
+  live.leave();
+  chosen = photos.length;
+  sender.send(photos);
 };
+element("colour-controls").addEventListener("input", () => strip.repaint());
+element("whole").addEventListener("click", () => strip.repaint());
+/** Choose what a link says. */
+function followLink() {
+  const settings = settingsOf(location.hash);
+  if (!settings) return;
+  views.choose(settings);
+  strip.repaint();
+}
+addEventListener("hashchange", followLink);
+followLink();
+const zipButton = element("series-zip", HTMLButtonElement);
+zipButton.addEventListener("click", () => {
+  const { table, look } = views.heatmap;
+  saveWith(zipButton, element("series-saved"), "depth-heatmaps.zip", () => heatmapsZip(sender.entries, table, look));
+});
 /** @param {string} code */
 const failWith = (code) => fail({ code });
 
 const capture = element("capture", HTMLInputElement);
 fromInput(file, send);
 fromInput(capture, send);
-fromDrop(element("drop"), send, () => failWith("noFile"));
+fromDrop(document.body, send, () => failWith("noFile"));
 fromPaste(send);
 fromSamples(findAll("[data-sample]", HTMLButtonElement), send, () => failWith("noSample"));
 fromCamera(
@@ -80,13 +121,13 @@ fromCamera(
     shoot: element("shoot", HTMLButtonElement),
     close: element("camera-close", HTMLButtonElement),
   },
-  send,
+  (photo) => send([photo]),
   failWith,
 );
 fromForm(async () => {
   await models.load();
   describe();
-  again();
+  resume();
 }, () => failWith("wrong_key"));
 element("cancel").addEventListener("click", () => sender.cancel());
 await Promise.all([formats, offered]);

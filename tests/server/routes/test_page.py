@@ -51,7 +51,7 @@ def test_a_browser_asks_again_for_everything_else(client: httpx.Client, path: st
 
 def test_the_page_asks_for_no_file_without_its_version(client: httpx.Client, version: str) -> None:
     addresses = re.findall(r'(?:src|href)="(static/[^"]+)"', client.get("/").text)
-    assert len(addresses) == 8
+    assert len(addresses) == 10
     assert all(client.get(f"/{address}").headers["Cache-Control"].endswith("immutable") for address in addresses)
 
 

@@ -8,6 +8,8 @@ import { isKnown, nearestOf } from "./kind.js";
 /** @typedef {Grid & {kind: Kind, nearest?: number}} DepthMap depth of a kind; see `nearestOf` */
 /** @typedef {DepthMap & {enlargement: string | null}} NetworkMap how to enlarge it, by the name of an enlargement */
 
+/** @typedef {[start: number, end: number]} Span without its end */
+
 /** @typedef {(place: number, from: number, to: number) => number} PositionOf which of `from` samples a place is at */
 /** @typedef {(fraction: number) => number[]} WeightsOf four weights at a fraction 0..1 of the way from sample 1 to 2 */
 /** @typedef {{positionOf: PositionOf, weightsOf: WeightsOf}} Enlargement */
@@ -54,33 +56,35 @@ const ENLARGEMENTS = {
 };
 
 /**
- * For each of `to` places, the four of `from` samples that make it, clamped to the ends, and their weights.
+ * For some of `to` places, the four of `from` samples that make it, clamped to the ends, and their weights.
  * @param {number} from
  * @param {number} to
  * @param {Enlargement} enlargement
+ * @param {Span} places
  */
-function taps(from, to, { positionOf, weightsOf }) {
-  const indices = new Int32Array(4 * to);
-  const weights = new Float32Array(4 * to);
-  for (let place = 0; place < to; place++) {
+function taps(from, to, { positionOf, weightsOf }, [start, end] = [0, to]) {
+  const indices = new Int32Array(4 * (end - start));
+  const weights = new Float32Array(4 * (end - start));
+  for (let place = start, at = 0; place < end; place++, at += 4) {
     const position = positionOf(place, from, to);
     const first = Math.floor(position);
-    weights.set(weightsOf(position - first), 4 * place);
-    for (let tap = 0; tap < 4; tap++) {
-      indices[4 * place + tap] = Math.min(Math.max(first + tap - 1, 0), from - 1);
-    }
+    weights.set(weightsOf(position - first), at);
+    for (let tap = 0; tap < 4; tap++) indices[at + tap] = Math.min(Math.max(first + tap - 1, 0), from - 1);
   }
   return { indices, weights };
 }
 
 /**
- * Rows of a map enlarged to `columns`: (height, columns). Products are float32, as the service's are.
+ * Rows of a map enlarged to `whole` columns, of which some are kept: (height, columns). Products are float32, as the
+ * service's are.
  * @param {Grid} map
- * @param {number} columns
+ * @param {number} whole
  * @param {Enlargement} enlargement
+ * @param {Span} kept
  */
-function stretched({ values, width, height }, columns, enlargement) {
-  const { indices, weights } = taps(width, columns, enlargement);
+function stretched({ values, width, height }, whole, enlargement, kept) {
+  const { indices, weights } = taps(width, whole, enlargement, kept);
+  const columns = kept[1] - kept[0];
   const result = new Float32Array(height * columns);
   for (let y = 0, at = 0; y < height; y++) {
     const row = y * width;
@@ -100,16 +104,18 @@ function stretched({ values, width, height }, columns, enlargement) {
  *
  * Clamped at 0 because depth is never negative: `depthsvc.imaging.resize.upsample`.
  * @param {NetworkMap} map
- * @param {number} width columns of the result
- * @param {number} height rows of the result
- * @returns {(first: number, last: number) => Float32Array} rows first..last-1 as (last - first, width)
+ * @param {number} wide columns of the enlarged map
+ * @param {number} height rows of the enlarged map
+ * @param {Span} columns those that are wanted
+ * @returns {(first: number, last: number) => Float32Array} rows first..last-1 as (last - first, columns)
  */
-export function enlarged(map, width, height) {
-  if (map.width === width && map.height === height) {
+export function enlarged(map, wide, height, columns = [0, wide]) {
+  const width = columns[1] - columns[0];
+  if (map.width === width && map.width === wide && map.height === height) {
     return (first, last) => map.values.subarray(first * width, last * width);
   }
   const enlargement = ENLARGEMENTS[map.enlargement ?? ""] ?? BICUBIC;
-  const wide = stretched(map, width, enlargement);
+  const rows = stretched(map, wide, enlargement, columns);
   const { indices, weights } = taps(map.height, height, enlargement);
   const nearest = nearestOf(map);
   return (first, last) => {
@@ -118,8 +124,8 @@ export function enlarged(map, width, height) {
       const [a, b, c, d] = indices.subarray(4 * y, 4 * y + 4).map((row) => row * width);
       const [wa, wb, wc, wd] = weights.subarray(4 * y, 4 * y + 4);
       for (let x = 0; x < width; x++, at++) {
-        const before = Math.fround(wide[a + x] * wa) + Math.fround(wide[b + x] * wb);
-        const value = before + Math.fround(wide[c + x] * wc) + Math.fround(wide[d + x] * wd);
+        const before = Math.fround(rows[a + x] * wa) + Math.fround(rows[b + x] * wb);
+        const value = before + Math.fround(rows[c + x] * wc) + Math.fround(rows[d + x] * wd);
         result[at] = nearest ? (isKnown(value) ? value : nearest) : Math.max(value, 0);
       }
     }
@@ -138,6 +144,17 @@ export function upsample(map, width, height) {
   const values = enlarged(map, width, height)(0, height);
   return { values, width, height, kind: map.kind, nearest: nearestOf(map) };
 }
+
+/**
+ * A part of a whole map at another size.
+ * @param {NetworkMap} map
+ * @param {number} width of the enlarged whole
+ * @param {number} height
+ * @param {Span} columns
+ * @param {Span} rows
+ * @returns {Float32Array} (rows, columns)
+ */
+export const upsampledPart = (map, width, height, columns, rows) => enlarged(map, width, height, columns)(...rows);
 
 /**
  * The size of a picture, reduced so that its longer side is at most `longest` pixels.

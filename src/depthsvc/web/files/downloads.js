@@ -6,7 +6,7 @@
 import { element, find, findAll } from "../elements.js";
 import { inSpace, Problem, refocused } from "../service/api.js";
 import { patiently } from "../service/retry.js";
-import { explain } from "../service/status.js";
+import { explain, NO_PHOTO } from "../service/status.js";
 import { hush, say } from "../words/i18n.js";
 import { depthNpy, depthPng16, heatmapPng, pointsPly } from "./depth_files.js";
 
@@ -59,22 +59,30 @@ export function renewDownloads(view) {
  * @param {Download} download
  * @param {Picture} picture
  */
-async function download(button, { suffix, make }, picture) {
-  const name = `${picture.stem}${suffix}`;
+function download(button, { suffix, make }, picture) {
+  const { signal } = new AbortController();
+  const onWait = (/** @type {number} */ seconds) => say(saving, "busy", { seconds });
+  return saveWith(button, saving, `${picture.stem}${suffix}`, () => patiently(() => make(picture), signal, onWait));
+}
+
+/**
+ * Make a file and save it, and say so.
+ * @param {HTMLButtonElement} button that is out of use meanwhile
+ * @param {HTMLElement} words
+ * @param {string} name of the file
+ * @param {() => Promise<Blob>} make
+ */
+export async function saveWith(button, words, name, make) {
   button.setAttribute("aria-busy", "true");
   button.disabled = true;
+  say(words, "saving", { name });
   try {
-    const making = () => {
-      say(saving, "saving", { name });
-      return make(picture);
-    };
-    const { signal } = new AbortController();
-    save(await patiently(making, signal, (seconds) => say(saving, "busy", { seconds })), name);
-    say(saving, "saved", { name });
+    save(await make(), name);
+    say(words, "saved", { name });
   } catch (error) {
-    if (error instanceof Problem) return explain(saving, error, picture.photo.name);
+    if (error instanceof Problem) return explain(words, error, NO_PHOTO);
     console.error(error);
-    say(saving, "saveFailed");
+    say(words, "saveFailed");
   } finally {
     button.disabled = false;
     button.removeAttribute("aria-busy");

@@ -1,15 +1,13 @@
 // Writing PNG files with the browser's own zlib.
 
+import { crc32 } from "./crc32.js";
+
 /**
  * `palette`: RGB triples. `texts`: what its text chunks say, by keyword.
  * @typedef {{width: number, height: number, depth: 8 | 16, colourType: number, palette?: Uint8Array,
  *     texts?: Record<string, string>}} Image
  */
 
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  for (let bit = 0; bit < 8; bit++) byte = byte & 1 ? (byte >>> 1) ^ 0xedb88320 : byte >>> 1;
-  return byte;
-});
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 const NO_FILTER = 0;
 const UP_FILTER = 2;
@@ -17,13 +15,6 @@ const UP_FILTER = 2;
 /** Colour types of PNG. */
 export const GREY = 0;
 export const PALETTE = 3;
-
-/** @param {Uint8Array} bytes */
-function crc32(bytes) {
-  let crc = 0xffffffff;
-  for (const byte of bytes) crc = CRC_TABLE[(crc ^ byte) & 255] ^ (crc >>> 8);
-  return ~crc;
-}
 
 /**
  * @param {string} kind

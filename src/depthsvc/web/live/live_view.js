@@ -9,7 +9,7 @@ import { element } from "../elements.js";
 import { askForKey } from "../service/access.js";
 import { Problem } from "../service/api.js";
 import { countdown } from "../service/retry.js";
-import { clearFailure, explain, fail } from "../service/status.js";
+import { clearFailure, explain, fail, NO_PHOTO } from "../service/status.js";
 import { speakOfKind } from "../views/kind_words.js";
 import { hush, say } from "../words/i18n.js";
 import { DepthCanvas } from "./depth_canvas.js";
@@ -128,7 +128,7 @@ export class LiveView {
       onReady: (terms) => this.#begin(terms),
       onAnswer: (answer, frame) => this.#show(answer, frame),
       onUnanswered: (frame) => this.#frames.free(frame),
-      onFailure: (problem) => explain(note, problem, ""),
+      onFailure: (problem) => explain(note, problem, NO_PHOTO),
       onEnd: (problem) => this.#end(problem),
     });
   }

@@ -59,12 +59,14 @@ export function agrees(image, { orientation, width, height }) {
 export class Picture {
   /**
    * @param {File} photo
+   * @param {Blob} seen the photo as `image` shows it
    * @param {HTMLImageElement} image from `decoded`
    * @param {Depth} depth
    * @param {boolean} isShrunk whether `photo` is a smaller copy
    */
-  constructor(photo, image, depth, isShrunk) {
+  constructor(photo, seen, image, depth, isShrunk) {
     this.photo = photo;
+    this.seen = seen;
     this.isShrunk = isShrunk;
     this.name = photo.name || "photo";
     this.image = image;

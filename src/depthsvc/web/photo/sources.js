@@ -1,6 +1,6 @@
 // Where a photo comes from: a file, a drop, the clipboard, a sample scene.
 
-/** @typedef {(photo: File) => void} OnPhoto */
+/** @typedef {(photos: File[]) => void} OnPhotos one or more */
 
 /** @param {DataTransferItem} item */
 const isPicture = (item) => item.kind === "file" && item.type.startsWith("image/");
@@ -8,12 +8,12 @@ const isPicture = (item) => item.kind === "file" && item.type.startsWith("image/
 /**
  * Files chosen with a button.
  * @param {HTMLInputElement} input
- * @param {OnPhoto} onPhoto
+ * @param {OnPhotos} onPhotos
  */
-export function fromInput(input, onPhoto) {
+export function fromInput(input, onPhotos) {
   input.addEventListener("change", () => {
-    const photo = input.files?.[0];
-    if (photo) onPhoto(photo);
+    const photos = [...(input.files ?? [])];
+    if (photos.length) onPhotos(photos);
     input.value = "";
   });
 }
@@ -21,50 +21,51 @@ export function fromInput(input, onPhoto) {
 /**
  * Files dropped anywhere on the page.
  * @param {HTMLElement} marked gets the class "over" while a file is held over the page
- * @param {OnPhoto} onPhoto
+ * @param {OnPhotos} onPhotos
  * @param {() => void} onOther called for what isn't a file
  */
-export function fromDrop(marked, onPhoto, onOther) {
+export function fromDrop(marked, onPhotos, onOther) {
   /** @param {DragEvent} event */
   const mark = (event) => {
     event.preventDefault();
-    marked.classList.toggle("over", event.type === "dragover");
+    const isOver = event.type === "dragover" && Boolean(event.dataTransfer?.types.includes("Files"));
+    marked.classList.toggle("over", isOver);
   };
   document.addEventListener("dragover", mark);
   document.addEventListener("dragleave", mark);
   document.addEventListener("drop", (event) => {
     mark(event);
-    const photo = event.dataTransfer?.files[0];
-    if (photo) onPhoto(photo);
+    const photos = [...(event.dataTransfer?.files ?? [])];
+    if (photos.length) onPhotos(photos);
     else onOther();
   });
 }
 
 /**
  * Pictures pasted from the clipboard.
- * @param {OnPhoto} onPhoto
+ * @param {OnPhotos} onPhotos
  */
-export function fromPaste(onPhoto) {
+export function fromPaste(onPhotos) {
   document.addEventListener("paste", ({ clipboardData }) => {
-    const picture = [...(clipboardData?.items ?? [])].find(isPicture)?.getAsFile();
-    if (picture) onPhoto(picture);
+    const pictures = [...(clipboardData?.items ?? [])].filter(isPicture).flatMap((item) => item.getAsFile() ?? []);
+    if (pictures.length) onPhotos(pictures);
   });
 }
 
 /**
  * Sample scenes.
  * @param {HTMLElement[]} buttons with the scene's name in `data-sample`
- * @param {OnPhoto} onPhoto
+ * @param {OnPhotos} onPhotos
  * @param {() => void} onFailure
  */
-export function fromSamples(buttons, onPhoto, onFailure) {
+export function fromSamples(buttons, onPhotos, onFailure) {
   for (const button of buttons) {
     button.addEventListener("click", async () => {
       const name = `${button.dataset.sample}.jpg`;
       try {
         const response = await fetch(new URL(`../samples/${name}`, import.meta.url));
         if (!response.ok) throw new Error(name);
-        onPhoto(new File([await response.blob()], name, { type: "image/jpeg" }));
+        onPhotos([new File([await response.blob()], name, { type: "image/jpeg" })]);
       } catch {
         onFailure();
       }

@@ -8,14 +8,23 @@ import { INVERSE_DEPTH, METRES } from "../depth/kind.js";
 import { recall, remember } from "../storage.js";
 
 /**
- * A photo's depth on the network's own small grid; the model that produced it, and the name that was asked for (null:
- * none was); by which EXIF orientation the photo was turned; the angle in degrees that its longer side spans, if its
+ * What a photo is sent with: the name of a model and an input size in pixels; null for the service's default and the
+ * model's own.
+ * @typedef {{model: string | null, inputSize: number | null}} Asked
+ */
+
+/**
+ * A photo's depth on the network's own small grid; the model that produced it, and what was asked for; by which EXIF orientation the photo was turned; the angle in degrees that its longer side spans, if its
  * EXIF data says so; milliseconds by stage.
- * @typedef {NetworkMap & {model: string, asked: string | null, orientation: number, fov: number | null,
+ * @typedef {NetworkMap & {model: string, asked: Asked, orientation: number, fov: number | null,
  *     timing: Record<string, number>}} Depth
  */
 
-/** @typedef {{name: string, kind: Kind, licence: string, non_commercial: boolean}} Model of what it predicts */
+/**
+ * `input`: of the network; `kind`: of what it predicts.
+ * @typedef {{name: string, kind: Kind, licence: string, non_commercial: boolean,
+ *     input?: {size: number, multiple: number, rule: string}}} Model
+ */
 
 const KEY = "apiKey"; // in the storage of this tab, which is emptied when the tab is closed
 let givenKey = recall("sessionStorage", KEY);
@@ -76,7 +85,7 @@ export async function servedModels() {
 /**
  * A photo's depth. The photo is sent once; the page makes everything else from the response.
  * @param {Blob} photo
- * @param {string | null} asked the model; null for the service's default
+ * @param {Asked} asked
  * @param {{signal: AbortSignal, onProgress: (sent: number) => void}} options sent: 0..1
  * @returns {Promise<Depth>}
  * @throws {Problem} also with code "unreachable"; AbortError when cancelled
@@ -109,7 +118,7 @@ export async function depth(photo, asked, { signal, onProgress }) {
  * A photo refocused by the service at its full size, or at 12.5 megapixels: the page's own view of it is only as large
  * as the screen.
  * @param {Blob} photo
- * @param {string | null} asked the model; null for the service's default
+ * @param {Asked} asked
  * @param {{x: number, y: number, strength: number}} wanted fractions 0..1: the sharp point, and the blur
  * @returns {Promise<Blob>} a JPEG
  * @throws {Problem} also with code "unreachable"
@@ -123,7 +132,7 @@ export async function refocused(photo, asked, { x, y, strength }) {
  * What a photo shows in space, as a file that the service makes.
  * @param {"mesh" | "normals"} route
  * @param {Blob} photo
- * @param {string | null} asked the model; null for the service's default
+ * @param {Asked} asked
  * @returns {Promise<Blob>} a GLB file or a PNG
  * @throws {Problem} also with code "unreachable"
  */
@@ -134,9 +143,14 @@ export async function inSpace(route, photo, asked) {
 
 /**
  * @param {Record<string, string>} options
- * @param {string | null} model
+ * @param {Asked} asked
  */
-const queryOf = (options, model) => new URLSearchParams(model === null ? options : { ...options, model });
+function queryOf(options, { model, inputSize }) {
+  const query = new URLSearchParams(options);
+  if (model !== null) query.set("model", model);
+  if (inputSize !== null) query.set("input_size", String(inputSize));
+  return query;
+}
 
 /** @param {Blob} photo */
 function formOf(photo) {

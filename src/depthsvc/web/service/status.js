@@ -4,12 +4,18 @@
 /** @import { Model } from "./api.js" */
 
 import { element } from "../elements.js";
-import { foreignKind, formatNames } from "../photo/formats.js";
+import { foreignKind, formatNames, maxBytes, maxPixels } from "../photo/formats.js";
+import { recall, remember } from "../storage.js";
 import { knows, quote, say } from "../words/i18n.js";
 import { askForKey } from "./access.js";
 import { apiKey, health } from "./api.js";
 
 /** @typedef {{code: string, status?: number, detail?: string}} Failure a Problem, or one of the page's own codes */
+/** @typedef {{name: string, size: number}} Sent of a photo: its name, and its bytes (0: unknown) */
+
+const MEGA = 1e6;
+/** Where what went wrong is not about a photo. */
+export const NO_PHOTO = { name: "", size: 0 };
 
 const model = element("model");
 const waiting = element("waiting");
@@ -26,8 +32,16 @@ function reveal(box) {
   box.scrollIntoView({ block: "nearest" });
 }
 
+const FALLBACK_SEEN = "fallbackSeen"; // in the browser's storage
+const fallback = element("fallback");
+element("fallback-close").addEventListener("click", () => {
+  remember("localStorage", FALLBACK_SEEN, "yes");
+  fallback.hidden = true;
+});
+
 /**
- * Show which model is in use, whether it is the fallback, and whether its licence forbids commercial use.
+ * Show which model is in use, whether it is the fallback, and whether its licence forbids commercial use. That it is the
+ * fallback is explained until a person has read it.
  * @param {() => Model | null} chosen null: the service's default, of which no more is known
  */
 export async function describeModel(chosen) {
@@ -37,8 +51,7 @@ export async function describeModel(chosen) {
     const { name, licence, non_commercial } = chosen() ?? { name: standard, licence: "", non_commercial: false };
     const isFallback = degraded && name === standard;
     say(model, isFallback ? "modelFallback" : non_commercial ? "modelNonCommercial" : "modelIs", { model: name });
-    model.classList.toggle("degraded", isFallback);
-    element("fallback-note").hidden = !isFallback;
+    fallback.hidden = !isFallback || recall("localStorage", FALLBACK_SEEN) !== null;
     element("licence-note").hidden = !non_commercial;
     if (non_commercial) say(element("licence-note"), "licenceNote", { model: name, licence });
   } catch {
@@ -60,6 +73,17 @@ export function wait(key, values, fraction = null) {
   reveal(waiting);
 }
 
+/**
+ * Say which of several photos is being sent.
+ * @param {number} number from 1
+ * @param {number} all
+ */
+export function count(number, all) {
+  const words = element("progress-count");
+  words.hidden = all < 2;
+  say(words, "progressCount", { number, all });
+}
+
 /** Nothing is being waited for any more. */
 export function stopWaiting() {
   waiting.hidden = true;
@@ -73,11 +97,11 @@ export function clearFailure() {
 /**
  * Show what went wrong with a photo.
  * @param {Failure} problem
- * @param {string} name of the photo
+ * @param {Sent} photo
  */
-export function fail(problem, name = "") {
-  element("failed-name").textContent = name;
-  explain(element("failed-words"), problem, name);
+export function fail(problem, photo = NO_PHOTO) {
+  element("failed-name").textContent = photo.name;
+  explain(element("failed-words"), problem, photo);
   reveal(failure);
 }
 
@@ -85,26 +109,53 @@ export function fail(problem, name = "") {
  * Say what went wrong: in the page's words for its code, or else in the service's own.
  * @param {HTMLElement} words
  * @param {Failure} problem
- * @param {string} name of the photo
+ * @param {Sent} photo
  */
-export function explain(words, { code, status = 0, detail = "" }, name) {
-  const key = `error_${refined(code, name)}`;
-  /** @type {Values} */
-  const values = { status, kind: foreignKind(name) };
-  if (formatNames().length) values.formats = formatNames();
-  if (knows(key, values)) say(words, key, values);
+export function explain(words, problem, photo) {
+  const { code, status = 0, detail = "" } = problem;
+  const values = { status, ...knownOf(problem, photo) };
+  const key = [`error_${refined(problem, photo.name)}`, `error_${code}`].find((found) => knows(found, values));
+  if (key) say(words, /** @type {Key} */ (key), values);
   else if (detail) quote(words, detail);
   else say(words, "error_other", { status });
   askForKey(["unauthorized", "wrong_key"].includes(code));
 }
 
 /**
+ * What is known of a photo and of the limits that it may have exceeded.
+ * @param {Failure} problem
+ * @param {Sent} photo
+ */
+function knownOf({ detail = "" }, { name, size }) {
+  const [, mostDetail] = /^input_size: .* at most (\d+)/.exec(detail) ?? [];
+  /** @type {Values} */
+  const known = { kind: foreignKind(name) };
+  const [, width, height] = /\b(\d+) x (\d+) pixels/.exec(detail) ?? [];
+  if (formatNames().length) known.formats = formatNames();
+  if (mostDetail) known.mostDetail = mostDetail;
+  if (width) known.megapixels = rounded((Number(width) * Number(height)) / MEGA);
+  if (!size) return known;
+  known.megabytes = rounded(size / MEGA);
+  if (Number.isFinite(maxPixels())) known.mostMegapixels = rounded(maxPixels() / MEGA);
+  if (Number.isFinite(maxBytes())) known.mostMegabytes = rounded(maxBytes() / MEGA);
+  return known;
+}
+
+/**
+ * With one decimal where the number is small.
+ * @param {number} number
+ */
+const rounded = (number) => Number(number.toFixed(number < 100 ? 1 : 0));
+
+/**
  * A code for which the page can say more than for the service's own.
- * @param {string} code
+ * @param {Failure} problem
  * @param {string} name
  */
-function refined(code, name) {
+function refined({ code, detail = "" }, name) {
   if (code === "unauthorized" && apiKey()) return "wrong_key";
   if (code === "unsupported_media_type" && foreignKind(name)) return "unsupported_kind";
+  if (code === "invalid_parameter" && detail.startsWith("input_size:")) return "input_size";
+  if (code === "too_many_pixels") return "this_many_pixels";
   return code;
 }

@@ -15,7 +15,7 @@ const clamp = (value) => Math.min(Math.max(value, 0), 1);
  * @param {HTMLElement} element
  * @returns {Place}
  */
-function placeOf(event, element) {
+export function placeOf(event, element) {
   const box = element.getBoundingClientRect();
   return { x: clamp((event.clientX - box.left) / box.width), y: clamp((event.clientY - box.top) / box.height) };
 }

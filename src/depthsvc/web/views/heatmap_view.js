@@ -5,20 +5,23 @@
 /** @import { DepthMap, Grid } from "../depth/resize.js" */
 /** @import { Picture } from "../photo/picture.js" */
 /** @import { Place } from "./cursor.js" */
+/** @import { Region } from "./region.js" */
+/** @import { Zoom } from "./zoom.js" */
 /** @import { Key } from "../words/i18n.js" */
 /** @import { LookControls } from "./look_controls.js" */
 
-import { isKnown, METRES } from "../depth/kind.js";
-import { normalized } from "../depth/nearness.js";
-import { upsample } from "../depth/resize.js";
+import { inverseDepth, isKnown, METRES } from "../depth/kind.js";
+import { normalized, scale } from "../depth/nearness.js";
+import { upsample, upsampledPart } from "../depth/resize.js";
 import { sizeOn } from "../photo/picture.js";
 import { distance } from "../words/distance.js";
 import { say } from "../words/i18n.js";
 import { followKeys, followPointer, mark } from "./cursor.js";
 import { GRAY, paint, paintLegend, steps } from "./heatmap_drawing.js";
+import { inFrame, inPicture, transformOf } from "./region.js";
 
 /**
- * @typedef {{canvas: HTMLCanvasElement, legend: HTMLCanvasElement, farEnd: HTMLElement, nearEnd: HTMLElement,
+ * @typedef {{canvas: HTMLCanvasElement, detail: HTMLCanvasElement, photo: HTMLElement, legend: HTMLCanvasElement, farEnd: HTMLElement, nearEnd: HTMLElement,
  *     scaleNote: HTMLElement, frame: HTMLElement, photoFrame: HTMLElement, readout: HTMLElement,
  *     marks: HTMLElement[]}} Elements
  */
@@ -31,6 +34,7 @@ export class HeatmapView {
   #elements;
   #controls;
   #colormaps;
+  #zoom;
   /** @type {Picture | null} */
   #picture = null;
   /** @type {DepthMap | null} */
@@ -39,21 +43,32 @@ export class HeatmapView {
   #nearness = null;
   /** @type {Uint16Array | null} */
   #steps = null;
-  /** @type {Place | null} */
+  /** Of the part that is drawn sharp. @type {{steps: Uint16Array, region: Region} | null} */
+  #detail = null;
+  /** Where the cursor was last. @type {Place | null} */
   #place = null;
+  /** Where the cursor is. @type {Place | null} */
+  #pointed = null;
 
   /**
    * @param {Elements} elements
    * @param {LookControls} controls
    * @param {Record<string, Uint8Array<ArrayBuffer>>} colormaps
+   * @param {Zoom} zoom
    */
-  constructor(elements, controls, colormaps) {
+  constructor(elements, controls, colormaps, zoom) {
     this.#elements = elements;
     this.#controls = controls;
     this.#colormaps = colormaps;
+    this.#zoom = zoom;
     const { frame, photoFrame } = elements;
-    for (const followed of [frame, photoFrame]) followPointer(followed, (place) => this.#read(place));
-    followKeys(frame, () => this.#place ?? MIDDLE, (place) => this.#read(place));
+    for (const followed of [frame, photoFrame]) {
+      followPointer(followed, (place) => this.#read(place && inPicture(place, zoom.region)));
+    }
+    followKeys(frame, () => this.#place ?? MIDDLE, (place) => {
+      zoom.reveal(place);
+      this.#read(place);
+    });
     frame.addEventListener("focus", () => {
       if (frame.matches(":focus-visible")) this.#read(this.#place ?? MIDDLE);
     });
@@ -77,6 +92,8 @@ export class HeatmapView {
     this.#picture = picture;
     this.#map = null;
     this.#read(null);
+    this.#zoom.show(picture);
+    this.move();
     this.fit();
   }
 
@@ -91,13 +108,50 @@ export class HeatmapView {
     this.#steps = steps(this.#nearness.values);
     this.#nameEnds(this.#nearness.range, this.#map.kind);
     [canvas.width, canvas.height] = [width, height];
+    this.sharpen();
     this.paint();
   }
 
   /** Colour it again, from what is already there. */
   paint() {
-    paintLegend(this.#elements.legend, this.table, this.look);
-    if (this.#steps) paint(this.#elements.canvas, this.#steps, this.table, this.look);
+    const { legend, canvas, detail } = this.#elements;
+    paintLegend(legend, this.table, this.look);
+    if (this.#steps) paint(canvas, this.#steps, this.table, this.look);
+    if (this.#detail) paint(detail, this.#detail.steps, this.table, this.look);
+  }
+
+  /** Follow the zoom with what is already drawn. */
+  move() {
+    const { canvas, detail, photo, frame, photoFrame } = this.#elements;
+    const { region } = this.#zoom;
+    for (const moved of [canvas, photo]) moved.style.transform = transformOf(region);
+    if (region.part === 1) this.#detail = null;
+    detail.hidden = !this.#detail;
+    if (this.#detail) detail.style.transform = transformOf(region, this.#detail.region);
+    for (const one of [frame, photoFrame]) {
+      one.classList.toggle("zoomed", region.part < 1);
+      one.classList.add("moving");
+    }
+    this.#mark();
+  }
+
+  /** Draw the part that is seen as sharp as the screen, once it has come to rest. */
+  sharpen() {
+    const { detail, canvas, frame, photoFrame } = this.#elements;
+    for (const one of [frame, photoFrame]) one.classList.remove("moving");
+    const { region } = this.#zoom;
+    if (!this.#picture || !this.#map || !this.#nearness || region.part === 1) return;
+    const [width, height] = [canvas.width, canvas.height];
+    const [wide, high] = [Math.round(width / region.part), Math.round(height / region.part)];
+    const [left, top] = [Math.round(region.x * wide), Math.round(region.y * high)];
+    const { kind, nearest } = this.#map;
+    const values = upsampledPart(this.#picture.depth, wide, high, [left, left + width], [top, top + height]);
+    const nearness = inverseDepth(values, kind, nearest).map(scale(this.#nearness.range));
+    this.#detail = { steps: steps(nearness), region: { x: left / wide, y: top / high, part: width / wide } };
+    [detail.width, detail.height] = [width, height];
+    paint(detail, this.#detail.steps, this.table, this.look);
+    detail.style.transform = transformOf(region, this.#detail.region);
+    detail.hidden = false;
   }
 
   /**
@@ -117,11 +171,17 @@ export class HeatmapView {
     }
   }
 
-  /** @param {Place | null} place */
+  #mark() {
+    const place = this.#pointed && inFrame(this.#pointed, this.#zoom.region);
+    for (const element of this.#elements.marks) mark(element, place);
+  }
+
+  /** @param {Place | null} place of the picture */
   #read(place) {
-    const { readout, marks } = this.#elements;
+    const { readout } = this.#elements;
     this.#place = place ?? this.#place;
-    marks.forEach((element) => mark(element, place));
+    this.#pointed = place;
+    this.#mark();
     if (!place || !this.#map || !this.#nearness) return say(readout, "readoutEmpty");
     if (this.#map.kind === METRES) return sayMetres(readout, "readoutMetres", valueAt(this.#map, place));
     say(readout, "readout", { percent: Math.round(100 * valueAt(this.#nearness, place)) });

@@ -1,6 +1,7 @@
 // The controls of the heatmap's colours and limits.
 
 /** @import { Look } from "./heatmap_drawing.js" */
+/** @import { Settings } from "./link.js" */
 
 import { showPercent } from "./slider.js";
 
@@ -44,6 +45,24 @@ export class LookControls {
 
   get colormap() {
     return this.#elements.colormap.value;
+  }
+
+  /**
+   * Choose a look.
+   * @param {Settings} settings
+   */
+  set({ colormap, invert, far, near }) {
+    const elements = this.#elements;
+    if ([...elements.colormap.options].some(({ value }) => value === colormap)) elements.colormap.value = colormap;
+    elements.invert.checked = invert;
+    [elements.far.value, elements.near.value] = [String(far), String(near)];
+    this.#changed();
+  }
+
+  /** @returns {Omit<Settings, "view">} */
+  get settings() {
+    const { colormap, invert, far, near } = this.#elements;
+    return { colormap: colormap.value, invert: invert.checked, far: far.valueAsNumber, near: near.valueAsNumber };
   }
 
   /** @returns {Look} */

@@ -5,6 +5,7 @@ import { findAll } from "../elements.js";
 /**
  * @param {HTMLElement} list with one button for each view, named in `data-view`
  * @param {(view: string, tab: HTMLElement) => void} onChoice
+ * @returns {(view: string) => void} opens a view, if there is one of this name
  */
 export function tabs(list, onChoice) {
   const all = findAll("[role=tab]", HTMLButtonElement, list);
@@ -27,4 +28,5 @@ export function tabs(list, onChoice) {
     tab.focus();
     choose(tab);
   });
+  return (view) => all.filter((tab) => tab.dataset.view === view).forEach(choose);
 }

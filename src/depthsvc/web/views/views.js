@@ -1,6 +1,7 @@
 // The ways to see a picture, of which one tab is open at a time.
 
 /** @import { Picture } from "../photo/picture.js" */
+/** @import { Settings } from "./link.js" */
 
 import { element, find } from "../elements.js";
 import { say } from "../words/i18n.js";
@@ -9,6 +10,7 @@ import { LookControls } from "./look_controls.js";
 import { RefocusView } from "./refocus_view.js";
 import { SpaceView } from "./space_view.js";
 import { tabs } from "./tabs.js";
+import { Zoom } from "./zoom.js";
 
 const result = element("result");
 
@@ -32,6 +34,9 @@ export class Views {
   /** @type {Picture | null} */
   picture = null;
   #onChange;
+  #controls;
+  #openTab;
+  #zoom;
 
   /**
    * @param {Record<string, Uint8Array<ArrayBuffer>>} colormaps
@@ -39,7 +44,7 @@ export class Views {
    */
   constructor(colormaps, onChange) {
     this.#onChange = onChange;
-    const controls = new LookControls(
+    this.#controls = new LookControls(
       {
         colormap: element("colormap", HTMLSelectElement),
         invert: input("invert"),
@@ -49,19 +54,36 @@ export class Views {
       },
       () => this.heatmap.paint(),
     );
+    const photoFrame = element("photo-frame");
+    const cut = input("cut");
+    this.#zoom = new Zoom(
+      {
+        frames: [photoFrame, element("heatmap-frame")],
+        cut,
+        closer: button("zoom-in"),
+        farther: button("zoom-out"),
+        whole: button("zoom-whole"),
+        percent: element("zoom-percent"),
+      },
+      () => this.heatmap.move(),
+      () => this.heatmap.sharpen(),
+    );
     this.heatmap = new HeatmapView(
       {
         ...canvasIn("heatmap"),
+        detail: element("heatmap-detail", HTMLCanvasElement),
+        photo: element("photo"),
         legend: element("legend", HTMLCanvasElement),
         farEnd: element("far-end"),
         nearEnd: element("near-end"),
         scaleNote: element("scale-note"),
-        photoFrame: element("photo-frame"),
+        photoFrame,
         readout: element("readout"),
         marks: [inFrame("heatmap", ".cursor"), inFrame("photo", ".cursor")],
       },
-      controls,
+      this.#controls,
       colormaps,
+      this.#zoom,
     );
     this.space = new SpaceView({
       ...canvasIn("space"),
@@ -76,9 +98,8 @@ export class Views {
       missing: inFrame("refocus", ".missing"),
       strength: input("strength"),
     });
-    tabs(element("views"), (view, tab) => this.#choose(view, tab));
+    this.#openTab = tabs(element("views"), (view, tab) => this.#choose(view, tab));
     new ResizeObserver(() => requestAnimationFrame(() => this.#fit())).observe(result);
-    const cut = input("cut");
     cut.addEventListener("input", () => result.style.setProperty("--cut", `${cut.value}%`));
   }
 
@@ -99,6 +120,20 @@ export class Views {
     this.heatmap.show(picture);
     this.#fit();
     this.#onChange(this.#open);
+  }
+
+  /**
+   * What is chosen now.
+   * @returns {Settings}
+   */
+  get settings() {
+    return { view: this.#open, ...this.#controls.settings };
+  }
+
+  /** @param {Settings} settings what to choose */
+  choose(settings) {
+    this.#controls.set(settings);
+    this.#openTab(settings.view);
   }
 
   /** The view whose tab is open, as in the tab's `data-view`. */
@@ -122,5 +157,6 @@ export class Views {
     if (this.#open === "space") this.space.fit();
     else if (this.#open === "refocus") this.refocus.fit();
     else this.heatmap.fit(); // beside the photo, or under it to compare
+    this.#zoom.fit();
   }
 }
