@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from multiprocessing import forkserver
 
 import pytest
@@ -73,6 +74,8 @@ def test_a_signal_waits_for_the_start_of_a_child_even_if_another_thread_gets_it(
 
     def slowly(fds: list[int]) -> tuple[int, int]:
         os.kill(os.getpid(), signal.SIGTERM)
+        while signal.SIGTERM in signal.sigpending():  # until the other thread has run
+            time.sleep(0.001)
         pipes = connect(fds)
         events.append("connected")
         return pipes
