@@ -213,9 +213,12 @@ def test_more_detail_is_asked_for_within_the_services_limit(visit: Visit, scene:
     with page.expect_response(re.compile(r"/depth\?.*input_size=288")) as answer:
         page.select_option("#detail-choice", "1.5")
     assert "288" in answer.value.headers["x-depth-shape"].split(",")
-    larger = {**EMBEDDED, "input": {"size": 768, "multiple": 32, "rule": "minimal"}}
+    larger = {**EMBEDDED, "input": {"size": 640, "multiple": 32, "rule": "minimal"}}
     body = json.dumps({"served": ["embedded"], "models": [larger]})
     page.route("**/models", lambda route: route.fulfill(body=body))
+    sizes = visit.open().page.locator("#detail-choice option").all_inner_texts()
+    assert sizes == ["Usual (640 px)", "× 1.5 (960 px)"]
+    page.route("**/photos.json", lambda route: route.fulfill(status=500))  # then the limit is not known
     visit.open().page.select_option("#detail-choice", "2")
     page.set_input_files("#file", scene)
     page.wait_for_selector("#failure:visible")

@@ -47,13 +47,13 @@ function describe() {
   detail.offer(models.model);
   if (models.model?.kind && element("result").hidden) speakOfKind(models.model.kind);
 }
-const offered = models.load().then(describe);
 
 const file = element("file", HTMLInputElement);
 const formats = loadFormats().then(() => {
   file.accept = mediaTypes().join();
   say(element("formats"), "formatsHint", { formats: formatNames() });
 }, () => {}); // if that fails, any picture can be chosen, and the service says what it doesn't support
+const offered = Promise.all([models.load(), formats]).then(describe);
 
 const colormaps = await loadColormaps().catch(() => ({}));
 const views = new Views(colormaps, renewDownloads);

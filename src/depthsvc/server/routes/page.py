@@ -79,6 +79,7 @@ async def photo_formats(service: CurrentService) -> JSONResponse:
         "formats": formats,
         "max_bytes": settings.max_upload_bytes,
         "max_pixels": settings.max_pixels,
+        "max_input_size": settings.max_input_size,
         "live": settings.live_sessions > 0,
     }
     return JSONResponse(content, headers=_REVALIDATED)

@@ -4,8 +4,8 @@
 
 /** @type {PhotoFormat[]} */
 let formats = [];
-/** @type {{max_bytes: number, max_pixels: number, live: boolean}} */
-let limits = { max_bytes: Infinity, max_pixels: Infinity, live: false };
+/** @type {{max_bytes: number, max_pixels: number, max_input_size: number, live: boolean}} */
+let limits = { max_bytes: Infinity, max_pixels: Infinity, max_input_size: Infinity, live: false };
 
 /** Load them from the service; until then there are none. */
 export async function loadFormats() {
@@ -21,6 +21,9 @@ export const maxBytes = () => limits.max_bytes;
 
 /** Pixels of the largest photo. */
 export const maxPixels = () => limits.max_pixels;
+
+/** The largest size in pixels at which a network may see a photo. */
+export const maxInputSize = () => limits.max_input_size;
 
 /** Whether the service has live sessions. */
 export const offersLive = () => limits.live;

@@ -2,6 +2,7 @@
 
 /** @import { Model } from "./api.js" */
 
+import { maxInputSize } from "../photo/formats.js";
 import { say } from "../words/i18n.js";
 
 /** @typedef {{field: HTMLElement, select: HTMLSelectElement}} Elements */
@@ -33,9 +34,10 @@ export class DetailChoice {
     if (model === this.#model) return;
     this.#model = model;
     const chosen = select.value;
-    field.hidden = !model?.input || model.input.rule === FIXED;
-    select.replaceChildren(...(field.hidden ? [] : FACTORS.map((factor) => this.#option(factor))));
-    if (FACTORS.map(String).includes(chosen)) select.value = chosen;
+    const possible = FACTORS.filter((factor) => this.#sizeAt(factor) <= maxInputSize());
+    field.hidden = !model?.input || model.input.rule === FIXED || possible.length < 2;
+    select.replaceChildren(...(field.hidden ? [] : possible.map((factor) => this.#option(factor))));
+    if (possible.map(String).includes(chosen)) select.value = chosen;
   }
 
   /** The size to ask for; null for the model's own. */
