@@ -263,8 +263,8 @@ def _exposed_like(picture: Floats, other: Floats, where: NDArray[np.bool_]) -> F
     ours, theirs = picture[where], other[where]
     mean, mean_other = float(ours.mean()), float(theirs.mean())
     theirs -= np.float32(mean_other)
-    variance = float(theirs @ theirs) / theirs.size
-    gain = float(ours @ theirs) / theirs.size / variance if variance > _PLAIN else 1.0
+    variance = float((theirs**2).mean())
+    gain = float((ours * theirs).mean()) / variance if variance > _PLAIN else 1.0
     return np.asarray(mean + min(max(gain, _GAIN[0]), _GAIN[1]) * (other - mean_other), np.float32)
 
 
