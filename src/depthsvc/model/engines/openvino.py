@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ from depthsvc.model.engines.base import Engine  # noqa: E402
 if TYPE_CHECKING:
     from depthsvc.model.networks.base import Network
 
+_SMALL_BYTES = 100_000_000
+"""Weights up to which a network may be in memory twice."""
 _HINTS = {Precision.FP32: openvino.Type.f32, Precision.BF16: openvino.Type.bf16}
 
 
@@ -58,13 +61,16 @@ class OpenVinoEngine(Engine):
         return np.asarray(request.infer([planes], share_inputs=True)[0], np.float32)
 
     def specialise(self, shape: tuple[int, ...]) -> None:
-        """A network whose shapes are known takes 0.94 of the time, and the memory of another one."""
+        """A small network whose shapes are known takes 0.94 of the time, and the memory of another one."""
         if self._path is None or (self._special and self._special[0] == shape):
             return
-        core = openvino.Core()
-        model = core.read_model(self._path)
-        model.reshape(list(shape))
-        self._special = shape, core.compile_model(model, "CPU", self._configuration).create_infer_request()
+        if self._path.with_suffix(".bin").stat().st_size > _SMALL_BYTES:
+            return
+        with suppress(RuntimeError):  # the network goes on as it is
+            core = openvino.Core()
+            model = core.read_model(self._path)
+            model.reshape(list(shape))
+            self._special = shape, core.compile_model(model, "CPU", self._configuration).create_infer_request()
 
 
 def write(
