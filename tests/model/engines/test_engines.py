@@ -15,6 +15,7 @@ import torch
 from depthsvc.errors import ConfigurationError, ModelError, installation
 from depthsvc.model.choice import EngineName, Precision, WeightsLocations
 from depthsvc.model.engines import kinds as engines
+from depthsvc.model.engines.base import Engine
 from depthsvc.model.engines.cache import artefact
 from depthsvc.model.engines.kinds import KINDS, ONNXRUNTIME, OPENVINO, TORCHSCRIPT, EngineKind
 from depthsvc.model.engines.torchscript import TorchScriptEngine
@@ -74,14 +75,19 @@ def test_every_engine_agrees_with_the_network_for_every_shape(
         assert np.abs(values - expected).max() <= 1e-3 * np.ptp(expected)
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
-def test_an_answer_stays_when_the_next_one_is_computed(kind: EngineKind, cache_dir: Path) -> None:
+def _embedded(kind: EngineKind, cache_dir: Path) -> Engine:
+    """The embedded model in an engine."""
     if not kind.can_write():
         pytest.skip(f"{kind.name} is not installed")
     model = registered("embedded")
     weights = obtain(model, WeightsLocations(cache_dir))
     file = artefact(_resolved(model.name, weights), kind, Precision.FP32, cache_dir)
-    engine = kind.open(file.path, 1, Precision.FP32)
+    return kind.open(file.path, 1, Precision.FP32)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+def test_an_answer_stays_when_the_next_one_is_computed(kind: EngineKind, cache_dir: Path) -> None:
+    engine = _embedded(kind, cache_dir)
     first = engine.infer(parity.network_input(64, 96))
     kept = first.copy()
     assert not np.array_equal(engine.infer(parity.network_input(64, 96, seed=1)), kept)
@@ -90,13 +96,7 @@ def test_an_answer_stays_when_the_next_one_is_computed(kind: EngineKind, cache_d
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
 def test_an_engine_that_is_specialised_accepts_every_shape_as_before(kind: EngineKind, cache_dir: Path) -> None:
-    if not kind.can_write():
-        pytest.skip(f"{kind.name} is not installed")
-    model = registered("embedded")
-    weights = obtain(model, WeightsLocations(cache_dir))
-    engine = kind.open(
-        artefact(_resolved(model.name, weights), kind, Precision.FP32, cache_dir).path, 1, Precision.FP32
-    )
+    engine = _embedded(kind, cache_dir)
     photos = [parity.network_input(64, 96), parity.network_input(96, 64)]
     expected = [engine.infer(planes).copy() for planes in photos]
     for shape in [(1, 3, 96, 64), (1, 3, 64, 96)]:
