@@ -42,7 +42,7 @@ run: $(VENV)/.run
 
 # With npm, the tests also generate TypeScript types from the OpenAPI document.
 test: $(VENV)/.dev $(if $(NPM),$(OPENAPI_TSC))
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 --timeout 300 $(ARGS)
 
 zoo: $(VENV)/.dev
 	@$(BIN)/python -m pytest tests/model -m zoo $(ARGS)
