@@ -227,7 +227,7 @@ def _nearest(amounts: NDArray[np.float64], taken: NDArray[np.float64], little: f
 
 def memory_of(pipeline: Pipeline, data: bytes, options: Options) -> dict[str, float]:
     """Memory in bytes that each stage takes beside what is there before it."""
-    renderer = renderer_for(options)
+    renderer = renderer_for(options, pipeline.model.spec)
     peaks: dict[str, float] = {}
     with peak(peaks, "decode"):
         photo = pipeline.decode(data, options.input_size, enough=renderer.enough)

@@ -31,7 +31,7 @@ from depthsvc.options import (
     PointCloudOptions,
     SideBySideOptions,
 )
-from depthsvc.pipeline.rendering import Drawing, Renderer, fit_to_grid, renderer_for
+from depthsvc.pipeline.rendering import Drawing, Renderer, renderer_for
 from depthsvc.pipeline.stages import Pipeline
 from depthsvc.settings import Settings, read_settings
 from depthsvc.verbs import Verbs, unknown_keywords_raise
@@ -129,9 +129,7 @@ class DepthEstimator(Verbs[DepthMap, Picture, PointCloud, Mesh]):
             yield from ((depth, float(frame.time)) for frame, depth, _ in estimator(reader))
 
     def _depth(self, photo: PhotoSource, options: DepthOptions) -> DepthMap:
-        renderer: Renderer[Any] = renderer_for(options)
-        taken = self._decode(photo, renderer.enough, options)
-        return fit_to_grid(self.pipeline.infer(taken, options.input_size), taken, options)
+        return self._draw(photo, options).depth
 
     def _heatmap(self, photo: PhotoSource, options: HeatmapOptions | SideBySideOptions) -> Picture:
         return Picture.of(options.file_format.encode(self._draw(photo, options).content, **options.style))
@@ -153,7 +151,7 @@ class DepthEstimator(Verbs[DepthMap, Picture, PointCloud, Mesh]):
         return Mesh(options.file_format.encode(drawing.content, about=drawing.depth.about))
 
     def _draw(self, photo: PhotoSource, options: Options) -> Drawing:
-        renderer: Renderer[Any] = renderer_for(options)
+        renderer: Renderer[Any] = renderer_for(options, self.pipeline.model.spec)
         taken = self._decode(photo, renderer.enough, options)
         depth = self.pipeline.infer(taken, options.input_size)
         taken = renderer.without_unneeded_pixels(taken)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from depthsvc.errors import InvalidParameter, problem_name, problem_reason
 from depthsvc.formats import Format, Result, format_named, formats_of
@@ -20,6 +20,8 @@ TEXTURE_MAX_SIDE = 4096
 """Of a mesh: graphics processors have limits too."""
 HEATMAP_MAX_PIXELS = 50_000_000
 """Pixels of a heatmap of a larger photo, and of its normals."""
+SCREEN_PIXELS = 1_500_000
+"""Pixels of a map to look at on a display."""
 _LARGE = f"{DETAIL_PIXELS / 1e6:g} megapixels"
 
 MIN_INPUT_SIZE = 32
@@ -30,6 +32,7 @@ class OutputSize(StrEnum):
     """The grid of a result."""
 
     SOURCE = "source"
+    SCREEN = "screen"
     MODEL = "model"
 
 
@@ -37,6 +40,18 @@ DepthFormat = StrEnum(  # type: ignore[misc]  # its members come from the table 
     "DepthFormat", [(format.name.upper(), format.name) for format in formats_of(Result.DEPTH)]
 )
 DepthFormat.__doc__ = "How depth values are written."
+
+
+AUTO = "auto"
+Refine = bool | Literal["auto"]
+"""Whether to align depth edges with the photo's; "auto": as the model is meant to be used."""
+
+
+def _checked_refine(refine: object) -> Refine:
+    try:
+        return "auto" if refine == AUTO else TypeAdapter(bool).validate_python(refine)
+    except ValidationError:
+        raise ValueError("use auto, true or false") from None
 
 
 class _Options(BaseModel):
@@ -75,36 +90,51 @@ class _Options(BaseModel):
         """Keyword arguments for the format's encoder."""
         return {}
 
+    def settled(self, *, follows_edges: bool) -> Self:
+        """These options with "auto" decided, for a model whose maps follow the photo's edges or not."""
+        return self
+
     def query(self) -> dict[str, Any]:
         """The HTTP query for these options."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
-class _SizedOptions(_Options):
+class SizedOptions(_Options):
+    """A result that is drawn on the photo's grid, or another."""
+
     size: OutputSize = Field(
         OutputSize.SOURCE,
         description="`source`: the photo's upright width and height; a heatmap and a picture of normals have at most "
-        f"{HEATMAP_MAX_PIXELS / 1e6:g} megapixels. `model`: the network's own, smaller grid.",
+        f"{HEATMAP_MAX_PIXELS / 1e6:g} megapixels. `screen`: the same with at most {SCREEN_PIXELS / 1e6:g} megapixels. "
+        "`model`: the network's own, smaller grid.",
     )
 
 
-class MapOptions(_SizedOptions):
+class MapOptions(SizedOptions):
     """A result that is a map: a value or a colour for each pixel."""
 
-    refine: bool = Field(
-        False,
-        description="Align depth edges with the photo's edges. Takes longer. Does nothing with `size=model`.",
+    refine: Annotated[Refine, BeforeValidator(_checked_refine)] = Field(
+        AUTO,
+        description="Align depth edges with the photo's edges: `true`, `false`, or `auto`, which does it for models "
+        "that are made for it, as the embedded one is. What MiDaS and the other published models return stays the "
+        "official result unless it is `true`. Does nothing with `size=model`.",
     )
     full_size: bool = Field(
         False,
-        description=f"With `refine`, use all pixels of a photo of more than {EDGE_PIXELS / 1e6:g} megapixels instead "
-        "of a reduced copy. Takes longer.",
+        description="Where `refine` applies, use all pixels of a photo of more than "
+        f"{EDGE_PIXELS / 1e6:g} megapixels instead of a reduced copy. Takes longer.",
     )
+
+    def settled(self, *, follows_edges: bool) -> Self:
+        return self.model_copy(update={"refine": follows_edges}) if self.refine == AUTO else self
 
     @property
     def refines(self) -> bool:
-        """Whether to align depth with the photo's own pixels."""
-        return self.refine and self.size is OutputSize.SOURCE
+        """Whether to align depth with the photo's own pixels. Only for settled options."""
+        if self.size is OutputSize.MODEL:
+            return False
+        assert self.refine != AUTO, "these options have not been settled for a model"
+        return self.refine
 
     @property
     def normalizes(self) -> bool:
@@ -215,15 +245,14 @@ class PointCloudOptions(CameraOptions):
     )
 
 
-AUTO_FOCUS = "auto"
 _NUMBER = r"[0-9.eE+-]{1,32}"
-_FOCUS = rf"^({AUTO_FOCUS}|{_NUMBER},{_NUMBER})$"
+_FOCUS = rf"^({AUTO}|{_NUMBER},{_NUMBER})$"
 
 
 def _checked_focus(focus: object) -> str:
     """Accept a point as a pair of numbers as well as text."""
     text = ",".join(map(str, focus)) if isinstance(focus, (tuple, list)) else str(focus).replace(" ", "")
-    if text != AUTO_FOCUS and not (re.fullmatch(_FOCUS, text) and _is_within(text)):
+    if text != AUTO and not (re.fullmatch(_FOCUS, text) and _is_within(text)):
         raise ValueError("use auto, or a point as x,y with both between 0 and 1, such as 0.5,0.25")
     return text
 
@@ -245,7 +274,7 @@ class BokehOptions(_Options):
     route = "/bokeh"
 
     focus: Focus = Field(
-        AUTO_FOCUS,
+        AUTO,
         description="What stays sharp: a point `x,y` as fractions (0..1) of width and height from the top left, or "
         "`auto`, the nearest thing that stands out.",
     )
@@ -266,13 +295,13 @@ class BokehOptions(_Options):
     @property
     def focus_point(self) -> tuple[float, float] | None:
         """(x, y) as fractions of width and height, or None for the automatic focus."""
-        if self.focus == AUTO_FOCUS:
+        if self.focus == AUTO:
             return None
         x, y = map(float, self.focus.split(","))
         return x, y
 
 
-class NormalsOptions(CameraOptions, _SizedOptions):
+class NormalsOptions(CameraOptions, SizedOptions):
     """Surface normals as the colours of a PNG."""
 
     result = Result.NORMALS

@@ -56,6 +56,7 @@ class ModelEntry(BaseModel):
     kind: DepthKind = Field(
         DepthKind.INVERSE_DEPTH, description="What its depth is: relative `inverse_depth`, or `metres`."
     )
+    refines: bool = Field(False, description="Whether `refine=auto` aligns its depth edges with the photo's.")
     in_use: bool = Field(description="Whether this service serves it.")
 
 

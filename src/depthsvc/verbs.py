@@ -18,6 +18,7 @@ from depthsvc.options import (
     MeshOptions,
     NormalsOptions,
     PointCloudOptions,
+    Refine,
     SideBySideOptions,
     UploadQuery,
     make_options,
@@ -64,16 +65,17 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT, MeshT]):
         model: str | None = None,
         input_size: int | None = None,
         size: str = "source",
-        refine: bool = False,
+        refine: Refine = "auto",
         full_size: bool = False,
         normalize: bool = False,
     ) -> DepthT:
         """Relative inverse depth, larger is nearer; or metres, if the model predicts them. The map's `kind` says which.
 
         `model` is a name that the service serves, by default its first. `size` is "source" for the photo's upright
-        width and height, or "model" for the network's own grid. `refine` aligns depth edges with the photo's, which
-        takes longer. It looks at no more than 3.2 megapixels of the photo unless `full_size` is set. `normalize`
-        scales the values to 0..1. Raises RequestError and OSError.
+        width and height, "screen" for at most 1.5 megapixels of it, or "model" for the network's own grid. `refine`
+        aligns depth edges with the photo's: True, False, or "auto" for models that are made for it, which the embedded
+        one is and MiDaS is not. It looks at no more than 3.2 megapixels of the photo unless `full_size` is set.
+        `normalize` scales the values to 0..1. Raises RequestError and OSError.
         """
         options = make_options(
             DepthOptions,
@@ -97,7 +99,7 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT, MeshT]):
         model: str | None = None,
         input_size: int | None = None,
         size: str = "source",
-        refine: bool = False,
+        refine: Refine = "auto",
         full_size: bool = False,
         colormap: str = "inferno",
         invert: bool = False,

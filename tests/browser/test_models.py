@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Request, Route
 
-from tests.browser.conftest import StartVisit, Visit, downloaded
+from tests.browser.conftest import StartVisit, Visit, asked, downloaded
+from tests.conftest import RunningService
 
 EMBEDDED = {"name": "embedded", "kind": "inverse_depth", "licence": "MIT", "non_commercial": False}
 METRIC = {"name": "metric", "kind": "metres", "licence": "CC-BY-NC-4.0", "non_commercial": True}
@@ -210,6 +212,7 @@ def test_more_detail_is_asked_for_within_the_services_limit(visit: Visit, scene:
         "× 1.5 (288 px)",
         "× 2 (384 px)",
     ]
+    page.uncheck("#edges")
     with page.expect_response(re.compile(r"/depth\?.*input_size=288")) as answer:
         page.select_option("#detail-choice", "1.5")
     assert "288" in answer.value.headers["x-depth-shape"].split(",")
@@ -223,6 +226,35 @@ def test_more_detail_is_asked_for_within_the_services_limit(visit: Visit, scene:
     page.set_input_files("#file", scene)
     page.wait_for_selector("#failure:visible")
     assert page.inner_text("#failed-words").startswith("This service accepts at most 1024 px of detail.")
+
+
+def test_edges_are_sharp_as_the_model_is_meant_to_be_used_and_as_chosen(
+    visit: Visit, site: RunningService, scene: Path
+) -> None:
+    page = visit.upload(scene).page
+    assert page.is_checked("#edges")
+    [request] = filter(posted, visit.requests)
+    assert parse_qs(urlsplit(request.url).query) == {"size": ["screen"], "refine": ["true"]}
+    fine = downloaded(visit, "npy")[1]
+    with page.expect_response(re.compile(r"/depth\?size=model")):
+        page.uncheck("#edges")
+    page.wait_for_selector("#waiting", state="hidden")
+    smooth = downloaded(visit, "npy")[1]
+    for own, query in ((fine, ""), (smooth, "&refine=false")):
+        served = np.load(io.BytesIO(asked(site, scene, f"/depth?format=npy{query}")))
+        np.testing.assert_allclose(
+            np.load(io.BytesIO(own)).astype(float), served.astype(float), atol=0.002 * np.ptp(served)
+        )
+    assert fine != smooth
+
+
+def test_results_of_official_models_are_not_sharpened_unasked(visit: Visit, scene: Path) -> None:
+    offer(visit, METRIC)
+    visit.upload(scene)
+    assert not visit.page.is_checked("#edges")
+    assert "size=model" in next(filter(posted, visit.requests)).url
+    with visit.page.expect_request(re.compile(r"/depth\?size=screen&refine=true")):
+        visit.page.check("#edges")
 
 
 def test_a_model_of_one_size_offers_no_detail(visit: Visit) -> None:

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from depthsvc.errors import TooManyPixels
-from depthsvc.options import BokehOptions, DepthOptions, HeatmapOptions, SideBySideOptions
+from depthsvc.options import (
+    BokehOptions,
+    DepthOptions,
+    HeatmapOptions,
+    NormalsOptions,
+    OutputSize,
+    SideBySideOptions,
+)
 from depthsvc.pipeline import rendering
 from depthsvc.pipeline.rendering import renderer_for
 from tests.conftest import encoded, opened
@@ -44,7 +51,11 @@ def test_refined_depth_of_a_large_photo_has_the_photos_size_and_edges() -> None:
     pipeline = pipeline_of(FixedEngine(SLOPE))
     values = [
         np.frombuffer(pipeline.answer(PHOTO, options).body, "<f2").reshape(HEIGHT, WIDTH).astype(np.float32)
-        for options in (DepthOptions(refine=True, full_size=True), DepthOptions(refine=True), DepthOptions())
+        for options in (
+            DepthOptions(refine=True, full_size=True),
+            DepthOptions(refine=True),
+            DepthOptions(refine=False),
+        )
     ]
     whole, reduced, smooth = values
     assert 0 < np.abs(whole - reduced).mean() < 0.5 * np.abs(whole - smooth).mean()
@@ -61,7 +72,11 @@ def test_a_large_jpeg_is_decoded_no_larger_than_that(
 ) -> None:
     pipeline = pipeline_of(FixedEngine(SLOPE))
     data = encoded(photo(HEIGHT, WIDTH), "JPEG")
-    assert pipeline.decode(data, enough=renderer_for(options).enough).pixels.shape == (HEIGHT // 2, WIDTH // 2, 3)
+    assert pipeline.decode(data, enough=renderer_for(options, pipeline.model.spec).enough).pixels.shape == (
+        HEIGHT // 2,
+        WIDTH // 2,
+        3,
+    )
 
 
 def test_a_side_that_no_jpeg_can_have_is_refused_before_decoding() -> None:
@@ -69,3 +84,18 @@ def test_a_side_that_no_jpeg_can_have_is_refused_before_decoding() -> None:
     header_alone = png_bytes(65_501, 1, 8, 0, b"")
     with pytest.raises(TooManyPixels, match="at most 65500 pixels a side"):
         pipeline.answer(header_alone, BokehOptions(full_size=True))
+
+
+def test_a_map_for_the_screen_has_the_photos_shape_and_no_more_pixels_than_a_screen_shows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rendering, "SCREEN_PIXELS", WIDTH * HEIGHT // 16)
+    pipeline = pipeline_of(FixedEngine(SLOPE), follows_edges=True)
+    screen = OutputSize.SCREEN
+    for options in (HeatmapOptions(size=screen), DepthOptions(size=screen), NormalsOptions(size=screen)):
+        assert pipeline.answer(PHOTO, options).shape == (HEIGHT // 4, WIDTH // 4)
+    assert pipeline.answer(PHOTO, SideBySideOptions(size=screen)).shape == (HEIGHT // 4, WIDTH // 2)
+    small = encoded(photo(HEIGHT // 5, WIDTH // 5))
+    for options in (DepthOptions(), DepthOptions(refine=False)):
+        at_screen = options.model_copy(update={"size": screen})
+        assert pipeline.answer(small, at_screen).body == pipeline.answer(small, options).body

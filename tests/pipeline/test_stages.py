@@ -181,11 +181,24 @@ def test_a_large_jpeg_keeps_the_pixels_that_its_result_needs() -> None:
     assert np.abs(np.asarray(opened(refocused.body)).astype(int) - np.asarray(opened(data))).mean() < 3
     cloud = pipeline.answer(data, PointCloudOptions(max_points=200_000))
     assert cloud.shape == (300, 400)
-    enough = renderer_for(PointCloudOptions(max_points=200_000)).enough
+    enough = renderer_for(PointCloudOptions(max_points=200_000), pipeline.model.spec).enough
     assert pipeline.decode(data, enough=enough).pixels.shape[0] == 300
 
 
 SLOPE = np.linspace(0, 9, 64 * 64, dtype=np.float32).reshape(1, 64, 64)
+
+
+@pytest.mark.parametrize("follows_edges", [True, False])
+@pytest.mark.parametrize("kind", [DepthOptions, HeatmapOptions, SideBySideOptions])
+def test_a_map_is_refined_if_its_model_is_made_for_it_or_if_it_is_asked_for(
+    kind: type[DepthOptions | HeatmapOptions | SideBySideOptions], follows_edges: bool
+) -> None:
+    pipeline = pipeline_of(FixedEngine(SLOPE), follows_edges=follows_edges)
+    bodies = {refine: pipeline.answer(PHOTO, kind(refine=refine)).body for refine in (True, False)}
+    assert bodies[True] != bodies[False]
+    assert (
+        pipeline.answer(PHOTO, kind()).body == pipeline.answer(PHOTO, kind(refine="auto")).body == bodies[follows_edges]
+    )
 
 
 def test_side_by_side_is_the_photo_and_its_heatmap() -> None:

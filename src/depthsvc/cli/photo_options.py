@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -88,10 +88,10 @@ def _bokeh() -> click.Option:
 
 
 def _option(name: str, field: FieldInfo) -> click.Option:
-    is_flag = field.annotation is bool
-    default = "" if is_flag or field.default is None else f"  [{field.default}]"
+    is_flag = bool in (field.annotation, *get_args(field.annotation))
+    default = "" if field.default in (None, False) else f"  [{field.default}]"
     return click.Option(
-        [_flag(name)],
+        [_flag(name) if field.annotation is bool or not is_flag else f"{_flag(name)}/--no-{name}"],
         type=None if is_flag else _type(name, field),
         is_flag=is_flag,
         default=None,

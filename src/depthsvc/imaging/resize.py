@@ -173,7 +173,7 @@ def fitting(width: int, height: int, side: int) -> tuple[int, int]:
     return max(1, round(scale * width)), max(1, round(scale * height))
 
 
-def within(width: int, height: int, pixels: int) -> tuple[int, int]:
+def within(width: int, height: int, pixels: float) -> tuple[int, int]:
     """Width and height of a photo, shrunk if necessary until it has at most this many pixels."""
     scale = min(1.0, math.sqrt(pixels / (width * height)))
     return max(1, int(scale * width)), max(1, int(scale * height))

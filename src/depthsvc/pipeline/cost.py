@@ -77,7 +77,7 @@ class Appraiser:
         self._check_format(data)
         header = header_of(data)
         self.limits.check(header.width, header.height)
-        renderer: Renderer[Options] = renderer_for(options)
+        renderer: Renderer[Options] = renderer_for(options, self.limits.model)
         renderer.check(header.width, header.height)
         works = works_of(header, options, self.limits)
         listed = self._prices.listed_s(works)
@@ -143,7 +143,7 @@ def _smaller(options: Options) -> str:
 def works_of(header: Header, options: Options, limits: Limits) -> dict[str, Work]:
     """The work of each stage for a photo. Raises InvalidParameter for an input size that the model cannot have."""
     network = math.prod(limits.network_size(header.width, header.height, options.input_size))
-    renderer: Renderer[Options] = renderer_for(options)
+    renderer: Renderer[Options] = renderer_for(options, limits.model)
     outline: Outline = renderer.outline(header.width, header.height, network)
     divisor = _divisor(header, limits.bounds(options.input_size, renderer.enough))
     decoded = header.pixels / divisor**2

@@ -22,8 +22,10 @@ from depthsvc.imaging.profiles import in_srgb
 from depthsvc.imaging.resize import fitting, resized, within
 from depthsvc.imaging.spec import DETAIL_PIXELS, EDGE_PIXELS, DepthKind, Enlargement
 from depthsvc.imaging.transparency import OPAQUE, with_opacity
+from depthsvc.model.spec import ModelSpec
 from depthsvc.options import (
     HEATMAP_MAX_PIXELS,
+    SCREEN_PIXELS,
     SIDE_BY_SIDE_MAX_SIDE,
     TEXTURE_MAX_SIDE,
     USUAL_FOV,
@@ -38,6 +40,7 @@ from depthsvc.options import (
     OutputSize,
     PointCloudOptions,
     SideBySideOptions,
+    SizedOptions,
 )
 
 O = TypeVar("O", bound=Options)  # noqa: E741
@@ -103,19 +106,18 @@ class MapRenderer(Renderer[Map]):
     def outline(self, width: int, height: int, network: int) -> Outline:
         kind = self.options.file_format.name + ("_palette" if self.options.style.get("palette") else "")
         width, height = self._grid(width, height)
-        pixels = width * height if self.options.size is OutputSize.SOURCE else network
+        pixels = network if self.options.size is OutputSize.MODEL else width * height
         detail = round(min(pixels, _edge_pixels(self.options))) if self.options.refines else 0
         return Outline(f"{kind}_refined" if detail else kind, pixels, detail)
 
     def _grid(self, width: int, height: int) -> tuple[int, int]:
         """Width and height of a whole result: a photo's, or less for a picture that would be too large to look at."""
-        return (
-            within(width, height, HEATMAP_MAX_PIXELS) if isinstance(self.options, HeatmapOptions) else (width, height)
-        )
+        most = HEATMAP_MAX_PIXELS if isinstance(self.options, HeatmapOptions) else math.inf
+        return within(width, height, _at_most(self.options, most))
 
     def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
         width, height = self._grid(photo.width, photo.height)
-        depth = fit_to_grid(depth, replace(photo, width=width, height=height), self.options)
+        depth = _fit_to_grid(depth, replace(photo, width=width, height=height), self.options)
         content = depth.inverse if isinstance(self.options, HeatmapOptions) else depth.values
         return Drawing(content, (depth.height, depth.width), depth)
 
@@ -124,18 +126,20 @@ class SideBySideRenderer(Renderer[SideBySideOptions]):
     """The photo beside its heatmap. Both are shrunk first, so that SIDE_BY_SIDE_MAX_SIDE also limits memory."""
 
     def enough(self, width: int, height: int) -> float:
-        return _detail(*fitting(width, height, SIDE_BY_SIDE_MAX_SIDE), DETAIL_PIXELS)
+        return _detail(*self._half(width, height), DETAIL_PIXELS)
 
     def outline(self, width: int, height: int, network: int) -> Outline:
-        width, height = within(*fitting(width, height, SIDE_BY_SIDE_MAX_SIDE), DETAIL_PIXELS)
-        half = width * height if self.options.size is OutputSize.SOURCE else network
+        half = network if self.options.size is OutputSize.MODEL else math.prod(self._half(width, height))
         kind = self.options.file_format.name
         return Outline(f"{kind}_refined" if self.options.refines else kind, 2 * half, half)
 
+    def _half(self, width: int, height: int) -> tuple[int, int]:
+        return within(*fitting(width, height, SIDE_BY_SIDE_MAX_SIDE), _at_most(self.options, DETAIL_PIXELS))
+
     def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
-        width, height = within(*fitting(photo.width, photo.height, SIDE_BY_SIDE_MAX_SIDE), DETAIL_PIXELS)
+        width, height = self._half(photo.width, photo.height)
         shrunk = Photo(resized(photo.pixels, width, height), width, height)
-        depth = fit_to_grid(depth, shrunk, self.options)
+        depth = _fit_to_grid(depth, shrunk, self.options)
         pixels = in_srgb(resized(shrunk.pixels, depth.width, depth.height), photo.profile)
         heatmap = encode.heatmap(depth.inverse, self.options.colormap, invert=self.options.invert)
         if photo.opacity is not None:
@@ -181,15 +185,17 @@ class NormalsRenderer(Renderer[NormalsOptions]):
         return 0
 
     def outline(self, width: int, height: int, network: int) -> Outline:
-        whole = math.prod(within(width, height, HEATMAP_MAX_PIXELS))
-        pixels = whole if self.options.size is OutputSize.SOURCE else network
+        pixels = network if self.options.size is OutputSize.MODEL else math.prod(self._grid(width, height))
         return Outline(self.options.file_format.name, pixels, network)
+
+    def _grid(self, width: int, height: int) -> tuple[int, int]:
+        return within(width, height, _at_most(self.options, HEATMAP_MAX_PIXELS))
 
     def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
         fov = _fov(self.options, photo, depth.kind)
         colours = normal_colours(surface_normals(_inverse(depth), photo.width, photo.height, fov=fov))
-        if self.options.size is OutputSize.SOURCE:
-            colours = resized(colours, *within(photo.width, photo.height, HEATMAP_MAX_PIXELS))
+        if self.options.size is not OutputSize.MODEL:
+            colours = resized(colours, *self._grid(photo.width, photo.height))
         return Drawing(colours, (len(colours), len(colours[0])), depth)
 
 
@@ -273,36 +279,41 @@ RENDERERS: dict[type[Options], type[Renderer[Any]]] = {
 }
 
 
-def renderer_for(options: Options) -> Renderer[Any]:
-    """The renderer for these options."""
-    return RENDERERS[type(options)](options)
+def renderer_for(options: Options, model: ModelSpec) -> Renderer[Any]:
+    """The renderer for these options, with what they leave to the model decided."""
+    return RENDERERS[type(options)](options.settled(follows_edges=model.follows_edges))
 
 
 _FEWEST = 0.7
 """Sides that a photo decoded at reduced size must keep, as a fraction of what the most pixels allow."""
 
 
+def _at_most(options: SizedOptions, most: float) -> float:
+    """How many pixels a result may have whose limit is `most`."""
+    return min(most, SCREEN_PIXELS) if options.size is OutputSize.SCREEN else most
+
+
 def _edge_pixels(options: MapOptions) -> float:
     """With how many pixels of a photo at most its edges are found."""
-    return math.inf if options.full_size else EDGE_PIXELS
+    return _at_most(options, math.inf if options.full_size else EDGE_PIXELS)
 
 
 def _detail(width: int, height: int, most: float) -> float:
     """How many pixels the shorter side of a photo must keep to show its detail, with at most this many pixels."""
-    return math.inf if most == math.inf else _FEWEST * min(within(width, height, round(most)))
+    return math.inf if most == math.inf else _FEWEST * min(within(width, height, most))
 
 
 def _shrunk(pixels: NDArray[np.uint8], most: float) -> NDArray[np.uint8]:
     """Pixels, RGB (h, w, 3), of which there are at most this many."""
     height, width = pixels.shape[:2]
-    return pixels if height * width <= most else resized(pixels, *within(width, height, round(most)))
+    return pixels if height * width <= most else resized(pixels, *within(width, height, most))
 
 
-def fit_to_grid(depth: DepthMap, photo: Photo, options: MapOptions) -> DepthMap:
+def _fit_to_grid(depth: DepthMap, photo: Photo, options: MapOptions) -> DepthMap:
     """Bring a map from the network's grid to the requested grid, with the photo's edges if requested."""
     if options.refines:
         refined = depth.refined(_shrunk(photo.pixels, _edge_pixels(options)))
         depth = replace(refined, enlargement=Enlargement.BILINEAR).enlarged(photo.width, photo.height)
-    elif options.size is OutputSize.SOURCE:
+    elif options.size is not OutputSize.MODEL:
         depth = depth.enlarged(photo.width, photo.height)
     return depth.normalized() if options.normalizes else depth

@@ -88,7 +88,7 @@ class Pipeline:
 
     def answer(self, data: bytes, options: Options) -> Answer:
         """Decode a photo, estimate its depth, and render and encode the result. Raises RequestError."""
-        renderer, file_format = renderer_for(options), options.file_format
+        renderer, file_format = renderer_for(options, self.model.spec), options.file_format
         clock = _Clock()
         header = header_of(data)
         renderer.check(header.width, header.height)
@@ -114,7 +114,7 @@ class Pipeline:
             drawing.depth.max,
             depth.model,
             drawing.depth.kind,
-            depth.enlargement,
+            drawing.depth.enlargement,
             clock.seconds,
             orientation,
             fov,
@@ -145,7 +145,7 @@ class Pipeline:
 
     def _decoded(self, data: bytes, options: Options, works: Works, listed: Mapping[str, float]) -> Photo:
         """A photo with no more detail than the network and the result need, for not much more than its price."""
-        bounds = self.limits.bounds(options.input_size, renderer_for(options).enough)
+        bounds = self.limits.bounds(options.input_size, renderer_for(options, self.model.spec).enough)
         with memory_bounded(_ROOM_BYTES + _ROOM * self._prices.decoding_bytes(works["decode"])):
             return decode(data, replace(bounds, check_time=self._decoding_timer(works, listed)))
 

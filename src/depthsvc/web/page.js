@@ -28,7 +28,12 @@ const models = new ModelChoice({ field: element("models"), select: element("mode
   again();
 });
 const detail = new DetailChoice(
-  { field: element("details"), select: element("detail-choice", HTMLSelectElement) },
+  {
+    field: element("details"),
+    select: element("detail-choice", HTMLSelectElement),
+    edgesField: element("edges-field"),
+    edges: element("edges", HTMLInputElement),
+  },
   () => sender.sendAgain(),
 );
 /** Do what is open again, with what has changed. */
@@ -69,7 +74,7 @@ const live = new LiveEntrance(colormaps, () => models.asked(), {
   },
 });
 
-const asked = async () => ({ model: await models.asked(), inputSize: detail.inputSize });
+const asked = async () => ({ model: await models.asked(), inputSize: detail.inputSize, refine: detail.refine });
 const sender = new Sender(asked, (picture) => {
   askForKey(false);
   views.show(picture);

@@ -47,6 +47,7 @@ def _registered(model: RegisteredModel, *, in_use: bool) -> ModelEntry:
         input=model.spec.input,
         output=model.spec.output,
         kind=model.spec.output.depth_kind,
+        refines=model.spec.follows_edges,
         in_use=in_use,
     )
 
@@ -60,5 +61,6 @@ def _custom(model: PreparedModel) -> ModelEntry:
         input=model.spec.input,
         output=model.spec.output,
         kind=model.spec.output.depth_kind,
+        refines=model.spec.follows_edges,
         in_use=True,
     )

@@ -9,20 +9,21 @@ import { recall, remember } from "../storage.js";
 
 /**
  * What a photo is sent with: the name of a model and an input size in pixels; null for the service's default and the
- * model's own.
- * @typedef {{model: string | null, inputSize: number | null}} Asked
+ * model's own; whether the map's edges are aligned with the photo's.
+ * @typedef {{model: string | null, inputSize: number | null, refine: boolean}} Asked
  */
 
 /**
- * A photo's depth on the network's own small grid; the model that produced it, and what was asked for; by which EXIF orientation the photo was turned; the angle in degrees that its longer side spans, if its
- * EXIF data says so; milliseconds by stage.
+ * A photo's depth on the network's own small grid, or with the photo's edges on a grid for the screen; the model that
+ * produced it, and what was asked for; by which EXIF orientation the photo was turned; the angle in degrees that its
+ * longer side spans, if its EXIF data says so; milliseconds by stage.
  * @typedef {NetworkMap & {model: string, asked: Asked, orientation: number, fov: number | null,
  *     timing: Record<string, number>}} Depth
  */
 
 /**
- * `input`: of the network; `kind`: of what it predicts.
- * @typedef {{name: string, kind: Kind, licence: string, non_commercial: boolean,
+ * `input`: of the network; `kind`: of what it predicts; `refines`: whether its maps are meant to have the photo's edges.
+ * @typedef {{name: string, kind: Kind, licence: string, non_commercial: boolean, refines?: boolean,
  *     input?: {size: number, multiple: number, rule: string}}} Model
  */
 
@@ -91,7 +92,8 @@ export async function servedModels() {
  * @throws {Problem} also with code "unreachable"; AbortError when cancelled
  */
 export async function depth(photo, asked, { signal, onProgress }) {
-  const request = await sent(`depth?${queryOf({ size: "model" }, asked)}`, photo, { signal, onProgress });
+  const grid = asked.refine ? { size: "screen", refine: "true" } : { size: "model" }; // which the page enlarges as the service does
+  const request = await sent(`depth?${queryOf(grid, asked)}`, photo, { signal, onProgress });
   /** @type {ArrayBuffer} */
   const body = request.response;
   const [height, width] = (request.getResponseHeader("X-Depth-Shape") ?? "").split(",").map(Number);

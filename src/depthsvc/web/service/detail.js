@@ -1,16 +1,18 @@
-// How much detail the network sees: the model's own input size, or a larger one.
+// How much detail a map gets: the input size of the network, and whether its edges are aligned with the photo's.
 
 /** @import { Model } from "./api.js" */
 
 import { maxInputSize } from "../photo/formats.js";
 import { say } from "../words/i18n.js";
 
-/** @typedef {{field: HTMLElement, select: HTMLSelectElement}} Elements */
+/**
+ * @typedef {{field: HTMLElement, select: HTMLSelectElement, edgesField: HTMLElement, edges: HTMLInputElement}} Elements
+ */
 
 const FACTORS = [1, 1.5, 2];
 const FIXED = "stretch"; // the rule of models that accept one size only
 
-/** The choice of an input size, which is offered if the model allows it. */
+/** The choice of an input size, which is offered if the model allows it, and of sharp edges. */
 export class DetailChoice {
   #elements;
   /** @type {Model | null} */
@@ -18,21 +20,24 @@ export class DetailChoice {
 
   /**
    * @param {Elements} elements
-   * @param {() => void} onChange called when a person chooses another size
+   * @param {() => void} onChange called when a person chooses otherwise
    */
   constructor(elements, onChange) {
     this.#elements = elements;
     elements.select.addEventListener("change", onChange);
+    elements.edges.addEventListener("change", onChange);
   }
 
   /**
-   * Offer the sizes of a model.
+   * Offer the sizes of a model, with edges as it is meant to be used.
    * @param {Model | null} model null if it isn't known
    */
   offer(model) {
-    const { field, select } = this.#elements;
+    const { field, select, edgesField, edges } = this.#elements;
     if (model === this.#model) return;
     this.#model = model;
+    edgesField.hidden = !model;
+    edges.checked = model?.refines ?? false;
     const chosen = select.value;
     const possible = FACTORS.filter((factor) => this.#sizeAt(factor) <= maxInputSize());
     field.hidden = !model?.input || model.input.rule === FIXED || possible.length < 2;
@@ -44,6 +49,11 @@ export class DetailChoice {
   get inputSize() {
     const factor = Number(this.#elements.select.value) || 1;
     return factor === 1 ? null : this.#sizeAt(factor);
+  }
+
+  /** Whether to align the edges with the photo's. */
+  get refine() {
+    return this.#elements.edges.checked;
   }
 
   /** @param {number} factor */

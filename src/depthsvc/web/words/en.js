@@ -14,6 +14,7 @@ export const ENGLISH = {
   modelOption: "{model}",
   modelOptionMetres: "{model} (metres)",
   detail: "Detail",
+  edges: "Sharp edges",
   detailOwn: "Usual ({size} px)",
   detailMore: "× {factor} ({size} px)",
   licenceNote: "The licence of {model}'s weights forbids commercial use: {licence}.",

@@ -15,6 +15,7 @@ export const CHINESE = {
   modelOption: "{model}",
   modelOptionMetres: "{model}（米）",
   detail: "细节",
+  edges: "清晰边缘",
   detailOwn: "默认（{size} px）",
   detailMore: "× {factor}（{size} px）",
   licenceNote: "{model} 的权重许可证禁止商业用途：{licence}。",
