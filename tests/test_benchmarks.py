@@ -157,7 +157,7 @@ ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 def test_contenders_compete_and_one_that_fails_is_told(tmp_path: Path) -> None:
     works = Contender("depthsvc", "as it is", lambda port: [sys.executable, "-c", _FAKE, str(port)])
     broken = Contender("naive", "", lambda _: [sys.executable, "-c", "raise SystemExit('cannot be imported')"])
-    pace = serving.Pace(rounds=2, lone_s=0.05, busy_s=0.3, overload_s=0.1, sizes=((64, 48),))
+    pace = serving.Pace(rounds=2, lone_s=0.3, busy_s=2, overload_s=0.5, sizes=((64, 48),))
     failures: list[str] = []
     entrants = asyncio.run(serving.compete([works, broken], tmp_path, pace, failures))
     assert failures == ["naive: ended with status 1: cannot be imported"]
