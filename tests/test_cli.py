@@ -133,7 +133,7 @@ def test_predict_does_not_overwrite_the_photo(
         (["{photo}", "--bokeh", "--format", "npy"], "--bokeh cannot be used with this format."),
         (["{photo}", "--bokeh", "--focus", "left"], "--focus: use auto, or a point as x,y"),
         (["https://example.org/a.jpg"], "https://example.org/a.jpg is a URL. Download the photo"),
-        (["{photo}", "--size", "huge"], "'huge' is not one of 'source', 'model'"),
+        (["{photo}", "--size", "huge"], "'huge' is not one of 'source', 'screen', 'model'"),
         (["{photo}", "--worker-threads", "0"], "--worker-threads (or DEPTHSVC_WORKER_THREADS)"),
     ],
 )

@@ -59,7 +59,7 @@ def test_size_and_input_size(midas: DepthEstimator, photo_png: bytes) -> None:
 
 
 def test_an_unknown_size_is_named(midas: DepthEstimator, photo_png: bytes) -> None:
-    with pytest.raises(InvalidParameter, match="'huge' is not one of source, model"):
+    with pytest.raises(InvalidParameter, match="'huge' is not one of source, screen, model"):
         midas.predict(photo_png, size="huge")
 
 

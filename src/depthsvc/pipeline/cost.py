@@ -82,9 +82,9 @@ class Appraiser:
         works = works_of(header, options, self.limits)
         listed = self._prices.listed_s(works)
         self._check_cost(sum(listed.values()) / self._normal_s, options)
-        self._check_memory(self._prices.peak_bytes(works), options)
         answer_bytes = self._prices.answer_bytes(works["render"])
         self._check_size(answer_bytes, options)
+        self._check_memory(self._prices.peak_bytes(works), options)
         return Cost(works, listed, self._prices.expected_s(works, listed), answer_bytes)
 
     def learn(self, cost: Cost, spent: Mapping[str, float]) -> None:
