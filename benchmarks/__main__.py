@@ -1,6 +1,6 @@
-"""`make bench`: measure this machine part by part, and write benchmarks/results.
+"""`make bench`: measure this machine part by part.
 
-python -m benchmarks [--quick] [--only PART ...] [--weights FILE]
+python -m benchmarks [--quick] [--publish] [--only PART ...] [--weights FILE]
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from benchmarks.plot import svg
 from benchmarks.results import Part
 
 _ROOT = Path(__file__).parents[1]
+_PUBLISHED = _ROOT / "benchmarks/results"
+_OWN = _ROOT / "benchmarks/own_results"
+"""Git ignores it."""
 
 
 def main() -> None:
@@ -50,7 +53,8 @@ def main() -> None:
                 print(f"{name} FAILED: {error!r}", file=sys.stderr, flush=True)
                 continue
             measured.load, measured.quick = load, arguments.quick
-            keep_part(arguments.results, name, measured, list(parts))
+            for folder in folders_for(measured, arguments.results, publish=arguments.publish):
+                keep_part(folder, name, measured, list(parts))
             print(f"{name} took {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
     if (report := arguments.results / results.REPORT).exists():
         print(report.read_text())
@@ -61,10 +65,13 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="about 6 minutes: fewer and shorter rounds, fewer sizes")
+    parser.add_argument(
+        "--publish", action="store_true", help=f"also write {_PUBLISHED.relative_to(_ROOT)}, if the machine was idle"
+    )
     names = ("serving", "hop", "workers", "start", "pixels", "engines", "zoo")
     parser.add_argument("--only", choices=names, action="append", help="measure only this part; repeatable")
     parser.add_argument("--weights", type=Path, help="a MiDaS_small checkpoint instead of random weights")
-    parser.add_argument("--results", type=Path, default=_ROOT / "benchmarks/results", help="folder to write")
+    parser.add_argument("--results", type=Path, default=_OWN, help="folder to write")
     parser.add_argument(
         "--alternatives",
         type=Path,
@@ -72,6 +79,13 @@ def _arguments() -> argparse.Namespace:
         help="Python with benchmarks/alternatives/requirements.txt; without it only depthsvc is measured",
     )
     return parser.parse_args()
+
+
+def folders_for(measured: Part, own: Path, *, publish: bool) -> list[Path]:
+    """Where a part is to be written. One that other programs disturbed is not published."""
+    if publish and measured.is_disturbed:
+        print(f"NOT published: {measured.load:.1f} processors were busy before it began", file=sys.stderr, flush=True)
+    return [own, _PUBLISHED] if publish and not measured.is_disturbed else [own]
 
 
 def keep_part(folder: Path, name: str, measured: Part, order: list[str]) -> None:

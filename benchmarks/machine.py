@@ -8,9 +8,12 @@ import subprocess
 from importlib.metadata import distributions
 from pathlib import Path
 
+import psutil
+
 from depthsvc.machine.capacity import available_cpus
 from depthsvc.model.engines.devices import processor_flags, processor_name
 
+_WATCHED_S = 2.0
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
 _OWN = ("torch", "openvino", "opencv-python-headless", "pillow", "fastapi", "uvicorn")
 _OTHERS = ("torch", "transformers", "litserve", "bentoml", "gradio", "pillow", "fastapi", "uvicorn")
@@ -24,8 +27,11 @@ def machine() -> str:
 
 
 def load() -> float:
-    """Load average of the last minute: what else this machine is doing."""
-    return os.getloadavg()[0]
+    """How many processors other programs keep busy, over two seconds in which this one does nothing.
+
+    The system's load average would count what an earlier part of a run has done itself.
+    """
+    return float(psutil.cpu_percent(interval=_WATCHED_S)) / 100 * (os.cpu_count() or 1)
 
 
 def versions() -> str:

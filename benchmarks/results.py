@@ -11,8 +11,13 @@ from pydantic import BaseModel, Field, RootModel
 
 from benchmarks.machine import machine
 from depthsvc.evaluation.table import Table
+from depthsvc.machine.capacity import available_cpus
 
 MEASURED, REPORT, PLOT = "measured.json", "README.md", "serving.svg"
+
+
+_IDLE = 0.25
+"""Fraction of the processors that may be busy on an idle machine."""
 
 
 class Target(BaseModel):
@@ -42,10 +47,15 @@ class Part(BaseModel):
     failures: list[str] = Field(default_factory=list)
     machine: str = Field(default_factory=machine)
     load: float = 0.0
-    """Load of the machine before the run."""
+    """How many processors other programs kept busy before the run."""
     day: date = Field(default_factory=date.today)
     versions: str = ""
     quick: bool = False
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether other programs were at work before the run."""
+        return self.load > _IDLE * available_cpus()
 
 
 class Measured(RootModel[dict[str, Part]]):
@@ -74,7 +84,8 @@ def markdown(parts: Sequence[Part]) -> str:
 
 
 def _section(part: Part) -> str:
-    origin = f"{part.day:%-d %B %Y}. {part.machine}. Load before: {part.load:.1f}."
+    origin = f"{part.day:%-d %B %Y}. {part.machine}. Processors busy before: {part.load:.1f}."
+    origin += " **Disturbed: other programs were at work.**" if part.is_disturbed else ""
     lines = [f"## {part.title}", part.explanation, origin + (" A quick run." if part.quick else ""), part.versions]
     failures = [f"Failed: {failure}" for failure in part.failures]
     return "\n\n".join(filter(None, [*lines, *failures, *(table.markdown() for table in part.tables)]))

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from benchmarks import gpu, hop, results, serving, zoo
-from benchmarks.__main__ import keep_part
+from benchmarks.__main__ import folders_for, keep_part
 from benchmarks.contenders import Contender, by_gradio
 from benchmarks.load import GIVEN_UP, REFUSED, Reply, Tally, closed_load, get_bytes, open_load, patient, send
 from benchmarks.material import photo
@@ -306,11 +306,21 @@ def test_parts_of_several_runs_make_one_report(tmp_path: Path) -> None:
     assert report.count("| speed | >= 4 | 3.9 | **no** |") == 2
     assert "Old" not in report
     assert 0 < report.index("## First") < report.index("## Second")
-    assert "a machine. Load before: 0.2." in report
+    assert "a machine. Processors busy before: 0.2." in report
     assert "Failed: Gradio: died" in report
     assert "| 1 | 2 |" in report
     assert results.kept(tmp_path)["hop"] == a_part("Second")
     assert ElementTree.parse(tmp_path / results.PLOT).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_only_what_an_idle_machine_measured_is_published_and_only_if_asked(tmp_path: Path) -> None:
+    idle, disturbed = (a_part("Part").model_copy(update={"load": load}) for load in (0.0, 1e3))
+    published = set(folders_for(idle, tmp_path, publish=True)) - {tmp_path}
+    assert [folder.name for folder in published] == ["results"]
+    for part, publish in ((idle, False), (disturbed, True), (disturbed, False)):
+        assert folders_for(part, tmp_path, publish=publish) == [tmp_path]
+    assert "**Disturbed" in results.markdown([disturbed])
+    assert "**Disturbed" not in results.markdown([idle])
 
 
 def test_bars_are_as_long_as_their_values() -> None:
