@@ -70,7 +70,7 @@ class _Sides(NamedTuple):
         """The points of a larger grid at which depth steps, by their place in its rows one after the other, (N,)."""
         cells = (self.step > 0).view(np.uint8) * np.uint8(255)
         near = cv2.resize(cells, (width, height), interpolation=cv2.INTER_LINEAR)
-        return np.flatnonzero(cv2.min(near, 1, dst=near).view(np.bool_))
+        return np.flatnonzero(np.minimum(near, 1, out=near).view(np.bool_))
 
 
 def refined(pixels: NDArray[np.uint8], values: Floats) -> Floats:
