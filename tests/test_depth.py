@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from depthsvc import DepthMap
+from depthsvc.depth import _OVERSHOOT
 from depthsvc.errors import ConfigurationError
 from depthsvc.imaging.spec import DepthKind, Enlargement
 from tests.conftest import opened
@@ -23,6 +24,15 @@ def test_any_array_is_brought_into_the_contract() -> None:
 def test_a_map_within_the_contract_is_not_copied() -> None:
     values = np.array([[0, 65504]], np.float32)
     assert DepthMap.of(values, "m").values is values
+
+
+def test_enlarging_the_largest_values_makes_none_that_float16_cannot_hold() -> None:
+    values = np.zeros((8, 8), np.float32)
+    values[3:5, 3:5] = 65504
+    assert DepthMap.of(values, "m").enlarged(80, 80).max == 65504
+    steep = np.zeros((8, 8), np.float32)
+    steep[3:5, 3:5] = 1
+    assert 1 < DepthMap.of(steep, "m").enlarged(80, 80).max < _OVERSHOOT
 
 
 def test_float16_never_overflows() -> None:

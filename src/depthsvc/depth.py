@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from depthsvc.formats import Result, format_named, format_of_file, formats_of
 from depthsvc.imaging import encode
+from depthsvc.imaging.blocks import extremes, to_float16
 from depthsvc.imaging.colormaps import normalized
 from depthsvc.imaging.edges import follow_edges
 from depthsvc.imaging.refine import refined
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FLOAT16_MAX = 65504.0
+_OVERSHOOT = 2
+"""Bicubic interpolation grows a value at most this many times."""
 _NEAREST_METRES = 1e-3
 """Nearer is not a distance that anybody photographs: it counts as unknown."""
 MAP_FORMATS = formats_of(Result.HEATMAP, Result.DEPTH)
@@ -89,12 +93,16 @@ class DepthMap:
     @property
     def min(self) -> float:
         """The smallest value: the farthest point's inverse depth, or the nearest point's metres."""
-        return float(self.values.min())
+        return self._extremes[0]
 
     @property
     def max(self) -> float:
         """The largest value: the nearest point's inverse depth, or the farthest point's metres."""
-        return float(self.values.max())
+        return self._extremes[1]
+
+    @cached_property
+    def _extremes(self) -> tuple[float, float]:
+        return extremes(self.values)
 
     @property
     def inverse(self) -> NDArray[np.float32]:
@@ -121,7 +129,9 @@ class DepthMap:
         if self.kind is DepthKind.METRES and self.min > _NEAREST_METRES:
             nearest_m = nearest_m or self.min
             values = np.where(values > _NEAREST_METRES, values, np.float32(nearest_m))
-        return replace(DepthMap.of(values, self.model, self.enlargement, self.kind), nearest_m=nearest_m)
+        if _OVERSHOOT * self.max > FLOAT16_MAX:
+            values = _valid(values, self.kind)
+        return DepthMap(values, self.model, self.enlargement, self.kind, nearest_m=nearest_m)
 
     def refined(self, pixels: NDArray[np.uint8]) -> DepthMap:
         """The same map on the grid of its photo, RGB (height, width, 3), with its edges aligned to the photo's."""
@@ -133,7 +143,9 @@ class DepthMap:
 
     def float16(self) -> NDArray[np.float16]:
         """The values rounded to float16, (height, width)."""
-        return self.values.astype(np.float16)
+        result = np.empty(self.values.shape, np.float16)
+        to_float16(self.values, result)
+        return result
 
     def heatmap(self, colormap: str = Colormap.INFERNO, *, invert: bool = False) -> NDArray[np.uint8]:
         """RGB (height, width, 3) by inverse depth: the nearest point gets the colormap's last colour (bright in

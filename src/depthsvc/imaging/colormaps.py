@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from depthsvc.imaging.blocks import ROWS, row_blocks
+from depthsvc.imaging.blocks import ROWS, extremes, row_blocks
 from depthsvc.imaging.spec import Colormap
 
 _OPENCV_COLORMAPS = {
@@ -56,7 +56,7 @@ _ROUNDING = 1e-6
 
 def normalized(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Finite values >= 0, scaled so that the minimum becomes 0 and the maximum 1; a constant map becomes 0."""
-    low, high = float(values.min()), float(values.max())
+    low, high = extremes(values)
     if high - low <= _ROUNDING * high:
         return np.zeros_like(values)
     scaled = values - np.float32(low)
@@ -83,7 +83,7 @@ def quantized(values: NDArray[np.float32], dtype: type[Levels]) -> NDArray[Level
 
 def quantized_blocks(values: NDArray[np.float32], dtype: type[Levels]) -> Iterator[NDArray[Levels]]:
     """The result of `quantized`, a few rows at a time from top to bottom."""
-    low, high = float(values.min()), float(values.max())
+    low, high = extremes(values)
     constant = high - low <= _ROUNDING * high
     scale = np.float32(0 if constant else np.iinfo(dtype).max / (high - low))
     buffer = np.empty((ROWS, values.shape[1]), np.float32)

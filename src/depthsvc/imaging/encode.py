@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from depthsvc.imaging.blocks import row_blocks
+from depthsvc.imaging.blocks import ROWS, extremes, row_blocks, to_float16
 from depthsvc.imaging.colormaps import color_table, colored, levels, quantized_blocks
 from depthsvc.imaging.exr import exr_file
 from depthsvc.imaging.glb import glb_file
 from depthsvc.imaging.mesh import TexturedSurface
-from depthsvc.imaging.png import Filter, PixelFormat, png
+from depthsvc.imaging.png import Filter, PixelFormat, filtered, png
 from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.imaging.spec import Colormap, DepthKind
 
@@ -53,9 +53,20 @@ def heatmap_png(
     table = color_table(colormap, invert=invert)
     blocks = quantized_blocks(values, np.uint8)
     if palette:
-        return png(blocks, width, height, PixelFormat.PALETTE, palette=table.tobytes())
-    rows = (colored(block, table).reshape(len(block), -1) for block in blocks)
-    return png(rows, width, height, PixelFormat.RGB)
+        rows = filtered(blocks, PixelFormat.PALETTE)
+        return png(rows, width, height, PixelFormat.PALETTE, palette=table.tobytes())
+    return png(_coloured_rows(blocks, table, width), width, height, PixelFormat.RGB)
+
+
+def _coloured_rows(
+    blocks: Iterator[NDArray[np.uint8]], table: NDArray[np.uint8], width: int
+) -> Iterator[NDArray[np.uint8]]:
+    """Rows of a truecolour PNG, without filter, in memory that the next block reuses."""
+    rows = np.full((ROWS, 1 + 3 * width), Filter.NONE.value, np.uint8)
+    pixels = rows[:, 1:].reshape(ROWS, width, 3)
+    for block in blocks:
+        cv2.applyColorMap(block, np.ascontiguousarray(table)[:, None], pixels[: len(block)])
+        yield rows[: len(block)]
 
 
 def photo_file(pixels: NDArray[np.uint8]) -> bytes:
@@ -73,15 +84,17 @@ def png16(values: NDArray[np.float32], *, about: Mapping[str, str] | None = None
     hold `min` and `max` of the values, and what else is said `about` the map.
     """
     height, width = values.shape
-    texts = {"min": f"{values.min():.9g}", "max": f"{values.max():.9g}", **(about or {})}
+    low, high = extremes(values)
+    texts = {"min": f"{low:.9g}", "max": f"{high:.9g}", **(about or {})}
     if texts.get("kind") == DepthKind.METRES:
-        step = 1e-3 * max(1, math.ceil(values.max() / (1e-3 * _MOST)))
+        step = 1e-3 * max(1, math.ceil(np.float32(high) / (1e-3 * _MOST)))
         blocks = _in_steps(values, step)
         texts["scale"] = f"{step:.9g}"
     else:
         blocks = quantized_blocks(values, np.uint16)
-    rows = (block.astype(">u2").view(np.uint8) for block in blocks)
-    return png(rows, width, height, PixelFormat.GREY16, row_filter=Filter.SUB, texts=texts)
+    samples = (block.astype(">u2").view(np.uint8) for block in blocks)
+    rows = filtered(samples, PixelFormat.GREY16, Filter.SUB)
+    return png(rows, width, height, PixelFormat.GREY16, texts=texts)
 
 
 def _in_steps(values: NDArray[np.float32], step: float) -> Iterator[NDArray[np.uint16]]:
@@ -103,7 +116,8 @@ def tiff(values: NDArray[np.float32], *, about: Mapping[str, str] | None = None)
 
     Its ImageDescription is a JSON object: `min` and `max` of the values, and what is said `about` the map.
     """
-    said = {"min": float(values.min()), "max": float(values.max()), **(about or {})}
+    low, high = extremes(values)
+    said = {"min": low, "max": high, **(about or {})}
     file = io.BytesIO()
     Image.fromarray(values).save(file, "TIFF", description=json.dumps(said))
     return file.getvalue()
@@ -131,7 +145,7 @@ def _float16_after(header: bytes, values: NDArray[np.float32]) -> bytes:
     buffer.write(b"\0")
     with buffer.getbuffer() as memory:
         half = np.frombuffer(memory, "<f2", offset=len(header)).reshape(values.shape)
-        half[:] = values
+        to_float16(values, half)
         del half  # it would keep the memory from being handed over
     return buffer.getvalue()
 
@@ -158,6 +172,6 @@ def jpeg(pixels: NDArray[np.uint8]) -> bytes:
 def rgb_png(pixels: NDArray[np.uint8]) -> bytes:
     """RGB (h, w, 3) or RGBA (h, w, 4) as a truecolour PNG."""
     height, width, channels = pixels.shape
-    rows = (block.reshape(len(block), -1) for block in row_blocks(pixels))
+    blocks = (block.reshape(len(block), -1) for block in row_blocks(pixels))
     kind = PixelFormat.RGB if channels == PixelFormat.RGB.value[2] else PixelFormat.RGBA
-    return png(rows, width, height, kind, row_filter=Filter.SUB)
+    return png(filtered(blocks, kind, Filter.SUB), width, height, kind)

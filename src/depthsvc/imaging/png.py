@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 
 import numpy as np
@@ -36,23 +36,21 @@ class Filter(Enum):
 
 
 def png(
-    blocks: Iterable[NDArray[np.uint8]],
+    rows: Iterable[NDArray[np.uint8]],
     width: int,
     height: int,
     pixels: PixelFormat,
     *,
-    row_filter: Filter = Filter.NONE,
     palette: bytes = b"",
     texts: Mapping[str, str] | None = None,
 ) -> bytes:
-    """A PNG file of `height` rows, given as uint8 blocks (rows, bytes per row) from top to bottom.
+    """A PNG file of `height` rows, given in blocks from top to bottom as `filtered` makes them.
 
-    16-bit samples are big-endian. `palette`: red, green and blue of each entry. `texts`: what its text chunks say, by
-    keyword.
+    `palette`: red, green and blue of each entry. `texts`: what its text chunks say, by keyword.
     """
-    bits, color_type, size = pixels.value
+    bits, color_type, _ = pixels.value
     header = struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, 0)
-    data = _compress(_filter(block, row_filter, size) for block in blocks)
+    data = _compress(rows)
     colors = chunk(b"PLTE", [palette]) if palette else []
     said = [piece for name, text in (texts or {}).items() for piece in _text_chunk(name, text)]
     return b"".join([SIGNATURE, *chunk(b"IHDR", [header]), *colors, *said, *chunk(b"IDAT", data), *chunk(b"IEND", [])])
@@ -60,6 +58,17 @@ def png(
 
 def _text_chunk(keyword: str, text: str) -> list[bytes | memoryview]:
     return chunk(b"tEXt", [f"{keyword}\0{text}".encode("latin-1", "replace")])
+
+
+def filtered(
+    blocks: Iterable[NDArray[np.uint8]], pixels: PixelFormat, row_filter: Filter = Filter.NONE
+) -> Iterator[NDArray[np.uint8]]:
+    """Rows (rows, 1 + bytes per row) as a file holds them, each after the number of its filter.
+
+    `blocks`: uint8, (rows, bytes per row). 16-bit samples are big-endian.
+    """
+    _, _, pixel_size = pixels.value
+    return (_filter(block, row_filter, pixel_size) for block in blocks)
 
 
 def _filter(block: NDArray[np.uint8], row_filter: Filter, pixel_size: int) -> NDArray[np.uint8]:
