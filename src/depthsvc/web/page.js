@@ -86,7 +86,7 @@ const shelf = new Shelf((isKept) => (element("kept-note").hidden = !isKept));
 function follow() {
   const { entries, open, offered } = sender;
   strip.show(entries, open, offered);
-  element("kept").hidden = !entries.length;
+  element("kept").hidden = !views.picture && entries.length < 2;
   if (open) remember("sessionStorage", OPEN, String(open.key));
   shelf.keep(entries);
 }

@@ -5,7 +5,7 @@ export const ENGLISH = {
   tagline: "A photo in, its depth out",
   switchLanguage: "中文",
   switchLanguageLabel: "切换到中文",
-  skip: "Skip to the photo",
+  skip: "Skip to the content",
   modelAsking: "Checking which model is in use …",
   modelIs: "Model: {model}",
   modelFallback: "Model: {model} (stand-in)",
@@ -165,6 +165,10 @@ export const ENGLISH = {
     "In Inferno, bright is near and dark is far, from the farthest to the nearest point of the photo; the bar below the picture shows the scale of the chosen colours. The values are relative inverse depth: they say what is nearer and what is farther. They are not metres, and you cannot compare values between photos.",
   meaningMetres:
     "In Inferno, bright is near and dark is far, from the farthest to the nearest point of the photo; the bar below the picture shows the scale of the chosen colours, which follow 1 / distance. The values are metres, as far as the model can tell from one photo: estimates, not measurements, and best for scenes like those it was trained on. 0 means unknown.",
+  meaningLive:
+    "In Inferno, bright is near and dark is far, in what the camera sees right now; the range of the colours follows it slowly. The values are relative inverse depth: they say what is nearer and what is farther. They are not metres.",
+  meaningLiveMetres:
+    "In Inferno, bright is near and dark is far, in what the camera sees right now; the range of the colours follows it slowly, and colours follow 1 / distance. The values are metres, as far as the model can tell from one picture: estimates, not measurements, and best for scenes like those it was trained on.",
   apiDocs: "API documentation",
   apiHealth: "Service status",
   forPrograms: "For programs:",
@@ -206,6 +210,8 @@ export const ENGLISH = {
   error_input_size: "This service accepts at most {mostDetail} px of detail. Choose less detail at the top of the page.",
   error_too_expensive: "This photo would take the service too long. Resize it, choose less detail, or save it as an ordinary JPEG, and try again.",
   error_request_timeout: "The upload took too long. Try again, perhaps with a smaller photo.",
+  error_live_deadline_exceeded: "The picture took too long to process. Trying the next one.",
+  error_live_worker_crashed: "The service failed twice on one picture. Trying the next one.",
   error_queue_full: "The service is busy. Try again in a moment.",
   error_live_full: "All live sessions of this service are in use. Try again later.",
   error_origin_not_allowed: "The service does not accept live video from this page.",
