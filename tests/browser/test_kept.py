@@ -33,6 +33,9 @@ def test_a_result_survives_a_reload_and_is_not_sent_again(visit: Visit, scene: P
     assert after == before
     assert [request.url for request in visit.requests if request.method == "POST"] == []
     downloaded(visit, "normals")  # the service gets the photo itself
+    visit.page.click("[data-sample=cat]")
+    visit.shown("cat.jpg")
+    visit.page.wait_for_selector("#kept-note[data-words=keptNote]:visible")
 
 
 def test_a_strip_survives_with_the_photo_that_was_open(visit: Visit, scene: Path, tmp_path: Path) -> None:

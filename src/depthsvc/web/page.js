@@ -81,7 +81,11 @@ const sender = new Sender(asked, (picture) => {
   element("shrunk-note").hidden = !picture.isShrunk;
 }, follow);
 const OPEN = "openPhoto"; // in the browser's storage
-const shelf = new Shelf((isKept) => (element("kept-note").hidden = !isKept));
+const keptNote = element("kept-note");
+const shelf = new Shelf((isKept) => {
+  keptNote.hidden = !isKept;
+  say(keptNote, "keptNote");
+});
 /** Show and keep what there is now. */
 function follow() {
   const { entries, open, offered } = sender;
@@ -152,7 +156,8 @@ element("cancel").addEventListener("click", () => sender.cancel());
 await Promise.all([formats, offered]);
 live.offer(offersLive());
 shelf.entries().then(async (entries) => {
-  await sender.restore(entries, Number(recall("sessionStorage", OPEN)));
-  if (entries.length && sender.open && entries.includes(sender.open)) say(element("kept-note"), "keptAgain");
+  if (live.isOpen || !(await sender.restore(entries, Number(recall("sessionStorage", OPEN))))) return;
+  keptNote.hidden = false;
+  say(keptNote, "keptAgain");
 });
 document.body.dataset.ready = "";

@@ -9,11 +9,12 @@ import { Entry } from "./entry.js";
 
 const MOST_BYTES = 100e6;
 const STORE = "photos";
+const UNKNOWN = "unknown";
 
 /** Keeps the newest photos that have depth, and shows them again in the next visit. */
 export class Shelf {
   #onKept;
-  #keys = "unknown";
+  #keys = UNKNOWN; // of what is kept
   #last = Promise.resolve();
 
   /** @param {(isKept: boolean) => void} onKept called when photos have been kept, or can't be */
@@ -27,7 +28,7 @@ export class Shelf {
    */
   keep(entries) {
     const stored = newest(entries);
-    const keys = stored.map(({ key }) => key).join();
+    const keys = keysOf(stored);
     if (keys === this.#keys) return;
     this.#keys = keys;
     this.#last = this.#last.then(() => replace(stored)).then(
@@ -47,6 +48,7 @@ export class Shelf {
     try {
       /** @type {Stored[]} */
       const stored = await within("readonly", (store) => settled(store.getAll()));
+      if (this.#keys === UNKNOWN) this.#keys = keysOf(stored);
       return stored.map(({ key, parts }) => Entry.of(key, new Kept(parts)));
     } catch {
       return [];
@@ -64,6 +66,9 @@ function newest(entries) {
   const kept = entries.toReversed().flatMap(({ key, kept }) => (kept && (left -= kept.bytes) >= 0 ? { key, kept } : []));
   return kept.reverse().map(({ key, kept: { parts } }) => ({ key, parts }));
 }
+
+/** @param {Stored[]} stored */
+const keysOf = (stored) => stored.map(({ key }) => key).join();
 
 /** @param {Stored[]} wanted */
 async function replace(wanted) {

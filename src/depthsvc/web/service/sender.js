@@ -91,12 +91,14 @@ export class Sender {
    * Show photos of an earlier visit, unless there are others by now.
    * @param {Entry[]} entries which are done
    * @param {number} key of the one that was shown
+   * @returns {Promise<boolean>} whether they are shown
    */
   async restore(entries, key) {
     const shown = entries.find((entry) => entry.key === key) ?? entries.at(-1);
-    if (this.entries.length || !shown) return;
+    if (this.entries.length || !shown) return false;
     this.entries = entries;
     await this.choose(shown).catch(() => this.clear());
+    return this.open === shown;
   }
 
   /**
