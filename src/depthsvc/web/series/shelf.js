@@ -57,14 +57,17 @@ export class Shelf {
 }
 
 /**
- * The newest of the entries that are done, as many as may be stored; oldest first.
+ * The newest of the entries that have depth, as many as may be stored; oldest first.
  * @param {Entry[]} entries
  * @returns {Stored[]}
  */
 function newest(entries) {
   let left = MOST_BYTES;
-  const kept = entries.toReversed().flatMap(({ key, kept }) => (kept && (left -= kept.bytes) >= 0 ? { key, kept } : []));
-  return kept.reverse().map(({ key, kept: { parts } }) => ({ key, parts }));
+  const withDepth = entries.map((entry) => entry.former ?? entry).reverse();
+  const stored = withDepth.flatMap(({ key, kept }) =>
+    kept && (left -= kept.bytes) >= 0 ? { key, parts: kept.parts } : [],
+  );
+  return stored.reverse();
 }
 
 /** @param {Stored[]} stored */
