@@ -106,8 +106,8 @@ const send = (photos) => {
 element("colour-controls").addEventListener("input", () => strip.repaint());
 for (const id of ["whole", "auto"]) element(id).addEventListener("click", () => strip.repaint());
 element("clear").addEventListener("click", () => {
-  sender.clear();
   views.clear();
+  sender.clear();
   showResult();
   element("file").focus();
 });
