@@ -96,7 +96,9 @@ def _strip(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
 
 def _tiles(page: Page, address: str, scene: str) -> list[Image.Image]:
     _open(page, address, scene)
-    page.add_style_tag(content=".frame { border-radius: 0 !important; background: #fff !important }")
+    page.add_style_tag(
+        content=".frame { border-radius: 0 !important; background: #fff !important } .name { display: none }"
+    )
     tiles = [_shot(page, "#photo-frame"), _shot(page, "#heatmap-frame")]
     page.click("#tab-space")
     return [*tiles, _shot(page, "#space-frame")]

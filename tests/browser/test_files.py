@@ -15,7 +15,7 @@ from playwright.sync_api import Route
 from depthsvc.imaging.colormaps import color_table
 from depthsvc.imaging.resize import upsample
 from depthsvc.imaging.spec import Colormap, Enlargement
-from tests.browser.conftest import Visit, asked, downloaded
+from tests.browser.conftest import StartVisit, Visit, asked, downloaded
 from tests.conftest import RunningService, encoded, opened
 
 VERTEX = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")])
@@ -43,6 +43,31 @@ def test_heatmap_png_is_as_shown(visit: Visit, scene: Path) -> None:
     _, inverted = downloaded(visit, "heatmap")
     levels = [np.asarray(opened(data).convert("L")).astype(int) for data in (plain, inverted)]
     assert (levels[0] + levels[1] == 255).all()
+
+
+@pytest.mark.parametrize(("locale", "colormap"), [("en-GB", "viridis"), ("zh-CN", "inferno")])
+def test_photo_and_heatmap_side_by_side(start_visit: StartVisit, scene: Path, locale: str, colormap: str) -> None:
+    visit = start_visit(locale=locale).upload(scene)
+    visit.page.select_option("#colormap", colormap)
+    _, heatmap = downloaded(visit, "heatmap")
+    name, data = downloaded(visit, "pair")
+    assert name == "scene-side-by-side.jpg"
+    pair = np.asarray(opened(data).convert("RGB")).astype(int)
+    height = pair.shape[0] - 2 * 15
+    assert (height, pair.shape[1]) == (360, 2 * 480)
+    for x, expected in ((0, Image.open(scene)), (480, opened(heatmap))):
+        half = pair[:height, x : x + 480]
+        assert np.abs(half - np.asarray(expected.convert("RGB")).astype(int)).mean() < 4
+    caption = pair[height:]
+    is_ink = caption.max(axis=2) < 100
+    photo, depth = is_ink[:, :480], is_ink[:, 480:]
+    assert photo.any(), "the photo is named"
+    assert depth[:, :60].any(), "so is the depth"
+    assert not photo[:, 240:].any()
+    legend = caption[15]
+    colours = [tuple(color) for color in color_table(Colormap(colormap)).astype(int)[[64, 128, 192]]]
+    for color in colours:
+        assert np.abs(legend - color).max(axis=1).min() < 24, "the legend shows the colours"
 
 
 def test_16_bit_png(visit: Visit, site: RunningService, scene: Path) -> None:

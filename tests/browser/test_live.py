@@ -194,6 +194,21 @@ def test_what_is_shown_can_be_saved(live: Live) -> None:
     assert Path(download.value.path()).read_bytes().startswith(b"\x1a\x45\xdf\xa3")  # EBML, as WebM begins
 
 
+def test_the_camera_is_no_photo(live: Live) -> None:
+    """Nothing that the live view says is about one."""
+    page, played = live.run().page, live.played
+    assert "what the camera sees" in page.inner_text("#meaning")
+    played.is_silent = True
+    live.until(lambda: len(played.frames) > played.answered)
+    error = {"status": 504, "code": "deadline_exceeded", "detail": "The photo took too long."}
+    played.sessions[-1].send(json.dumps({"id": played.frames[-1][0], "error": error}))
+    page.wait_for_function("() => document.getElementById('live-note').textContent.startsWith('The picture took too')")
+    for part in ("#live", "#meaning"):
+        assert "photo" not in page.inner_text(part).lower()
+    page.click("#live-close")
+    assert "of the photo" in page.inner_text("#meaning")
+
+
 def test_no_more_than_two_frames_are_under_way(live: Live) -> None:
     live.run()
     played = live.played

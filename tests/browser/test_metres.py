@@ -103,6 +103,13 @@ def test_distances_have_two_digits_or_whole_metres(visit: Visit, metres: float, 
     assert visit.page.evaluate(script, metres) == words
 
 
+def test_the_legend_of_the_pictures_side_by_side_is_in_metres(visit: Visit, hall: Path) -> None:
+    _, data = downloaded(visit.upload(hall), "pair")
+    caption = np.asarray(opened(data).convert("L"))[360:]
+    ink = (caption[:, -110:] < 100).any(axis=0)
+    assert ink.sum() > 40, "not only near, but near, 1.0 m"
+
+
 def test_near_is_bright_as_one_over_distance(visit: Visit, site: RunningService, hall: Path) -> None:
     visit.upload(hall)
     visit.page.select_option("#colormap", "gray")

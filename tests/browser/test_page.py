@@ -149,6 +149,46 @@ def test_invert_and_limits_change_the_colours(visit: Visit, scene: Path) -> None
     assert (heatmap(visit) == plain).all()
 
 
+def limits(visit: Visit) -> list[int]:
+    return [int(visit.page.input_value(f"#{name}")) for name in ("far", "near")]
+
+
+def test_the_limits_can_be_those_of_what_is_seen(visit: Visit, scene: Path) -> None:
+    """And are the whole range again with the button beside it."""
+    visit.upload(scene).page.select_option("#colormap", "gray")
+    shown = heatmap(visit)[..., 0] / 255
+    visit.page.click("#auto")
+    assert limits(visit) == pytest.approx(100 * np.percentile(shown, [2, 98]), abs=1.5)
+    levels = heatmap(visit)[..., 0]
+    assert np.mean(levels == 0) < 0.021
+    assert np.mean(levels == 255) < 0.021
+    visit.page.click("#whole")
+    assert limits(visit) == [0, 100]
+    for _ in range(3):
+        visit.page.click("#zoom-in")
+    visit.page.click("#auto")
+    height, width = shown.shape
+    part = 1.5**-3
+    middle = shown[
+        round(height * (1 - part) / 2) : round(height * (1 + part) / 2),
+        round(width * (1 - part) / 2) : round(width * (1 + part) / 2),
+    ]
+    assert limits(visit) == pytest.approx(100 * np.percentile(middle, [2, 98]), abs=2)
+
+
+def test_what_is_what_is_named(visit: Visit, scene: Path) -> None:
+    visit.upload(scene)
+    for view, centres in (("heatmap", (0, 0)), ("compare", (0, 1))):
+        visit.view(view)
+        for id, words, side in zip(("photo-frame", "heatmap-frame"), ("Photo", "Depth"), centres, strict=True):
+            name = visit.page.locator(f"#{id} .name")
+            assert name.inner_text() == words
+            frame, box = visit.page.locator(f"#{id}").bounding_box(), name.bounding_box()
+            assert frame
+            assert box
+            assert (box["x"] + box["width"] / 2 > frame["x"] + frame["width"] / 2) is bool(side)
+
+
 def test_pointing_reads_out_how_near_a_place_is(visit: Visit, scene: Path) -> None:
     visit.upload(scene)
     visit.page.select_option("#colormap", "gray")
@@ -381,18 +421,6 @@ def test_a_busy_service_is_asked_again(visit: Visit, scene: Path) -> None:
     visit.shown("scene.png")
 
 
-def test_a_new_photo_replaces_one_that_is_under_way(visit: Visit, scene: Path, tmp_path: Path) -> None:
-    held: list[Route] = []
-    visit.page.route("**/depth*", lambda route: route.continue_() if held else held.append(route))
-    first = tmp_path / "first.png"
-    first.write_bytes(scene.read_bytes())
-    visit.page.set_input_files("#file", first)
-    visit.page.wait_for_selector("#waiting:visible")
-    with visit.page.expect_event("requestfailed"):
-        visit.page.set_input_files("#file", scene)
-    visit.shown("scene.png")
-
-
 def test_a_photo_under_way_can_be_cancelled(visit: Visit, scene: Path) -> None:
     visit.page.route("**/depth*", lambda route: None)
     visit.page.set_input_files("#file", scene)
@@ -572,6 +600,11 @@ def test_a_phone_needs_no_scrolling_to_the_side(start_visit: StartVisit, scene: 
     for view in ("heatmap", "compare", "space", "refocus"):
         visit.view(view)
         assert fits(), view
+    buttons = visit.page.locator(".choices > .button:visible").evaluate_all(
+        "buttons => buttons.map((button) => button.getBoundingClientRect().top)"
+    )
+    assert len(buttons) == 3
+    assert len(set(buttons)) == 1, "they are on one line"
     upper, lower = visit.page.locator("#photo").bounding_box(), visit.page.locator("#refocus").bounding_box()
     assert upper
     assert lower

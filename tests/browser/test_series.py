@@ -7,11 +7,10 @@ import re
 import zipfile
 from pathlib import Path
 
-import numpy as np
+import pytest
 from playwright.sync_api import Route
 
 from tests.browser.conftest import Visit, downloaded
-from tests.conftest import opened
 
 
 def copies(scene: Path, folder: Path, *names: str) -> list[Path]:
@@ -39,14 +38,6 @@ def test_several_photos_are_sent_one_at_a_time(visit: Visit, scene: Path, tmp_pa
     tiles.nth(2).click()
     page.wait_for_selector("#series-list li:nth-child(3) [aria-current=true]")
     assert [request.url for request in visit.requests if request.method == "POST"] == []
-    _, shown = downloaded(visit, "heatmap")
-    with page.expect_download() as download:
-        page.click("#series-zip")
-    with zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())) as archive:
-        assert archive.testzip() is None
-        assert archive.namelist() == ["one-depth.png", "one-depth-2.png"]
-        for name in archive.namelist():
-            assert (np.asarray(opened(archive.read(name))) == np.asarray(opened(shown))).all()
 
 
 def test_a_series_can_be_cancelled_and_has_an_end(visit: Visit, scene: Path, tmp_path: Path) -> None:
@@ -63,6 +54,78 @@ def test_a_series_can_be_cancelled_and_has_an_end(visit: Visit, scene: Path, tmp
     assert "the first of 102" in visit.page.inner_text("#series-most")
     assert visit.page.inner_text("#progress-count") == "Photo 2 of 100"
     visit.page.click("#cancel")
-    states = visit.page.locator("#series-list button").evaluate_all("all => all.map(({ dataset }) => dataset.state)")
-    assert states == ["done"] + 99 * ["failed"]
+    assert visit.page.locator("#series").is_hidden(), "one photo is left, and needs no strip"
+    assert visit.page.inner_text("#facts").startswith("0.png")
     assert len(sent) <= 2, "one at a time"
+
+
+def states(visit: Visit) -> list[str]:
+    script = "all => all.map(({ dataset, title }) => `${title} ${dataset.state}`)"
+    return list(visit.page.locator("#series-list button").evaluate_all(script))
+
+
+def test_further_photos_join_the_others_until_all_are_cleared(visit: Visit, scene: Path, tmp_path: Path) -> None:
+    one, two, broken, three = copies(scene, tmp_path, "one.png", "two.png", "broken.png", "three.png")
+    page = visit.upload(one).page
+    held: list[Route] = []
+    page.route(re.compile(r"/depth\?"), lambda route: route.continue_() if held else held.append(route))
+    page.set_input_files("#file", two)
+    page.wait_for_selector("#waiting:visible")
+    page.set_input_files("#file", [broken, three])
+    assert states(visit) == ["one.png done", "two.png busy", "broken.png waiting", "three.png waiting"]
+    assert page.inner_text("#progress-count") == "Photo 2 of 4"
+    held[0].continue_()
+    visit.shown("three.png")
+    assert states(visit) == ["one.png done", "two.png done", "broken.png failed", "three.png done"]
+    visit.upload(scene)
+    assert states(visit) == ["one.png done", "two.png done", "three.png done", "scene.png done"]
+    page.click("#clear")
+    assert page.get_attribute("body", "data-state") == "empty"
+    for part in ("#series", "#result", "#clear"):
+        assert page.locator(part).is_hidden()
+    visit.upload(two)
+    assert page.locator("#series").is_hidden()
+
+
+def test_all_photos_are_computed_again_the_one_that_is_shown_first(visit: Visit, scene: Path, tmp_path: Path) -> None:
+    page = visit.page
+    page.set_input_files("#file", copies(scene, tmp_path, "one.png", "two.png"))
+    page.wait_for_selector("#series-list li:nth-child(2) [data-state=done]")
+    page.click("#series-list li:nth-child(2) button")
+    visit.shown("two.png")
+    held: list[Route] = []
+    page.route(re.compile(r"/depth\?"), lambda route: held.append(route))
+    page.select_option("#detail-choice", "1.5")
+    page.wait_for_selector("#waiting:visible")
+    assert states(visit) == ["one.png waiting", "two.png busy"]
+    page.click("#cancel")
+    assert states(visit) == ["one.png done", "two.png done"], "nothing is lost"
+    assert page.locator("#series-list li:nth-child(2) [aria-current=true]").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix", "extension"),
+    [("heatmap", "-depth", "png"), ("png16", "-depth16", "png"), ("npy", "-depth", "npy"), ("ply", "-points", "ply")],
+)
+def test_all_results_in_one_file(
+    visit: Visit, scene: Path, tmp_path: Path, kind: str, suffix: str, extension: str
+) -> None:
+    page = visit.page
+    page.set_input_files("#file", copies(scene, tmp_path, "one.png", "other/one.png"))
+    page.wait_for_selector("#series-list li:nth-child(2) [data-state=done]")
+    _, single = downloaded(visit, kind)
+    page.select_option("#series-kind", kind)
+    with page.expect_download() as download:
+        page.click("#series-zip")
+    assert download.value.suggested_filename == f"depth-{kind}.zip"
+    with zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == [f"one{suffix}.{extension}", f"one{suffix}-2.{extension}"]
+        assert all(archive.read(name) == single for name in archive.namelist())
+
+
+def test_the_archive_offers_what_the_buttons_make_in_the_browser(visit: Visit) -> None:
+    offered = visit.page.locator("#series-kind option").evaluate_all("all => all.map(({ value }) => value)")
+    buttons = visit.page.locator("[data-save]").evaluate_all("all => all.map(({ dataset }) => dataset.save)")
+    assert [kind for kind in buttons if kind in offered] == offered
+    assert set(buttons) - set(offered) == {"mesh", "normals", "refocused"}

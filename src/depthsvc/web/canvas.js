@@ -12,6 +12,17 @@ export function newCanvas(width, height) {
 
 /**
  * @param {HTMLCanvasElement} canvas
+ * @returns {Promise<Blob>}
+ */
+export async function jpegOf(canvas) {
+  /** @type {Blob | null} */
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
+  if (!blob) throw new Error("The browser cannot write this picture.");
+  return blob;
+}
+
+/**
+ * @param {HTMLCanvasElement} canvas
  * @param {CanvasRenderingContext2DSettings} [settings]
  */
 export function context2d(canvas, settings) {

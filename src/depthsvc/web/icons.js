@@ -11,6 +11,7 @@ const STROKES = {
   video: "M3 7h12v10H3zM15 11l6-3v8l-6-3",
   depth: "M12 4 3 8.5l9 4.5 9-4.5zM3 12.5l9 4.5 9-4.5M3 16.5l9 4.5 9-4.5",
   compare: "M12 3v18M3 6h6M3 18h6M3 6v12M15 6h6v12h-6",
+  contrast: "M3 12a9 9 0 1 0 18 0 9 9 0 1 0-18 0M12 3v18M15 6v12M18 8.5v7",
   space: "M12 3l8 4.5v9L12 21l-8-4.5v-9zM4 7.5l8 4.5 8-4.5M12 12v9",
   refocus: "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5M9 12a3 3 0 1 0 6 0 3 3 0 1 0-6 0",
   download: "M12 4v11m-5-5 5 5 5-5M4 19h16",

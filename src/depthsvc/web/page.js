@@ -1,14 +1,15 @@
 // The page's conductor: a photo comes in, is sent once, and everything else happens here in the browser.
 
 import { element, findAll } from "./elements.js";
-import { offerDownloads, renewDownloads, saveWith } from "./files/downloads.js";
+import { downloadsOf, offerDownloads, renewDownloads, saveWith } from "./files/downloads.js";
 import { offerSharing } from "./files/sharing.js";
 import { drawIcons } from "./icons.js";
 import { LiveEntrance } from "./live/entrance.js";
 import { fromCamera } from "./photo/camera.js";
 import { formatNames, loadFormats, mediaTypes, offersLive } from "./photo/formats.js";
 import { fromDrop, fromInput, fromPaste, fromSamples } from "./photo/sources.js";
-import { heatmapsZip } from "./series/archive.js";
+import { archive } from "./series/archive.js";
+import { Shelf } from "./series/shelf.js";
 import { Strip } from "./series/strip.js";
 import { askForKey, fromForm } from "./service/access.js";
 import { DetailChoice } from "./service/detail.js";
@@ -19,6 +20,7 @@ import { loadColormaps } from "./views/heatmap_drawing.js";
 import { speakOfKind } from "./views/kind_words.js";
 import { settingsOf } from "./views/link.js";
 import { Views } from "./views/views.js";
+import { recall, remember } from "./storage.js";
 import { say, speak } from "./words/i18n.js";
 
 drawIcons();
@@ -66,13 +68,15 @@ offerDownloads(views);
 offerSharing(views);
 const live = new LiveEntrance(colormaps, () => models.asked(), {
   onOpen: () => sender.cancel(),
-  onLeave: () => {
-    document.body.dataset.state = views.picture ? "result" : "empty";
-    element("result").hidden = !views.picture;
-    if (views.picture) speakOfKind(views.picture.depth.kind);
-    else describe();
-  },
+  onLeave: showResult,
 });
+/** Show the result, if there is one. */
+function showResult() {
+  document.body.dataset.state = views.picture ? "result" : "empty";
+  element("result").hidden = !views.picture;
+  if (views.picture) speakOfKind(views.picture.depth.kind);
+  else describe();
+}
 
 const asked = async () => ({ model: await models.asked(), inputSize: detail.inputSize, refine: detail.refine });
 const sender = new Sender(asked, (picture) => {
@@ -80,20 +84,38 @@ const sender = new Sender(asked, (picture) => {
   views.show(picture);
   speakOfKind(picture.depth.kind);
   element("shrunk-note").hidden = !picture.isShrunk;
-}, () => strip.show(sender.entries, sender.open, chosen));
+}, follow);
+const OPEN = "openPhoto"; // in the browser's storage
+const keptNote = element("kept-note");
+const shelf = new Shelf((isKept) => {
+  keptNote.hidden = !isKept;
+  say(keptNote, "keptNote");
+});
+/** Show and keep what there is now. */
+function follow() {
+  const { entries, open, offered } = sender;
+  strip.show(entries, open, offered);
+  element("kept").hidden = !views.picture && entries.length < 2;
+  if (open) remember("sessionStorage", OPEN, String(open.key));
+  shelf.keep(entries);
+}
 const strip = new Strip(() => views.heatmap, (entry) => {
   live.leave();
   sender.choose(entry);
 });
-let chosen = 0;
 /** @param {File[]} photos */
 const send = (photos) => {
   live.leave();
-  chosen = photos.length;
   sender.send(photos);
 };
 element("colour-controls").addEventListener("input", () => strip.repaint());
-element("whole").addEventListener("click", () => strip.repaint());
+for (const id of ["whole", "auto"]) element(id).addEventListener("click", () => strip.repaint());
+element("clear").addEventListener("click", () => {
+  views.clear();
+  sender.clear();
+  showResult();
+  element("file").focus();
+});
 /** Choose what a link says. */
 function followLink() {
   const settings = settingsOf(location.hash);
@@ -105,8 +127,9 @@ addEventListener("hashchange", followLink);
 followLink();
 const zipButton = element("series-zip", HTMLButtonElement);
 zipButton.addEventListener("click", () => {
-  const { table, look } = views.heatmap;
-  saveWith(zipButton, element("series-saved"), "depth-heatmaps.zip", () => heatmapsZip(sender.entries, table, look));
+  const kind = element("series-kind", HTMLSelectElement).value;
+  const make = () => archive(sender.entries, downloadsOf(views)[kind]);
+  saveWith(zipButton, element("series-saved"), `depth-${kind}.zip`, make);
 });
 /** @param {string} code */
 const failWith = (code) => fail({ code });
@@ -137,4 +160,9 @@ fromForm(async () => {
 element("cancel").addEventListener("click", () => sender.cancel());
 await Promise.all([formats, offered]);
 live.offer(offersLive());
+shelf.entries().then(async (entries) => {
+  if (live.isOpen || !(await sender.restore(entries, Number(recall("sessionStorage", OPEN))))) return;
+  keptNote.hidden = false;
+  say(keptNote, "keptAgain");
+});
 document.body.dataset.ready = "";

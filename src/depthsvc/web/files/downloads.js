@@ -9,6 +9,7 @@ import { patiently } from "../service/retry.js";
 import { explain, NO_PHOTO } from "../service/status.js";
 import { hush, say } from "../words/i18n.js";
 import { depthNpy, depthPng16, heatmapPng, pointsPly } from "./depth_files.js";
+import { sideBySide } from "./side_by_side.js";
 
 /** @typedef {{suffix: string, make: (picture: Picture) => Promise<Blob>}} Download */
 
@@ -19,8 +20,12 @@ const saving = element("saving");
  * @param {Views} views
  * @returns {Record<string, Download>}
  */
-const downloadsOf = ({ heatmap, refocus }) => ({
+export const downloadsOf = ({ heatmap, refocus }) => ({
   heatmap: { suffix: "-depth.png", make: (picture) => heatmapPng(picture.depth, picture, heatmap.table, heatmap.look) },
+  pair: {
+    suffix: "-side-by-side.jpg",
+    make: (picture) => sideBySide(picture, heatmap.table, heatmap.look),
+  },
   png16: { suffix: "-depth16.png", make: (picture) => depthPng16(picture.depth, picture) },
   npy: { suffix: "-depth.npy", make: (picture) => depthNpy(picture.depth, picture) },
   ply: { suffix: "-points.ply", make: (picture) => pointsPly(picture.depth, picture) },

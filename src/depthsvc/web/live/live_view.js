@@ -11,7 +11,7 @@ import { Problem } from "../service/api.js";
 import { countdown } from "../service/retry.js";
 import { clearFailure, explain, fail, NO_PHOTO } from "../service/status.js";
 import { speakOfKind } from "../views/kind_words.js";
-import { hush, say } from "../words/i18n.js";
+import { hush, knows, say } from "../words/i18n.js";
 import { DepthCanvas } from "./depth_canvas.js";
 import { eachPicture, FramePool } from "./frames.js";
 import { ObstacleBar } from "./obstacle_bar.js";
@@ -31,6 +31,15 @@ const note = element("live-note");
 const colormap = element("live-colormap", HTMLSelectElement);
 const switchButton = element("live-switch", HTMLButtonElement);
 const startButton = element("live-start", HTMLButtonElement);
+
+/**
+ * With a code for the words about a picture of the camera, where those about a photo would be wrong.
+ * @param {Problem} problem
+ */
+function ofFrame(problem) {
+  const code = `live_${problem.code}`;
+  return knows(`error_${code}`, {}) ? { ...problem, code } : problem;
+}
 
 /** Conducts camera, session and drawing. It is off until `start`, and again whenever the page is hidden. */
 export class LiveView {
@@ -128,7 +137,7 @@ export class LiveView {
       onReady: (terms) => this.#begin(terms),
       onAnswer: (answer, frame) => this.#show(answer, frame),
       onUnanswered: (frame) => this.#frames.free(frame),
-      onFailure: (problem) => explain(note, problem, NO_PHOTO),
+      onFailure: (problem) => explain(note, ofFrame(problem), NO_PHOTO),
       onEnd: (problem) => this.#end(problem),
     });
   }

@@ -1,6 +1,6 @@
 // A photo from the device's camera.
 
-import { context2d, newCanvas } from "../canvas.js";
+import { context2d, jpegOf, newCanvas } from "../canvas.js";
 
 /**
  * @typedef {{button: HTMLElement, capture: HTMLInputElement, dialog: HTMLDialogElement, video: HTMLVideoElement,
@@ -19,9 +19,7 @@ function stop(video) {
 async function shot(video) {
   const canvas = newCanvas(video.videoWidth, video.videoHeight);
   context2d(canvas).drawImage(video, 0, 0);
-  /** @type {Blob | null} */
-  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
-  return new File(blob ? [blob] : [], "camera.jpg", { type: "image/jpeg" });
+  return new File([await jpegOf(canvas)], "camera.jpg", { type: "image/jpeg" });
 }
 
 /**

@@ -5,33 +5,42 @@
 import { fromFloat16, toFloat16 } from "../depth/float16.js";
 import { decoded, Picture } from "./picture.js";
 
+/**
+ * What a picture is made of, as browsers can store it; `values`: float16, `width` and `height`: of the photo in pixels.
+ * @typedef {{photo: File, seen: Blob, isShrunk: boolean, about: Omit<Depth, "values">, values: Blob, width: number,
+ *     height: number, stem: string}} Parts
+ */
+
 /** A picture that can be opened again. */
 export class Kept {
-  #photo;
-  #seen;
-  #isShrunk;
-  #about;
-  #values;
+  /** @param {Parts} parts */
+  constructor(parts) {
+    this.parts = parts;
+    this.size = { width: parts.width, height: parts.height };
+  }
 
   /** @param {Picture} picture */
-  constructor({ photo, seen, isShrunk, depth, width, height, stem }) {
+  static of({ photo, seen, isShrunk, depth, width, height, stem }) {
     const { values, ...about } = depth;
-    this.#photo = photo;
-    this.#seen = seen;
-    this.#isShrunk = isShrunk;
-    this.#about = about;
-    this.#values = new Blob([toFloat16(values)]); // the service's own float16: nothing is lost
-    this.size = { width, height };
-    this.stem = stem;
+    const halves = new Blob([toFloat16(values)]); // the service's own float16: nothing is lost
+    return new Kept({ photo, seen, isShrunk, about, values: halves, width, height, stem });
+  }
+
+  /** How much it takes to store. */
+  get bytes() {
+    const { photo, seen, values } = this.parts;
+    return photo.size + (seen === photo ? 0 : seen.size) + values.size;
   }
 
   /** @returns {Promise<Depth>} */
   async depth() {
-    return { ...this.#about, values: fromFloat16(await this.#values.arrayBuffer()) };
+    const { about, values } = this.parts;
+    return { ...about, values: fromFloat16(await values.arrayBuffer()) };
   }
 
   /** The picture; whoever gets it has to release it. */
   async picture() {
-    return new Picture(this.#photo, this.#seen, await decoded(this.#seen), await this.depth(), this.#isShrunk);
+    const { photo, seen, isShrunk } = this.parts;
+    return new Picture(photo, seen, await decoded(seen), await this.depth(), isShrunk);
   }
 }

@@ -2,7 +2,7 @@
 
 /** @import { Depth } from "../service/api.js" */
 
-import { context2d, newCanvas } from "../canvas.js";
+import { context2d, jpegOf, newCanvas } from "../canvas.js";
 
 /**
  * Have the browser decode a photo, upright as its EXIF data say; rejects if it can't.
@@ -35,9 +35,7 @@ export async function shrunk(photo, most) {
   context.imageSmoothingQuality = "high";
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
   URL.revokeObjectURL(image.src);
-  /** @type {Blob | null} */
-  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
-  if (!blob) throw new Error("The browser cannot shrink the photo.");
+  const blob = await jpegOf(canvas);
   return new File([blob], photo.name, { type: blob.type });
 }
 

@@ -1,42 +1,44 @@
-// All heatmaps of a series in one file.
+// What was made of all photos of a series, in one file.
 
-/** @import { Look } from "../views/heatmap_drawing.js" */
+/** @import { Download } from "../files/downloads.js" */
 /** @import { Entry } from "./entry.js" */
 
-import { heatmapPng } from "../files/depth_files.js";
 import { zip } from "../files/zip.js";
 
 /**
- * A ZIP of the heatmaps at the photos' full sizes, as the page shows them.
- * @param {Entry[]} entries
- * @param {Uint8Array} table 256 RGB triples
- * @param {Look} look
+ * A ZIP of one file a photo.
+ * @param {Entry[]} entries of which those are left out that have no depth
+ * @param {Download} download what the files are
  */
-export const heatmapsZip = (entries, table, look) => zip(heatmaps(entries, table, look));
+export const archive = (entries, download) => zip(files(entries, download));
 
 /**
  * @param {Entry[]} entries
- * @param {Uint8Array} table
- * @param {Look} look
+ * @param {Download} download
  */
-async function* heatmaps(entries, table, look) {
+async function* files(entries, { suffix, make }) {
   /** @type {Set<string>} */
   const names = new Set();
   for (const { kept } of entries) {
     if (!kept) continue;
-    const name = unused(`${kept.stem}-depth`, names);
+    const name = unused(kept.parts.stem, suffix, names);
     names.add(name.toLowerCase());
-    yield { name: `${name}.png`, blob: await heatmapPng(await kept.depth(), kept.size, table, look) };
+    const picture = await kept.picture();
+    yield { name, blob: await make(picture).finally(() => picture.release()) };
   }
 }
 
 /**
  * A name that is still free, also where capitals make no difference.
- * @param {string} name
+ * @param {string} stem
+ * @param {string} suffix with the extension
  * @param {Set<string>} names in lower case
  */
-function unused(name, names) {
-  let found = name;
-  for (let number = 2; names.has(found.toLowerCase()); number++) found = `${name}-${number}`;
-  return found;
+function unused(stem, suffix, names) {
+  const dot = suffix.lastIndexOf(".");
+  let name = `${stem}${suffix}`;
+  for (let number = 2; names.has(name.toLowerCase()); number++) {
+    name = `${stem}${suffix.slice(0, dot)}-${number}${suffix.slice(dot)}`;
+  }
+  return name;
 }

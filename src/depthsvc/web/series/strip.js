@@ -44,20 +44,20 @@ export class Strip {
   /**
    * @param {Entry[]} entries
    * @param {Entry | null} open the one that is shown in full
-   * @param {number} chosen how many photos there were, of which only the first are sent
+   * @param {number} offered how many photos there were, of which only the first are accepted
    */
-  show(entries, open, chosen) {
+  show(entries, open, offered) {
     section.hidden = entries.length < 2;
     if (section.hidden) return this.#replace([]);
-    if (entries.length !== this.#tiles.size || !this.#tiles.has(entries[0])) this.#replace(entries);
+    if (entries.length !== this.#tiles.size || !entries.every((entry) => this.#tiles.has(entry))) this.#replace(entries);
     for (const [entry, tile] of this.#tiles) {
       tile.button.setAttribute("aria-current", String(entry === open));
       if (tile.shown !== entry.state) this.#update(entry, tile);
     }
     const done = entries.filter(({ state }) => state === "done").length;
     say(element("series-count"), "seriesCount", { done, count: entries.length });
-    element("series-most").hidden = chosen <= MOST_PHOTOS;
-    say(element("series-most"), "seriesMost", { most: MOST_PHOTOS, count: chosen });
+    element("series-most").hidden = offered <= MOST_PHOTOS;
+    say(element("series-most"), "seriesMost", { most: MOST_PHOTOS, count: offered });
     element("series-zip", HTMLButtonElement).disabled = !done;
   }
 
@@ -71,8 +71,11 @@ export class Strip {
 
   /** @param {Entry[]} entries */
   #replace(entries) {
-    for (const { image } of this.#tiles.values()) URL.revokeObjectURL(image.src);
-    this.#tiles = new Map(entries.map((entry) => [entry, tileOf(entry, () => this.#onChoice(entry))]));
+    const before = this.#tiles;
+    this.#tiles = new Map(
+      entries.map((entry) => [entry, before.get(entry) ?? tileOf(entry, () => this.#onChoice(entry))]),
+    );
+    for (const [entry, { image }] of before) if (!this.#tiles.has(entry)) URL.revokeObjectURL(image.src);
     list.replaceChildren(...[...this.#tiles.values()].map(({ button }) => inItem(button)));
   }
 

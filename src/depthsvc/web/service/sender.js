@@ -9,11 +9,11 @@ import { agrees, decoded, Picture, shrunk } from "../photo/picture.js";
 import { Entry, MOST_PHOTOS } from "../series/entry.js";
 import { depth, Problem, refocused } from "./api.js";
 import { patiently } from "./retry.js";
-import { count, fail, stopWaiting, wait } from "./status.js";
+import { clearFailure, count, fail, stopWaiting, wait } from "./status.js";
 
 const NOT_OF_THE_PHOTO = ["unauthorized", "unreachable"];
 
-/** Sends each photo once and hands on the first picture of a series. Newer photos cancel older ones. */
+/** Sends each photo once, after those that are under way, and hands on the first picture of those that came together. */
 export class Sender {
   #asked;
   #onPicture;
@@ -21,12 +21,16 @@ export class Sender {
   #cancelling = new AbortController();
   /** @type {Entry[]} */
   entries = [];
+  /** How many there would be without a bound. */
+  offered = 0;
   /** The entry whose picture is shown. @type {Entry | null} */
   open = null;
   /** The entry that a person has chosen last. @type {Entry | null} */
   #chosen = null;
-  /** The series of the open entry. @type {Entry[]} */
-  #shown = [];
+  /** What is to be sent next; null if nothing is under way. @type {Entry[] | null} */
+  #queue = null;
+  /** The first of these that is done will be shown. @type {Entry[]} */
+  #awaited = [];
 
   /**
    * @param {() => Promise<Asked>} asked what to ask for
@@ -40,27 +44,61 @@ export class Sender {
   }
 
   /**
-   * Send photos, at most MOST_PHOTOS.
+   * Send more photos, as long as there are at most MOST_PHOTOS. Those that have failed make room.
    * @param {File[]} photos
    */
   send(photos) {
-    return this.#work(photos.slice(0, MOST_PHOTOS).map((photo) => new Entry(photo)));
+    const before = this.entries.filter(({ problem }) => !problem);
+    const added = photos.slice(0, MOST_PHOTOS - before.length).map((photo) => new Entry(photo));
+    this.entries = [...before, ...added];
+    this.offered = before.length + photos.length;
+    if (!this.#queue) this.#work(added);
+    else {
+      this.#queue.push(...added);
+      this.#awaited = added;
+    }
+    this.#changed();
   }
 
-  /** Send all photos of the series again. */
+  /** Send all photos again, the one that is shown first. */
   sendAgain() {
-    if (this.entries.length) this.send(this.entries.map(({ photo }) => photo));
+    this.#renew(() => true);
   }
 
   /** Send again what has no depth. */
   resume() {
-    if (this.entries.length) this.#work(this.entries.map((entry) => (entry.kept ? entry : new Entry(entry.photo))));
+    this.#renew(({ kept }) => !kept);
   }
 
+  /** Send nothing more, and leave things as they were. */
   cancel() {
-    this.#cancelling.abort();
-    if (!this.entries.some(({ kept }) => kept)) this.entries = this.#shown;
-    this.#giveUp({ code: "cancelled" });
+    this.#stop();
+    this.entries = this.entries.flatMap((entry) => (entry.kept || entry.problem ? entry : (entry.former ?? [])));
+    if (this.open?.former) this.open = this.open.former;
+    this.#changed();
+  }
+
+  /** Forget all photos. */
+  clear() {
+    this.#stop();
+    this.entries = [];
+    this.open = this.#chosen = null;
+    clearFailure();
+    this.#changed();
+  }
+
+  /**
+   * Show photos of an earlier visit, unless there are others by now.
+   * @param {Entry[]} entries which are done
+   * @param {number} key of the one that was shown
+   * @returns {Promise<boolean>} whether they are shown
+   */
+  async restore(entries, key) {
+    const shown = entries.find((entry) => entry.key === key) ?? entries.at(-1);
+    if (this.entries.length || !shown) return false;
+    this.entries = entries;
+    await this.choose(shown).catch(() => this.clear());
+    return this.open === shown;
   }
 
   /**
@@ -71,6 +109,7 @@ export class Sender {
     if (entry.problem) return fail(entry.problem, entry.photo);
     if (!entry.kept) return;
     this.#chosen = entry;
+    this.#awaited = [];
     const picture = await entry.kept.picture();
     if (this.#chosen === entry) this.#show(entry, picture);
     else picture.release();
@@ -83,22 +122,38 @@ export class Sender {
   #show(entry, picture) {
     if (!this.entries.includes(entry)) return picture.release();
     this.open = entry;
-    this.#shown = this.entries;
+    this.#awaited = [];
     this.#onPicture(picture);
-    this.#onChange();
+    this.#changed();
   }
 
-  /** @param {Entry[]} entries */
-  async #work(entries) {
+  /** @param {(entry: Entry) => boolean} isWanted whether to send it again */
+  #renew(isWanted) {
+    if (!this.entries.length) return;
+    const renewed = new Map(this.entries.map((entry) => [entry, isWanted(entry) ? entry.renewed() : entry]));
+    this.entries = [...renewed.values()];
+    this.open = (this.open && renewed.get(this.open)) ?? this.open;
+    const sent = this.entries.filter(({ kept }) => !kept);
+    this.#work([...sent.filter((entry) => entry === this.open), ...sent.filter((entry) => entry !== this.open)]);
+  }
+
+  /** @param {Entry[]} queue to be sent instead of what is under way */
+  async #work(queue) {
     this.#cancelling.abort();
     const { signal } = (this.#cancelling = new AbortController());
-    this.entries = entries;
-    for (const entry of entries.filter(({ kept }) => !kept)) {
-      count(entries.indexOf(entry) + 1, entries.length);
+    this.#queue = queue;
+    this.#awaited = [...queue];
+    for (let entry = queue.shift(); entry; entry = queue.shift()) {
       await this.#estimate(entry, signal);
       if (signal.aborted) return;
       if (entry.problem && NOT_OF_THE_PHOTO.includes(entry.problem.code)) return this.#giveUp(entry.problem);
     }
+    this.#stop();
+  }
+
+  #stop() {
+    this.#cancelling.abort();
+    this.#queue = null;
     stopWaiting();
   }
 
@@ -107,8 +162,14 @@ export class Sender {
    * @param {Failure} problem why
    */
   #giveUp(problem) {
-    stopWaiting();
+    this.#stop();
     for (const entry of this.entries) if (!entry.kept && !entry.problem) entry.fail(problem);
+    this.#changed();
+  }
+
+  #changed() {
+    const number = this.entries.findIndex(({ state }) => state === "busy") + 1;
+    if (number) count(number, this.entries.length);
     this.#onChange();
   }
 
@@ -120,24 +181,29 @@ export class Sender {
     const { photo } = entry;
     entry.state = "busy";
     wait("preparing");
-    this.#onChange();
+    this.#changed();
     try {
       const picture = await pictureOf(photo, await this.#asked(), signal);
       if (signal.aborted) return picture.release();
-      const isFirst = !this.entries.some(({ kept }) => kept);
-      entry.kept = new Kept(picture);
-      entry.state = "done";
-      if (isFirst) this.#show(entry, picture);
+      entry.finish(Kept.of(picture));
+      if (!this.open || this.#awaited.includes(entry)) this.#show(entry, picture);
       else picture.release();
     } catch (error) {
       if (signal.aborted || (error instanceof DOMException && error.name === "AbortError")) return;
       if (!(error instanceof Problem)) console.error(error);
-      entry.fail(error instanceof Problem ? error : { code: "other" });
-      if (this.entries.length === 1 || NOT_OF_THE_PHOTO.includes(entry.problem?.code ?? "")) {
-        fail(entry.problem ?? { code: "other" }, { name: entry.name, size: photo.size });
-      }
+      this.#fail(entry, error instanceof Problem ? error : { code: "other" });
     }
-    this.#onChange();
+    this.#changed();
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {Failure} problem which its tile says, and the page itself if no other photo came with it
+   */
+  #fail(entry, problem) {
+    entry.fail(problem);
+    const isAlone = this.#awaited.length === 1 && this.#awaited[0] === entry;
+    if (isAlone || NOT_OF_THE_PHOTO.includes(problem.code)) fail(problem, entry.photo);
   }
 }
 

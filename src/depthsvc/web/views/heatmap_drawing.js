@@ -7,7 +7,8 @@ import { context2d } from "../canvas.js";
  * @typedef {{far: number, near: number, invert: boolean}} Look
  */
 
-const STEPS = 4096; // of nearness on the screen: finer than 256 colours, so that clipping stays smooth
+/** How many `steps` there are. */
+export const STEPS = 4096; // of nearness on the screen: finer than 256 colours, so that clipping stays smooth
 
 /** The colours for when the service's own tables can't be loaded. */
 export const GRAY = Uint8Array.from({ length: 3 * 256 }, (_, index) => Math.floor(index / 3));

@@ -4,20 +4,21 @@
 /** @import { Nearness, Range } from "../depth/nearness.js" */
 /** @import { DepthMap, Grid } from "../depth/resize.js" */
 /** @import { Picture } from "../photo/picture.js" */
+/** @import { Span } from "./contrast.js" */
 /** @import { Place } from "./cursor.js" */
 /** @import { Region } from "./region.js" */
 /** @import { Zoom } from "./zoom.js" */
-/** @import { Key } from "../words/i18n.js" */
 /** @import { LookControls } from "./look_controls.js" */
 
-import { inverseDepth, isKnown, METRES } from "../depth/kind.js";
+import { inverseDepth, METRES } from "../depth/kind.js";
 import { normalized, scale } from "../depth/nearness.js";
 import { upsample, upsampledPart } from "../depth/resize.js";
 import { sizeOn } from "../photo/picture.js";
-import { distance } from "../words/distance.js";
 import { say } from "../words/i18n.js";
+import { fittingLimits } from "./contrast.js";
 import { followKeys, followPointer, mark } from "./cursor.js";
 import { GRAY, paint, paintLegend, steps } from "./heatmap_drawing.js";
+import { endsOf, metresIn } from "./kind_words.js";
 import { inFrame, inPicture, transformOf } from "./region.js";
 
 /**
@@ -82,6 +83,14 @@ export class HeatmapView {
 
   get look() {
     return this.#controls.look;
+  }
+
+  /**
+   * The limits of the colours that suit the part that is seen.
+   * @returns {Span}
+   */
+  get fittingLimits() {
+    return this.#steps ? fittingLimits(this.#steps, this.#elements.canvas.width, this.#zoom.region) : [0, 100];
   }
 
   /**
@@ -159,16 +168,12 @@ export class HeatmapView {
    * @param {Range} range of inverse depth
    * @param {Kind} kind of the map
    */
-  #nameEnds([low, high], kind) {
+  #nameEnds(range, kind) {
     const { farEnd, nearEnd, scaleNote } = this.#elements;
+    const { far, near } = endsOf(range, kind);
     scaleNote.hidden = kind !== METRES;
-    if (kind === METRES) {
-      sayMetres(farEnd, "farEndMetres", 1 / low);
-      sayMetres(nearEnd, "nearEndMetres", 1 / high);
-    } else {
-      say(farEnd, "farEnd");
-      say(nearEnd, "nearEnd");
-    }
+    say(farEnd, ...far);
+    say(nearEnd, ...near);
   }
 
   #mark() {
@@ -183,19 +188,9 @@ export class HeatmapView {
     this.#pointed = place;
     this.#mark();
     if (!place || !this.#map || !this.#nearness) return say(readout, "readoutEmpty");
-    if (this.#map.kind === METRES) return sayMetres(readout, "readoutMetres", valueAt(this.#map, place));
+    if (this.#map.kind === METRES) return say(readout, ...metresIn("readoutMetres", valueAt(this.#map, place)));
     say(readout, "readout", { percent: Math.round(100 * valueAt(this.#nearness, place)) });
   }
-}
-
-/**
- * @param {HTMLElement} element
- * @param {Key} key of words with `{metres}`
- * @param {number} metres
- */
-function sayMetres(element, key, metres) {
-  if (isKnown(metres)) say(element, key, { metres: distance(metres) });
-  else say(element, "unknownDistance");
 }
 
 /**

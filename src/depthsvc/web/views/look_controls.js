@@ -1,13 +1,14 @@
 // The controls of the heatmap's colours and limits.
 
 /** @import { Look } from "./heatmap_drawing.js" */
+/** @import { Span } from "./contrast.js" */
 /** @import { Settings } from "./link.js" */
 
 import { showPercent } from "./slider.js";
 
 /**
  * @typedef {{colormap: HTMLSelectElement, invert: HTMLInputElement, far: HTMLInputElement, near: HTMLInputElement,
- *     whole: HTMLButtonElement}} Elements
+ *     whole: HTMLButtonElement, auto: HTMLButtonElement}} Elements
  */
 
 /** The controls of the page, read as one look. */
@@ -18,16 +19,18 @@ export class LookControls {
   /**
    * @param {Elements} elements
    * @param {() => void} onChange
+   * @param {() => Span} fitting the limits that suit what is seen
    */
-  constructor(elements, onChange) {
+  constructor(elements, onChange, fitting) {
     this.#elements = elements;
     this.#onChange = onChange;
-    const { colormap, invert, far, near, whole } = elements;
+    const { colormap, invert, far, near, whole, auto } = elements;
     far.addEventListener("input", () => (near.valueAsNumber = Math.max(near.valueAsNumber, far.valueAsNumber + 1)));
     near.addEventListener("input", () => (far.valueAsNumber = Math.min(far.valueAsNumber, near.valueAsNumber - 1)));
     whole.addEventListener("click", () => ([far.value, near.value] = ["0", "100"]));
+    auto.addEventListener("click", () => ([far.value, near.value] = fitting().map(String)));
     for (const control of [colormap, invert, far, near]) control.addEventListener("input", () => this.#changed());
-    whole.addEventListener("click", () => this.#changed());
+    for (const button of [whole, auto]) button.addEventListener("click", () => this.#changed());
     this.#showLimits();
   }
 

@@ -51,8 +51,10 @@ export class Views {
         far: input("far"),
         near: input("near"),
         whole: button("whole"),
+        auto: button("auto"),
       },
       () => this.heatmap.paint(),
+      () => this.heatmap.fittingLimits,
     );
     const photoFrame = element("photo-frame");
     const cut = input("cut");
@@ -120,6 +122,13 @@ export class Views {
     this.heatmap.show(picture);
     this.#fit();
     this.#onChange(this.#open);
+  }
+
+  /** Show no picture. */
+  clear() {
+    this.picture?.release();
+    this.picture = null;
+    result.hidden = true;
   }
 
   /**

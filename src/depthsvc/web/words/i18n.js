@@ -39,7 +39,7 @@ export function knows(key, values) {
  * @param {string} key
  * @param {Values} values
  */
-function words(key, values = {}) {
+export function words(key, values = {}) {
   return LANGUAGES[current].words[key].replace(PLACEHOLDER, (_, name) => written(values[name]));
 }
 
