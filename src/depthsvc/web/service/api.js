@@ -92,8 +92,9 @@ export async function servedModels() {
  * @throws {Problem} also with code "unreachable"; AbortError when cancelled
  */
 export async function depth(photo, asked, { signal, onProgress }) {
-  const grid = asked.refine ? { size: "screen", refine: "true" } : { size: "model" }; // which the page enlarges as the service does
-  const request = await sent(`depth?${queryOf(grid, asked)}`, photo, { signal, onProgress });
+  const query = queryOf({ size: asked.refine ? "screen" : "model" }, asked); // the page enlarges as the service does
+  if (asked.refine) query.set("refine", "true");
+  const request = await sent(`depth?${query}`, photo, { signal, onProgress });
   /** @type {ArrayBuffer} */
   const body = request.response;
   const [height, width] = (request.getResponseHeader("X-Depth-Shape") ?? "").split(",").map(Number);
