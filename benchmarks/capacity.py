@@ -26,6 +26,7 @@ ROUTES = (
     "/depth",
     "/pointcloud",
     "/bokeh",
+    "/stereo",
     "/normals",
     "/mesh",
 )

@@ -46,6 +46,7 @@ ROUTES = (
     "/depth?refine=true",
     "/pointcloud?stride=1",
     "/bokeh?strength=1",
+    "/stereo",
     "/normals",
     "/mesh",
 )

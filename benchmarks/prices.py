@@ -37,6 +37,7 @@ import depthsvc
 from benchmarks import material
 from depthsvc.imaging.photo.formats import header_of
 from depthsvc.imaging.photo.header import Header
+from depthsvc.imaging.spec import StereoLayout
 from depthsvc.options import (
     BokehOptions,
     DepthFormat,
@@ -48,6 +49,7 @@ from depthsvc.options import (
     OutputSize,
     PointCloudOptions,
     SideBySideOptions,
+    StereoOptions,
 )
 from depthsvc.pipeline.cost import Appraiser, works_of
 from depthsvc.pipeline.limits import Limits
@@ -149,6 +151,10 @@ def results() -> list[Options]:
         PointCloudOptions(),
         PointCloudOptions(max_points=100_000),
         *(BokehOptions(strength=strength) for strength in (0, 0.5, 1)),
+        *(
+            StereoOptions(layout=layout, full_size=True)
+            for layout in (StereoLayout.SIDE_BY_SIDE, StereoLayout.ANAGLYPH)
+        ),
         NormalsOptions(),
         NormalsOptions(input_size=512),
         MeshOptions(),
@@ -315,14 +321,16 @@ MOST_BYTES = {
     "tiff_refined": {"photo": 1024.0, "pixel": 4.0},
     "normals": {"photo": 4096.0, "pixel": 0.6, "detail": 3.0},
     "ply": {"photo": 300.0, "pixel": 15.0},
-    "jpeg": {"photo": 4096.0, "pixel": 1.2},
-    "jpeg_sharp": {"photo": 4096.0, "pixel": 1.2},
+    "jpeg": {"photo": 200_000.0, "pixel": 1.2},
+    "jpeg_sharp": {"photo": 200_000.0, "pixel": 1.2},
+    "stereo": {"photo": 200_000.0, "pixel": 2.4},
     "pair": {"photo": 8192.0, "pixel": 2.2},
     "pair_refined": {"photo": 8192.0, "pixel": 2.4},
     "png_refined": {"photo": 4096.0, "pixel": 1.2},
     "png_palette_refined": {"photo": 4096.0, "pixel": 0.6},
 }
-"""Results that show a photo's own detail, at their largest: room is promised to them before that is known."""
+"""Results that show a photo's own detail, at their largest: room is promised to them before that is known. Two of
+them keep the photo's metadata."""
 
 
 def _shows_its_memory(header: Header, options: Options) -> bool:

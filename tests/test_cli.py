@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from depthsvc import DepthEstimator
 from depthsvc.cli import main
-from depthsvc.options import BokehOptions, DepthOptions, MeshOptions, NormalsOptions, PointCloudOptions, UploadQuery
+from depthsvc.options import OPTIONS, UploadQuery
 from depthsvc.settings import Settings
 from depthsvc.version import __version__
 from tests.conftest import LIGHT, Checkpoint, encoded, opened
@@ -76,9 +76,10 @@ def test_predict_makes_every_result(tmp_path: Path, photo_file: Path, embedded: 
         ("--invert",): embedded.heatmap(photo_file, invert=True, palette=False),
         ("--side-by-side", "--colormap", "hot"): embedded.heatmap(photo_file, side_by_side=True, colormap="hot"),
         ("--bokeh", "--focus", "0.5,0.25"): embedded.bokeh(photo_file, focus=(0.5, 0.25)),
+        ("--stereo", "--layout", "half", "--divergence", "4"): embedded.stereo(photo_file, layout="half", divergence=4),
     }
     for options, picture in expected.items():
-        output = tmp_path / ("out.jpg" if "--bokeh" in options else "out.png")
+        output = tmp_path / ("out.jpg" if options[0] in ("--bokeh", "--stereo") else "out.png")
         result = CliRunner().invoke(main, ["predict", str(photo_file), "-o", str(output), *options, *local])
         assert result.exit_code == 0, result.output
         assert output.read_bytes() == picture
@@ -91,8 +92,8 @@ def test_predict_makes_every_result(tmp_path: Path, photo_file: Path, embedded: 
 
 
 def test_commands_have_every_option_of_a_photo() -> None:
-    kinds = (UploadQuery, DepthOptions, PointCloudOptions, BokehOptions, NormalsOptions, MeshOptions)
-    expected = {name for kind in kinds for name in kind.model_fields} - {"palette", "format"} | {"bokeh"}
+    kinds = (UploadQuery, *OPTIONS.values())
+    expected = {name for kind in kinds for name in kind.model_fields} - {"palette", "format"} | {"bokeh", "stereo"}
     for command in (main.commands["predict"], main.commands["batch"]):
         assert expected <= {option.name for option in command.get_params(click.Context(command))}
 
@@ -131,6 +132,8 @@ def test_predict_does_not_overwrite_the_photo(
         (["{photo}", "--model", "embedded", "--input-size", "2048"], "at most 1024, or raise --max-input-size."),
         (["{photo}", "--bokeh", "-o", "refocused.png"], "the result is a .jpg file. Change the extension."),
         (["{photo}", "--bokeh", "--format", "npy"], "--bokeh cannot be used with this format."),
+        (["{photo}", "--bokeh", "--stereo"], "--bokeh and --stereo cannot be combined. Choose one."),
+        (["{photo}", "--stereo", "--divergence", "11"], "--divergence: Input should be less than or equal to 10"),
         (["{photo}", "--bokeh", "--focus", "left"], "--focus: use auto, or a point as x,y"),
         (["https://example.org/a.jpg"], "https://example.org/a.jpg is a URL. Download the photo"),
         (["{photo}", "--size", "huge"], "'huge' is not one of 'source', 'screen', 'model'"),

@@ -121,6 +121,9 @@ def test_a_service_gives_what_an_estimator_gives(
     cloud = ask(embedded_service.url, "point_cloud", photo_png, stride=2)
     assert cloud.ply() == embedded.point_cloud(photo_png, stride=2).ply()
     assert opened(ask(embedded_service.url, "bokeh", photo_png, focus="0.5,0.5", strength=1)).size == (320, 240)
+    assert ask(embedded_service.url, "stereo", photo_png, layout="anaglyph") == embedded.stereo(
+        photo_png, layout="anaglyph"
+    )
     assert ask(embedded_service.url, "normals", photo_png, fov=50) == embedded.normals(photo_png, fov=50)
     assert ask(embedded_service.url, "mesh", photo_png, fov=50) == embedded.mesh(photo_png, fov=50)
 
@@ -211,7 +214,13 @@ def test_each_method_has_its_route_query_and_key(ask: Ask) -> None:
     queries: list[bytes] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
-        kinds = {"pointcloud": "model/ply", "bokeh": "image/jpeg", "normals": "image/png", "mesh": "model/gltf-binary"}
+        kinds = {
+            "pointcloud": "model/ply",
+            "bokeh": "image/jpeg",
+            "stereo": "image/jpeg",
+            "normals": "image/png",
+            "mesh": "model/gltf-binary",
+        }
         kind = kinds[request.url.path.removeprefix("/base/")]
         assert request.headers["Authorization"] == "Bearer secret"
         assert request.headers["User-Agent"] == f"depthsvc/{__version__}"
@@ -223,11 +232,13 @@ def test_each_method_has_its_route_query_and_key(ask: Ask) -> None:
     base = f"{URL}/base/"
     ask(base, "point_cloud", b"photo", handler=handler, api_key="secret", fov=70, stride=2, max_points=9)
     ask(base, "bokeh", b"photo", handler=handler, api_key="secret", focus="0.5,0.25", strength=0.75)
+    ask(base, "stereo", b"photo", handler=handler, api_key="secret", layout="half", divergence=3, strip_gps=True)
     ask(base, "normals", b"photo", handler=handler, api_key="secret", fov=70, size="model")
     assert ask(base, "mesh", b"photo", handler=handler, api_key="secret", max_vertices=900) == mesh
     assert queries == [
         b"fov=70.0&stride=2&max_points=9",
         b"focus=0.5%2C0.25&strength=0.75",
+        b"strip_gps=true&layout=half&divergence=3.0",
         b"size=model&fov=70.0",
         b"max_vertices=900",
     ]
@@ -362,5 +373,5 @@ def test_both_clients_have_the_same_methods() -> None:
     assert methods(AsyncDepthClient) - {"answer"} == methods(DepthClient)
     assert json.dumps(sorted(methods(DepthClient))) == (
         '["bokeh", "close", "depth", "health", "heatmap", "mesh", "models", "normals", '
-        '"point_cloud", "predict", "upload"]'
+        '"point_cloud", "predict", "stereo", "upload"]'
     )

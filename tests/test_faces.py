@@ -26,7 +26,15 @@ from depthsvc.imaging import encode
 from depthsvc.imaging.photo.source import PhotoSource
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.pointcloud import PointCloud
-from depthsvc.options import BokehOptions, DepthOptions, MeshOptions, NormalsOptions, PointCloudOptions, UploadQuery
+from depthsvc.options import (
+    BokehOptions,
+    DepthOptions,
+    MeshOptions,
+    NormalsOptions,
+    PointCloudOptions,
+    StereoOptions,
+    UploadQuery,
+)
 from depthsvc.settings import Settings
 from tests.conftest import encoded, opened
 from tests.parity import photo
@@ -37,6 +45,7 @@ VERBS = {
     "heatmap": UploadQuery,
     "point_cloud": PointCloudOptions,
     "bokeh": BokehOptions,
+    "stereo": StereoOptions,
     "normals": NormalsOptions,
     "mesh": MeshOptions,
 }

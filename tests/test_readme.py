@@ -161,7 +161,7 @@ def test_what_the_image_is_told_exists() -> None:
 @pytest.mark.parametrize("face", [DepthEstimator, DepthClient, AsyncDepthClient])
 def test_every_option_of_the_python_interface_is_documented(face: type) -> None:
     table = re.findall(r"^\| `(\w+)` \| an? `\w+`.*? \| (.*) \|$", (DOCS / "python.md").read_text(), re.MULTILINE)
-    assert [verb for verb, _ in table] == ["depth", "heatmap", "point_cloud", "bokeh", "normals", "mesh"]
+    assert [verb for verb, _ in table] == ["depth", "heatmap", "point_cloud", "bokeh", "stereo", "normals", "mesh"]
     for verb, cell in table:
         parameters = inspect.signature(getattr(face, verb)).parameters.values()
         names = {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from depthsvc.depth import DepthMap
 from depthsvc.errors import ConfigurationError, InvalidParameter
 from depthsvc.imaging.glb import Mesh
+from depthsvc.imaging.metadata import TaggedPixels
 from depthsvc.imaging.photo.pixels import Enough, Photo
 from depthsvc.imaging.photo.source import PhotoSource, open_photo
 from depthsvc.imaging.picture import Picture
@@ -30,6 +31,7 @@ from depthsvc.options import (
     Options,
     PointCloudOptions,
     SideBySideOptions,
+    StereoOptions,
 )
 from depthsvc.pipeline.rendering import Drawing, Renderer, renderer_for
 from depthsvc.pipeline.stages import Pipeline
@@ -139,8 +141,14 @@ class DepthEstimator(Verbs[DepthMap, Picture, PointCloud, Mesh]):
         return cloud
 
     def _bokeh(self, photo: PhotoSource, options: BokehOptions) -> Picture:
-        pixels = self._draw(photo, options).content
-        return Picture.of(options.file_format.encode(pixels), pixels)
+        return self._tagged(photo, options)
+
+    def _stereo(self, photo: PhotoSource, options: StereoOptions) -> Picture:
+        return self._tagged(photo, options)
+
+    def _tagged(self, photo: PhotoSource, options: BokehOptions | StereoOptions) -> Picture:
+        picture: TaggedPixels = self._draw(photo, options).content
+        return Picture.of(options.file_format.encode(picture, **options.style), picture.in_srgb())
 
     def _normals(self, photo: PhotoSource, options: NormalsOptions) -> Picture:
         colours = self._draw(photo, options).content

@@ -21,6 +21,7 @@ class Result(StrEnum):
     DEPTH = "depth"
     POINT_CLOUD = "point_cloud"
     BOKEH = "bokeh"
+    STEREO = "stereo"
     NORMALS = "normals"
     MESH = "mesh"
 
@@ -92,7 +93,8 @@ FORMATS = (
         labelled=True,
     ),
     Format("ply", Result.POINT_CLOUD, "ply", "model/ply", "float32", "ply", "coloured points"),
-    Format("jpeg", Result.BOKEH, "bokeh.jpg", "image/jpeg", "uint8", "jpeg", "refocused photo"),
+    Format("jpeg", Result.BOKEH, "bokeh.jpg", "image/jpeg", "uint8", "tagged_jpeg", "refocused photo"),
+    Format("stereo", Result.STEREO, "stereo.jpg", "image/jpeg", "uint8", "tagged_jpeg", "stereo picture"),
     Format("normals", Result.NORMALS, "normals.png", "image/png", "uint8", "rgb_png", "surface normals as colours"),
     Format(
         "glb",

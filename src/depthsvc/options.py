@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from depthsvc.errors import InvalidParameter, problem_name, problem_reason
 from depthsvc.formats import Format, Result, format_named, formats_of
-from depthsvc.imaging.spec import DETAIL_PIXELS, EDGE_PIXELS, Colormap
+from depthsvc.imaging.spec import DETAIL_PIXELS, EDGE_PIXELS, Colormap, StereoLayout
 
 SIDE_BY_SIDE_MAX_SIDE = 4096
 """Enough for a picture to look at; without a limit it would be the largest array that a worker ever holds."""
@@ -267,7 +267,15 @@ def _is_within(point: str) -> bool:
 Focus = Annotated[str, BeforeValidator(_checked_focus), Field(json_schema_extra={"pattern": _FOCUS})]
 
 
-class BokehOptions(_Options):
+class _TaggedOptions(_Options):
+    """A picture that keeps the photo's metadata."""
+
+    strip_gps: bool = Field(
+        False, description="Leave out where the photo was taken. Its other EXIF data are kept, as they are without it."
+    )
+
+
+class BokehOptions(_TaggedOptions):
     """The photo as a JPEG, refocused."""
 
     result = Result.BOKEH
@@ -299,6 +307,45 @@ class BokehOptions(_Options):
             return None
         x, y = map(float, self.focus.split(","))
         return x, y
+
+
+class StereoOptions(_TaggedOptions):
+    """The photo as a stereo picture, a JPEG."""
+
+    result = Result.STEREO
+    route = "/stereo"
+
+    layout: StereoLayout = Field(
+        StereoLayout.SIDE_BY_SIDE,
+        description="`side_by_side`: the left eye's view on the left, both whole. `half`: the same, each squeezed to "
+        "half its width. `cross_eyed`: the right eye's view on the left. `anaglyph`: for red-cyan glasses.",
+    )
+    divergence: float = Field(
+        2.5,
+        ge=0,
+        le=10,
+        allow_inf_nan=False,
+        description="By how much the farthest and the nearest point are shifted against each other, in percent of the "
+        "photo's width. 0 leaves the photo flat.",
+    )
+    convergence: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Which nearness lies in the plane of the screen: with 0 everything stands in front of it, with 1 "
+        "everything is behind it.",
+    )
+
+    full_size: bool = Field(
+        False,
+        description=f"Make views of up to {_LARGE}. By default each has at most {EDGE_PIXELS / 1e6:g}, the pixels by "
+        "which edges of depth are found.",
+    )
+
+    @property
+    def style(self) -> dict[str, Any]:
+        return {"full_colour": self.layout is StereoLayout.ANAGLYPH}
 
 
 class NormalsOptions(CameraOptions, SizedOptions):
@@ -336,7 +383,14 @@ class FrameOptions(_Options):
 
 
 Options = (
-    HeatmapOptions | SideBySideOptions | DepthOptions | PointCloudOptions | BokehOptions | NormalsOptions | MeshOptions
+    HeatmapOptions
+    | SideBySideOptions
+    | DepthOptions
+    | PointCloudOptions
+    | BokehOptions
+    | StereoOptions
+    | NormalsOptions
+    | MeshOptions
 )
 Task = Options | FrameOptions
 """What a worker may be asked to do with a photo."""
@@ -348,6 +402,7 @@ OPTIONS: dict[Result, type[Options]] = {
         DepthOptions,
         PointCloudOptions,
         BokehOptions,
+        StereoOptions,
         NormalsOptions,
         MeshOptions,
     )

@@ -20,6 +20,7 @@ from depthsvc.options import (
     PointCloudOptions,
     Refine,
     SideBySideOptions,
+    StereoOptions,
     UploadQuery,
     make_options,
 )
@@ -160,17 +161,58 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT, MeshT]):
         focus: str | tuple[float, float] = "auto",
         strength: float = 0.5,
         full_size: bool = False,
+        strip_gps: bool = False,
     ) -> PictureT:
         """The photo refocused by its depth, as a JPEG.
 
         `focus` is the point that stays sharp, as fractions of width and height from the top left, or "auto" for the
         nearest thing that stands out. `strength`, 0 to 1, scales the blur. The result has at most 12.5 megapixels
-        unless `full_size` is set. Raises RequestError and OSError.
+        unless `full_size` is set. The file keeps the photo's EXIF data and colour profile; `strip_gps` leaves out where
+        it was taken. Raises RequestError and OSError.
         """
         options = make_options(
-            BokehOptions, model=model, input_size=input_size, focus=focus, strength=strength, full_size=full_size
+            BokehOptions,
+            model=model,
+            input_size=input_size,
+            focus=focus,
+            strength=strength,
+            full_size=full_size,
+            strip_gps=strip_gps,
         )
         return self._bokeh(photo, options)
+
+    @unknown_keywords_raise(InvalidParameter)
+    def stereo(
+        self,
+        photo: PhotoSource,
+        *,
+        model: str | None = None,
+        input_size: int | None = None,
+        layout: str = "side_by_side",
+        divergence: float = 2.5,
+        convergence: float = 0.5,
+        full_size: bool = False,
+        strip_gps: bool = False,
+    ) -> PictureT:
+        """Views of the photo for both eyes in one picture, as a JPEG.
+
+        `layout` is "side_by_side" (the left eye's view on the left), "half" (the same, each of half the width),
+        "cross_eyed" (the right eye's view on the left) or "anaglyph" (for red-cyan glasses). `divergence`, 0 to 10, is
+        the shift between the farthest and the nearest point in percent of the photo's width, and `convergence` the
+        nearness, 0 to 1, in the plane of the screen. A view has at most 3.2 megapixels, or 12.5 with `full_size`.
+        `strip_gps` is as for `bokeh`. Raises RequestError and OSError.
+        """
+        options = make_options(
+            StereoOptions,
+            model=model,
+            input_size=input_size,
+            layout=layout,
+            divergence=divergence,
+            convergence=convergence,
+            full_size=full_size,
+            strip_gps=strip_gps,
+        )
+        return self._stereo(photo, options)
 
     @unknown_keywords_raise(InvalidParameter)
     def normals(
@@ -221,6 +263,9 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT, MeshT]):
 
     @abstractmethod
     def _bokeh(self, photo: PhotoSource, options: BokehOptions) -> PictureT: ...
+
+    @abstractmethod
+    def _stereo(self, photo: PhotoSource, options: StereoOptions) -> PictureT: ...
 
     @abstractmethod
     def _normals(self, photo: PhotoSource, options: NormalsOptions) -> PictureT: ...

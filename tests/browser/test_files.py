@@ -138,7 +138,11 @@ def pixels_and_points(ply: bytes) -> dict[tuple[int, int], np.void]:
 
 def test_what_the_service_makes(visit: Visit, site: RunningService, scene: Path) -> None:
     visit.upload(scene)
-    for kind, route, expected in (("mesh", "/mesh", "scene.glb"), ("normals", "/normals", "scene-normals.png")):
+    for kind, route, expected in (
+        ("mesh", "/mesh", "scene.glb"),
+        ("normals", "/normals", "scene-normals.png"),
+        ("stereo", "/stereo", "scene-stereo.jpg"),
+    ):
         name, data = downloaded(visit, kind)
         assert name == expected
         assert data == asked(site, scene, route)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from depthsvc.errors import TooManyPixels
+from depthsvc.imaging.spec import StereoLayout
 from depthsvc.options import (
     BokehOptions,
     DepthOptions,
@@ -13,6 +14,7 @@ from depthsvc.options import (
     NormalsOptions,
     OutputSize,
     SideBySideOptions,
+    StereoOptions,
 )
 from depthsvc.pipeline import rendering
 from depthsvc.pipeline.rendering import renderer_for
@@ -66,9 +68,22 @@ def test_each_half_of_a_pair_is_bounded() -> None:
     assert pipeline.answer(PHOTO, SideBySideOptions()).shape == (HEIGHT // 2, WIDTH)
 
 
-@pytest.mark.parametrize("options", [BokehOptions(), HeatmapOptions(refine=True), SideBySideOptions()])
+def test_each_view_of_a_stereo_picture_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = pipeline_of(FixedEngine(SLOPE))
+    assert pipeline.answer(PHOTO, StereoOptions()).shape == (HEIGHT // 2, WIDTH)
+    monkeypatch.setattr(rendering, "DETAIL_PIXELS", WIDTH * HEIGHT)
+    assert pipeline.answer(PHOTO, StereoOptions(full_size=True)).shape == (HEIGHT, 2 * WIDTH)
+    assert pipeline.answer(PHOTO, StereoOptions(full_size=True, layout=StereoLayout.ANAGLYPH)).shape == (HEIGHT, WIDTH)
+
+
+def test_a_photo_wider_than_half_a_jpeg_is_made_narrower() -> None:
+    pipeline = pipeline_of(FixedEngine(np.ones((1, 32, 64), np.float32)))
+    assert pipeline.answer(encoded(np.zeros((1, 60_000, 3), np.uint8)), StereoOptions()).shape[1] <= 65_500
+
+
+@pytest.mark.parametrize("options", [BokehOptions(), HeatmapOptions(refine=True), SideBySideOptions(), StereoOptions()])
 def test_a_large_jpeg_is_decoded_no_larger_than_that(
-    options: BokehOptions | HeatmapOptions | SideBySideOptions,
+    options: BokehOptions | HeatmapOptions | SideBySideOptions | StereoOptions,
 ) -> None:
     pipeline = pipeline_of(FixedEngine(SLOPE))
     data = encoded(photo(HEIGHT, WIDTH), "JPEG")

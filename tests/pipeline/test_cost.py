@@ -34,6 +34,7 @@ from depthsvc.options import (
     OutputSize,
     PointCloudOptions,
     SideBySideOptions,
+    StereoOptions,
 )
 from depthsvc.pipeline import cost
 from depthsvc.pipeline.cost import NORMAL, Appraiser, works_of
@@ -144,6 +145,7 @@ def test_a_photo_far_dearer_than_a_normal_one_is_refused(
         SideBySideOptions(),
         PointCloudOptions(max_points=4_000_000),
         BokehOptions(),
+        StereoOptions(),
         NormalsOptions(),
         MeshOptions(),
     ],
@@ -155,7 +157,7 @@ def test_the_largest_photo_is_not_refused_at_the_usual_size(
     scaled = coding in (Coding.JPEG, Coding.PROGRESSIVE_JPEG, Coding.INTERLACED_PNG) or "webp" in coding
     if not scaled and options in (HeatmapOptions(refine=True), BokehOptions()):
         return
-    if coding is Coding.HEIC and options == NormalsOptions():
+    if coding is Coding.HEIC and options in (NormalsOptions(), StereoOptions()):
         return
     monkeypatch.setattr(cost, "header_of", lambda _: HUGE[coding])
     assert appraiser().appraise(b"", options).seconds > 0

@@ -18,10 +18,11 @@ from PIL import Image, ImageCms
 from depthsvc.errors import BrokenImage, InvalidParameter, TooExpensive
 from depthsvc.imaging.photo import bmp, pillow
 from depthsvc.imaging.photo.pixels import Photo
+from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.png import SIGNATURE as PNG_SIGNATURE
 from depthsvc.imaging.png import chunk as png_chunk
 from depthsvc.imaging.pointcloud import PointCloud
-from depthsvc.imaging.spec import InputSpec, ResizeRule
+from depthsvc.imaging.spec import InputSpec, ResizeRule, StereoLayout
 from depthsvc.imaging.transparency import GROUND
 from depthsvc.model.choice import EngineChoice
 from depthsvc.model.engines.base import Engine
@@ -38,6 +39,7 @@ from depthsvc.options import (
     OutputSize,
     PointCloudOptions,
     SideBySideOptions,
+    StereoOptions,
     UploadQuery,
 )
 from depthsvc.pipeline import stages
@@ -95,6 +97,7 @@ def test_a_constant_or_non_finite_map_is_a_valid_answer(value: float) -> None:
     pipeline = pipeline_of(FixedEngine(np.full((1, 64, 64), value, np.float32)))
     every_format = [DepthOptions(format=format) for format in DepthFormat]
     kinds: list[Options] = [HeatmapOptions(), *every_format, PointCloudOptions(), BokehOptions(), NormalsOptions()]
+    kinds.append(StereoOptions(layout=StereoLayout.ANAGLYPH))
     for options in kinds:
         answer = pipeline.answer(PHOTO, options)
         assert answer.shape == (30, 40)
@@ -276,12 +279,12 @@ def test_colours_are_shown_as_srgb() -> None:
     for data in (encoded(image), with_display_p3(image)):
         pair = np.asarray(opened(pipeline.answer(data, SideBySideOptions()).body))[:, :64]
         cloud = PointCloud.of_ply(pipeline.answer(data, PointCloudOptions()).body)
-        sharp = np.asarray(opened(pipeline.answer(data, BokehOptions(strength=0)).body))
+        sharp = Picture(pipeline.answer(data, BokehOptions(strength=0)).body).pixels
         assert engine.seen is not None
         outcomes.append([pair[5, 5], cloud.colors[5], sharp[5, 5], 255 * engine.seen[0, :, 5, 5]])
     plain, converted = np.array(outcomes, int)
     assert np.abs(plain - (100, 180, 90)).max() <= 2
-    assert np.abs(converted[:3] - (67, 182, 81)).max() <= 4
+    assert np.abs(converted[:3] - (67, 182, 81)).max() <= 6
     assert np.abs(converted[3] - (100, 180, 90)).max() <= 1
 
 

@@ -171,7 +171,13 @@ def test_a_flood_of_costly_photos_stops_neither_the_service_nor_other_clients(
 
 
 @pytest.mark.parametrize(
-    "query", ["bokeh?input_size=1024", "bokeh?full_size=true", "upload?refine=true&full_size=true&input_size=1024"]
+    "query",
+    [
+        "bokeh?input_size=1024",
+        "bokeh?full_size=true",
+        "stereo?full_size=true",
+        "upload?refine=true&full_size=true&input_size=1024",
+    ],
 )
 def test_a_photo_that_costs_too_much_is_refused_by_its_header(target: RunningService, query: str) -> None:
     """The rest of the file is missing: nothing has tried to decode it."""

@@ -27,7 +27,7 @@ def run(*command: str | Path) -> str:
     return result.stdout + result.stderr
 
 
-RESULTS = ("upload", "depth", "pointcloud", "bokeh", "normals", "mesh")
+RESULTS = ("upload", "depth", "pointcloud", "bokeh", "stereo", "normals", "mesh")
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def test_photos_get_the_first_model_unless_they_ask_for_another(client: httpx.Cl
     assert in_form.headers["X-Depth-Model"] == "brightness"
 
 
-@pytest.mark.parametrize("route", ["/upload", "/depth", "/pointcloud", "/bokeh", "/normals", "/mesh"])
+@pytest.mark.parametrize("route", ["/upload", "/depth", "/pointcloud", "/bokeh", "/stereo", "/normals", "/mesh"])
 def test_a_model_that_is_not_served_is_an_error_that_lists_those_that_are(client: httpx.Client, route: str) -> None:
     response = client.post(route, files={"image": PHOTO}, params={"model": "dpt_large"})
     assert (response.status_code, response.json()["code"]) == (422, "invalid_parameter")

@@ -93,9 +93,9 @@ def batch(
     """Estimate the depth of many photos into the folder OUT. Each IN is a folder, searched recursively, a glob, a
     photo, or - for a list of photos on standard input.
 
-    The result of IN/a/b.jpg is OUT/a/b.jpg.depth.png; with --format, --side-by-side and --bokeh it ends in .depth.npy,
-    .depth.f16, .depth.16.png, .depth.ply, .depth.pair.png or .depth.bokeh.jpg. Photos that already have a result are
-    skipped, so rerunning the same command resumes after an interruption.
+    The result of IN/a/b.jpg is OUT/a/b.jpg.depth.png; with --format, --side-by-side, --bokeh and --stereo it ends
+    in .depth.npy, .depth.f16, .depth.16.png, .depth.ply, .depth.pair.png, .depth.bokeh.jpg or .depth.stereo.jpg. Photos
+    that already have a result are skipped, so rerunning the same command resumes after an interruption.
 
     With --ray, IN and OUT may be URIs of folders, such as s3://bucket/photos; a URI for OUT needs --report.
 

@@ -23,7 +23,7 @@ FORMAT_CHOICE = click.Choice([format.name for format in FILE_FORMATS])
 FORMAT_HELP = "; ".join(f"{format.name}: {format.description}" for format in FILE_FORMATS) + "."
 
 
-_CHOOSING = {"side_by_side": Result.SIDE_BY_SIDE, "bokeh": Result.BOKEH}
+_CHOOSING = {"side_by_side": Result.SIDE_BY_SIDE, "bokeh": Result.BOKEH, "stereo": Result.STEREO}
 """Options that choose a result with a single format."""
 _DECIDED = {"format", "palette", "model"}
 """Options of photos that are none of a command: --format and the setting --model decide two, the command the third."""
@@ -34,7 +34,8 @@ class PhotoCommand(CommandWithSettings):
 
     @cached_property
     def _photo_options(self) -> dict[str, click.Option]:
-        return {**{name: _option(name, field) for name, field in _fields().items()}, "bokeh": _bokeh()}
+        chosen = {name: _chosen(name, help) for name, help in _ROUTES.items()}
+        return {**{name: _option(name, field) for name, field in _fields().items()}, **chosen}
 
     def _more_options(self) -> list[click.Option]:
         return list(self._photo_options.values())
@@ -80,11 +81,15 @@ def _problem(problem: Any) -> str:
     return f"{flag}: {problem_reason(problem, echo=True)}."
 
 
-def _bokeh() -> click.Option:
-    """HTTP has a route instead of this option."""
-    return click.Option(
-        ["--bokeh"], is_flag=True, default=None, help="The photo as a JPEG, refocused by --focus and --strength."
-    )
+_ROUTES = {
+    "bokeh": "The photo as a JPEG, refocused by --focus and --strength.",
+    "stereo": "A stereo picture, a JPEG, by --layout, --divergence and --convergence.",
+}
+"""Options in whose place HTTP has a route, with their help."""
+
+
+def _chosen(name: str, help: str) -> click.Option:
+    return click.Option([_flag(name)], is_flag=True, default=None, help=help)
 
 
 def _option(name: str, field: FieldInfo) -> click.Option:
@@ -103,10 +108,10 @@ def _option(name: str, field: FieldInfo) -> click.Option:
 
 def _fields() -> dict[str, FieldInfo]:
     """The options of photos by name; what two results share is explained as the first explains it."""
-    from depthsvc.options import BokehOptions, DepthOptions, MeshOptions, NormalsOptions, PointCloudOptions, UploadQuery
+    from depthsvc.options import OPTIONS, UploadQuery
 
     fields: dict[str, FieldInfo] = {}
-    for kind in (UploadQuery, DepthOptions, PointCloudOptions, BokehOptions, NormalsOptions, MeshOptions):
+    for kind in (UploadQuery, *OPTIONS.values()):
         for name, field in kind.model_fields.items():
             fields.setdefault(name, field)
     return {name: field for name, field in fields.items() if name not in _DECIDED}

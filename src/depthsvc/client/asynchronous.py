@@ -27,6 +27,7 @@ from depthsvc.options import (
     Options,
     PointCloudOptions,
     SideBySideOptions,
+    StereoOptions,
 )
 from depthsvc.outbound.transport import AsyncTransport
 from depthsvc.status import Health, Models
@@ -74,6 +75,9 @@ class AsyncDepthClient(
         return calls.point_cloud(await self._ask(calls.call(await _file_apart(photo), options)))
 
     async def _bokeh(self, photo: PhotoSource, options: BokehOptions) -> Picture:
+        return calls.picture(await self._ask(calls.call(await _file_apart(photo), options)))
+
+    async def _stereo(self, photo: PhotoSource, options: StereoOptions) -> Picture:
         return calls.picture(await self._ask(calls.call(await _file_apart(photo), options)))
 
     async def _normals(self, photo: PhotoSource, options: NormalsOptions) -> Picture:

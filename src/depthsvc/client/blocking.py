@@ -23,6 +23,7 @@ from depthsvc.options import (
     NormalsOptions,
     PointCloudOptions,
     SideBySideOptions,
+    StereoOptions,
 )
 from depthsvc.outbound.transport import Transport
 from depthsvc.status import Health, Models
@@ -71,6 +72,9 @@ class DepthClient(BaseClient, Verbs[DepthMap, Picture, PointCloud, Mesh]):
         return calls.point_cloud(self._ask(calls.call(as_file(photo), options)))
 
     def _bokeh(self, photo: PhotoSource, options: BokehOptions) -> Picture:
+        return calls.picture(self._ask(calls.call(as_file(photo), options)))
+
+    def _stereo(self, photo: PhotoSource, options: StereoOptions) -> Picture:
         return calls.picture(self._ask(calls.call(as_file(photo), options)))
 
     def _normals(self, photo: PhotoSource, options: NormalsOptions) -> Picture:

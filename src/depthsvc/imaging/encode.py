@@ -17,6 +17,7 @@ from depthsvc.imaging.colormaps import color_table, colored, levels, quantized_b
 from depthsvc.imaging.exr import exr_file
 from depthsvc.imaging.glb import glb_file
 from depthsvc.imaging.mesh import TexturedSurface
+from depthsvc.imaging.metadata import TaggedPixels, with_metadata
 from depthsvc.imaging.png import Filter, PixelFormat, filtered, png
 from depthsvc.imaging.pointcloud import PointCloud
 from depthsvc.imaging.spec import Colormap, DepthKind
@@ -160,10 +161,17 @@ def glb(mesh: TexturedSurface, *, about: Mapping[str, str] | None = None) -> byt
     return glb_file(mesh.surface, jpeg(mesh.pixels), about or {})
 
 
-def jpeg(pixels: NDArray[np.uint8]) -> bytes:
-    """RGB (h, w, 3) as a JPEG."""
+def tagged_jpeg(picture: TaggedPixels, *, full_colour: bool = False) -> bytes:
+    """A picture with its metadata as a JPEG. `full_colour`: with as much detail in colours as in brightness."""
+    return with_metadata(jpeg(picture.pixels, full_colour=full_colour), picture.exif, picture.profile)
+
+
+def jpeg(pixels: NDArray[np.uint8], *, full_colour: bool = False) -> bytes:
+    """RGB (h, w, 3) as a JPEG. `full_colour`: with as much detail in colours as in brightness."""
     bgr = np.ascontiguousarray(pixels[..., ::-1])
-    encoded, data = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
+    sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444 if full_colour else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
+    style = cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling
+    encoded, data = cv2.imencode(".jpg", bgr, style)
     if not encoded:
         raise RuntimeError(f"OpenCV cannot encode a JPEG of {bgr.shape}")
     return data.tobytes()

@@ -13,6 +13,7 @@ from PIL import Image
 
 from depthsvc.errors import ConfigurationError, TooManyPixels
 from depthsvc.imaging import encode
+from depthsvc.imaging.profiles import in_srgb
 
 _ENCODERS = {".png": ("image/png", encode.rgb_png), ".jpg": ("image/jpeg", encode.jpeg)}
 _SAME = {".jpeg": ".jpg"}
@@ -37,18 +38,18 @@ class Picture(bytes):
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
-        """RGB (height, width, 3)."""
+        """RGB (height, width, 3), as sRGB."""
         if self._pixels is None:
             with Image.open(io.BytesIO(self)) as image:
-                self._pixels = np.asarray(image.convert("RGB"))
+                self._pixels = in_srgb(np.asarray(image.convert("RGB")), image.info.get("icc_profile"))
         return self._pixels
 
     def to_image(self) -> Image.Image:
-        """A Pillow image, RGB."""
+        """A Pillow image, RGB, as sRGB and without metadata."""
         return Image.fromarray(self.pixels)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write a .png or .jpg file.
+        """Write a .png or .jpg file. One of the other kind has no metadata.
 
         Raises ConfigurationError for another extension, TooManyPixels for a picture that no JPEG can hold, and OSError.
         """

@@ -15,6 +15,8 @@ from PIL import Image, ImageCms
 from depthsvc.imaging.blocks import row_ranges
 from depthsvc.imaging.icc import description_of, plain, space_of
 
+_MOST_BYTES = 1 << 17
+"""Of a profile that a picture keeps. Those of cameras have a hundredth of this."""
 _MODES = {b"RGB ": "RGB", b"GRAY": "L"}
 """Pillow's name for the pixels of a profile's colour space. Those of a grey photo are the same in all channels."""
 
@@ -34,11 +36,23 @@ def in_srgb(pixels: NDArray[np.uint8], profile: bytes | None) -> NDArray[np.uint
     return converted
 
 
+def keepable(profile: bytes | None) -> bytes | None:
+    """An ICC profile of RGB pixels that a picture may keep as they are; None: its pixels have to be sRGB."""
+    if not profile or len(profile) > _MOST_BYTES or space_of(profile) != b"RGB ":
+        return None
+    return profile if is_srgb(profile) or _transform(profile) else None
+
+
+def is_srgb(profile: bytes | None) -> bool:
+    """Whether a profile's pixels are sRGB, as they are without one."""
+    return profile is None or description_of(profile).startswith("sRGB")
+
+
 @lru_cache(maxsize=4)
 def _transform(profile: bytes) -> tuple[ImageCms.ImageCmsTransform, str] | None:
     """From a profile to sRGB, and the mode of what it takes; None if that is the same, or it cannot be used."""
     mode = _MODES.get(space_of(profile))
-    if mode is None or description_of(profile).startswith("sRGB"):
+    if mode is None or is_srgb(profile):
         return None
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(plain(profile)))

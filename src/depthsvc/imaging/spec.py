@@ -35,6 +35,19 @@ def colormap_named(name: str) -> Colormap:
         raise InvalidParameter(f"colormap: {name!r} is not one of {', '.join(Colormap)}.") from None
 
 
+class StereoLayout(StrEnum):
+    """How both eyes' views are put into one picture."""
+
+    SIDE_BY_SIDE = "side_by_side"
+    """The left eye's view on the left, both whole."""
+    HALF = "half"
+    """The same, each squeezed to half its width."""
+    CROSS_EYED = "cross_eyed"
+    """The right eye's view on the left."""
+    ANAGLYPH = "anaglyph"
+    """For red-cyan glasses, red in front of the left eye."""
+
+
 class DepthKind(StrEnum):
     """What the values of a map are."""
 

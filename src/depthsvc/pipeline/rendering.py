@@ -15,12 +15,14 @@ from depthsvc.errors import TooManyPixels
 from depthsvc.imaging import encode
 from depthsvc.imaging.bokeh import layer_pixels, refocus
 from depthsvc.imaging.mesh import TexturedSurface, surface
+from depthsvc.imaging.metadata import TaggedPixels, kept_exif
 from depthsvc.imaging.normals import normal_colours, surface_normals
 from depthsvc.imaging.photo.pixels import Photo
 from depthsvc.imaging.pointcloud import OPACITY, below_sky, grid_size, grid_stride, plausible_inverse, point_cloud
-from depthsvc.imaging.profiles import in_srgb
+from depthsvc.imaging.profiles import in_srgb, is_srgb, keepable
 from depthsvc.imaging.resize import fitting, resized, within
-from depthsvc.imaging.spec import DETAIL_PIXELS, EDGE_PIXELS, DepthKind, Enlargement
+from depthsvc.imaging.spec import DETAIL_PIXELS, EDGE_PIXELS, DepthKind, Enlargement, StereoLayout
+from depthsvc.imaging.stereo import stereo_picture
 from depthsvc.imaging.transparency import OPAQUE, with_opacity
 from depthsvc.model.spec import ModelSpec
 from depthsvc.options import (
@@ -41,6 +43,7 @@ from depthsvc.options import (
     PointCloudOptions,
     SideBySideOptions,
     SizedOptions,
+    StereoOptions,
 )
 
 O = TypeVar("O", bound=Options)  # noqa: E741
@@ -262,10 +265,52 @@ class BokehRenderer(Renderer[BokehOptions]):
         return Outline(kind if self.options.strength else f"{kind}_sharp", pixels, layer_pixels(width, height))
 
     def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
-        options = self.options
-        pixels = in_srgb(_shrunk(photo.pixels, self._most_pixels), photo.profile)
+        options, profile = self.options, keepable(photo.profile)
+        pixels = _shrunk(photo.pixels, self._most_pixels)
+        pixels = pixels if profile else in_srgb(pixels, photo.profile)
         pixels = refocus(pixels, depth.inverse, focus=options.focus_point, strength=options.strength)
-        return Drawing(pixels, (len(pixels), len(pixels[0])), depth)
+        return Drawing(_tagged(pixels, photo, profile, options), (len(pixels), len(pixels[0])), depth)
+
+
+class StereoRenderer(Renderer[StereoOptions]):
+    """Both eyes' views in one picture, RGB. Depth has the photo's edges."""
+
+    def enough(self, width: int, height: int) -> float:
+        return _FEWEST * min(self._view(width, height))
+
+    def outline(self, width: int, height: int, network: int) -> Outline:
+        pixels = math.prod(self._view(width, height))
+        return Outline(self.options.file_format.name, pixels, min(pixels, EDGE_PIXELS))
+
+    def _view(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of a view."""
+        most = DETAIL_PIXELS if self.options.full_size else EDGE_PIXELS
+        return within(*fitting(width, height, encode.JPEG_MAX_SIDE // 2), most)
+
+    def draw(self, photo: Photo, depth: DepthMap) -> Drawing:
+        options, profile = self.options, keepable(photo.profile)
+        if options.layout is StereoLayout.ANAGLYPH:  # whose colours are those of screens
+            profile = None
+        width, height = self._view(len(photo.pixels[0]), len(photo.pixels))
+        pixels = resized(photo.pixels, width, height)
+        nearness = _with_edges(depth, pixels, EDGE_PIXELS, width, height).normalized().values
+        pixels = stereo_picture(
+            pixels if profile else in_srgb(pixels, photo.profile),
+            nearness,
+            layout=options.layout,
+            divergence=options.divergence,
+            convergence=options.convergence,
+        )
+        return Drawing(_tagged(pixels, photo, profile, options), (len(pixels), len(pixels[0])), depth)
+
+
+def _tagged(
+    pixels: NDArray[np.uint8], photo: Photo, profile: bytes | None, options: BokehOptions | StereoOptions
+) -> TaggedPixels:
+    """A picture made from a photo with the metadata that it keeps."""
+    height, width = pixels.shape[:2]
+    exif = kept_exif(photo.exif, width, height, srgb=is_srgb(profile), gps=not options.strip_gps)
+    return TaggedPixels(pixels, exif, profile)
 
 
 RENDERERS: dict[type[Options], type[Renderer[Any]]] = {
@@ -274,6 +319,7 @@ RENDERERS: dict[type[Options], type[Renderer[Any]]] = {
     DepthOptions: MapRenderer,
     PointCloudOptions: PointCloudRenderer,
     BokehOptions: BokehRenderer,
+    StereoOptions: StereoRenderer,
     NormalsOptions: NormalsRenderer,
     MeshOptions: MeshRenderer,
 }
@@ -309,11 +355,16 @@ def _shrunk(pixels: NDArray[np.uint8], most: float) -> NDArray[np.uint8]:
     return pixels if height * width <= most else resized(pixels, *within(width, height, most))
 
 
+def _with_edges(depth: DepthMap, pixels: NDArray[np.uint8], most: float, width: int, height: int) -> DepthMap:
+    """A map upsampled to (height, width), with the edges that at most this many of the photo's pixels show."""
+    refined = depth.refined(_shrunk(pixels, most))
+    return replace(refined, enlargement=Enlargement.BILINEAR).enlarged(width, height)
+
+
 def _fit_to_grid(depth: DepthMap, photo: Photo, options: MapOptions) -> DepthMap:
     """Bring a map from the network's grid to the requested grid, with the photo's edges if requested."""
     if options.refines:
-        refined = depth.refined(_shrunk(photo.pixels, _edge_pixels(options)))
-        depth = replace(refined, enlargement=Enlargement.BILINEAR).enlarged(photo.width, photo.height)
+        depth = _with_edges(depth, photo.pixels, _edge_pixels(options), photo.width, photo.height)
     elif options.size is not OutputSize.MODEL:
         depth = depth.enlarged(photo.width, photo.height)
     return depth.normalized() if options.normalizes else depth

@@ -142,6 +142,23 @@ def test_bokeh_keeps_the_focus_and_blurs_the_rest(client: httpx.Client, photo_pn
     assert np.diff(np.asarray(opened(soft.content)).astype(float)).std() < np.diff(photo).std()
 
 
+def test_a_stereo_picture_shows_both_views(client: httpx.Client, photo_png: bytes) -> None:
+    sizes = {"side_by_side": (640, 240), "half": (320, 240), "cross_eyed": (640, 240), "anaglyph": (320, 240)}
+    views = {}
+    for layout, (width, height) in sizes.items():
+        response = client.post("/stereo", files={"image": photo_png}, params={"layout": layout, "divergence": 6})
+        assert response.headers["Content-Type"] == "image/jpeg"
+        assert response.headers["X-Depth-Shape"] == f"{height},{width}"
+        views[layout] = np.asarray(opened(response.content)).astype(float)
+        assert views[layout].shape == (height, width, 3)
+    pair = views["side_by_side"]
+    assert np.abs(pair - np.hstack([views["cross_eyed"][:, 320:], views["cross_eyed"][:, :320]])).mean() < 3
+    assert np.abs(pair[:, :320] - pair[:, 320:]).mean() > 5
+    flat = client.post("/stereo", files={"image": photo_png}, params={"divergence": 0})
+    photo = np.asarray(opened(photo_png)).astype(float)
+    assert np.abs(np.asarray(opened(flat.content)) - np.hstack([photo, photo])).mean() < 5
+
+
 @pytest.mark.parametrize(
     ("path", "parameters", "detail"),
     [
@@ -153,6 +170,10 @@ def test_bokeh_keeps_the_focus_and_blurs_the_rest(client: httpx.Client, photo_pn
         ("/pointcloud", {"fov": "nan"}, "fov: Input should be"),
         ("/pointcloud", {"stride": "0"}, "stride: Input should be greater than or equal to 1."),
         ("/pointcloud", {"max_points": "100000000"}, "max_points: Input should be less than or equal to 4000000."),
+        ("/stereo", {"divergence": "10.5"}, "divergence: Input should be less than or equal to 10."),
+        ("/stereo", {"divergence": "nan"}, "divergence: Input should be "),
+        ("/stereo", {"convergence": "-0.1"}, "convergence: Input should be greater than or equal to 0."),
+        ("/stereo", {"layout": "top"}, "layout: 'top' is not one of side_by_side, half, cross_eyed, anaglyph."),
         ("/normals", {"fov": "171"}, "fov: Input should be less than or equal to 170."),
         ("/mesh", {"max_vertices": "1000001"}, "max_vertices: Input should be less than or equal to 1000000."),
         ("/pointcloud", {"size": "model"}, "size: there is no such parameter"),

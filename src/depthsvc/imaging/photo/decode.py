@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from depthsvc.errors import BrokenImage, NotAnImage
+from depthsvc.imaging.photo.exif import exif_of
 from depthsvc.imaging.photo.formats import format_of
 from depthsvc.imaging.photo.orientation import UPRIGHT
 from depthsvc.imaging.photo.pillow import DECODER_ERRORS, pixels_of
@@ -39,7 +40,8 @@ def photo_of_image(image: Image.Image) -> Photo:
     try:
         pixels, opacity = pixels_of(image)
         profile = image.info.get("icc_profile")
-        return upright(pixels, image.size, _orientation(image), opacity=opacity, profile=profile)
+        exif = exif_of(image.info)
+        return upright(pixels, image.size, _orientation(image), opacity=opacity, profile=profile, exif=exif)
     except DECODER_ERRORS as error:
         raise BrokenImage("The image is damaged or truncated. Save it again and use that.") from error
 

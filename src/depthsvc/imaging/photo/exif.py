@@ -13,7 +13,7 @@ from typing import Any
 
 _PREFIX = b"Exif\0\0"
 _SHORT, _LONG = 3, 4
-_ENTRY_BYTES = 12
+ENTRY_BYTES = 12
 _CAMERA_DIRECTORY = 0x8769
 _FOCAL_LENGTH_35MM = 0xA405
 _DIAGONAL_35MM = math.hypot(36, 24)
@@ -51,7 +51,7 @@ def _number(exif: bytes, order: str, start: int, wanted: int) -> int | None:
     """The number of this tag in the directory at `start`. Raises struct.error if there is no directory."""
     (count,) = struct.unpack_from(f"{order}H", exif, start)
     first = start + 2
-    entries = exif[first : first + min(count, (len(exif) - first) // _ENTRY_BYTES) * _ENTRY_BYTES]
+    entries = exif[first : first + min(count, (len(exif) - first) // ENTRY_BYTES) * ENTRY_BYTES]
     for tag, kind, _, value in struct.iter_unpack(f"{order}HHI4s", entries):
         if tag == wanted and kind in (_SHORT, _LONG):
             return int(struct.unpack_from(f"{order}{'H' if kind == _SHORT else 'I'}", value)[0])

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from PIL import AvifImagePlugin, Image
 
 from depthsvc.errors import BrokenImage
-from depthsvc.imaging.photo.exif import fov_of
+from depthsvc.imaging.photo.exif import exif_of, fov_of
 from depthsvc.imaging.photo.header import Coding, Header, checked, damaged
 from depthsvc.imaging.photo.jpeg import Data
 from depthsvc.imaging.photo.orientation import UPRIGHT
@@ -93,7 +93,8 @@ def decode_heic(data: bytes, header: Header, bounds: Bounds) -> Photo:
         orientation = named if named in range(1, 9) and not picture.is_turned else UPRIGHT
         profile = image.info.get("icc_profile") or picture.profile
         fov = fov_of(image.info, *image.size)
-        return upright(pixels, image.size, orientation, opacity=opacity, profile=profile, fov=fov)
+        exif = exif_of(image.info)
+        return upright(pixels, image.size, orientation, opacity=opacity, profile=profile, fov=fov, exif=exif)
 
 
 def _opened(data: bytes) -> Image.Image:

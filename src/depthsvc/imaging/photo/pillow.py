@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from depthsvc.imaging.photo.chunks import essential_png
-from depthsvc.imaging.photo.exif import fov_of
+from depthsvc.imaging.photo.exif import exif_of, fov_of
 from depthsvc.imaging.photo.header import Coding, Header, png_header
 from depthsvc.imaging.photo.inflate import INFLATE_ERROR
 from depthsvc.imaging.photo.interlaced import passes
@@ -182,7 +182,8 @@ def _photo(
 ) -> Photo:
     profile = metadata.get("icc_profile") or None
     fov = fov_of(metadata, *size)
-    return upright(pixels, size, orientation_of(metadata), opacity=opacity, profile=profile, fov=fov)
+    turned, exif = orientation_of(metadata), exif_of(metadata)
+    return upright(pixels, size, turned, opacity=opacity, profile=profile, fov=fov, exif=exif)
 
 
 Pixels = tuple[NDArray[np.uint8], NDArray[np.uint8] | None]

@@ -37,6 +37,8 @@ class Photo:
     """EXIF orientation of the stored pixels, by which they have been turned."""
     fov: float | None = None
     """Angle in degrees that the longer side spans, if the file says it."""
+    exif: bytes = b""
+    """EXIF data as the file has them, from the header of their TIFF on; empty: none. Not checked."""
 
     def without_pixels(self) -> Photo:
         """The photo with only its width and height, so that the memory of its pixels can be freed."""
@@ -87,15 +89,16 @@ def upright(
     opacity: NDArray[np.uint8] | None = None,
     profile: bytes | None = None,
     fov: float | None = None,
+    exif: bytes = b"",
 ) -> Photo:
     """The photo as a person sees it, from stored pixels and the EXIF orientation, 1 to 8.
 
-    `size`: width and height of the whole photo as stored. `opacity`, `profile` and `fov`: as in `Photo`.
+    `size`: width and height of the whole photo as stored. `opacity`, `profile`, `fov` and `exif`: as in `Photo`.
     """
     if opacity is not None:
         opacity = _turned(opacity, orientation)
     seen = size[::-1] if orientation >= 5 else size
-    return Photo(_turned(pixels, orientation), *seen, opacity, profile, orientation, fov)
+    return Photo(_turned(pixels, orientation), *seen, opacity, profile, orientation, fov, exif)
 
 
 def _turned(stored: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:

@@ -325,7 +325,7 @@ def decode_tiff(data: bytes, header: Header, bounds: Bounds) -> Photo:
         profile = image.info.get("icc_profile")
         turned = orientation if orientation in range(1, 9) else 1
         fov = fov_of({"exif": data}, *image.size)  # EXIF data is a TIFF's own directory
-        return upright(pixels, image.size, turned, opacity=opacity, profile=profile, fov=fov)
+        return upright(pixels, image.size, turned, opacity=opacity, profile=profile, fov=fov, exif=data)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""POST /upload, /depth, /pointcloud, /bokeh, /normals and /mesh."""
+"""POST /upload, /depth, /pointcloud, /bokeh, /stereo, /normals and /mesh."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from depthsvc.options import (
     NormalsOptions,
     Options,
     PointCloudOptions,
+    StereoOptions,
     UploadQuery,
     make_options,
 )
@@ -127,7 +128,16 @@ async def pointcloud(
 
 @_photo_route(BokehOptions.route, "A photo refocused by its depth")
 async def bokeh(request: Request, service: CurrentService, options: Annotated[BokehOptions, Query()]) -> Response:
-    """The photo as a JPEG, blurred where it is nearer or farther than the focus, as with a wide aperture."""
+    """The photo as a JPEG, blurred where it is nearer or farther than the focus, as with a wide aperture. It keeps the
+    photo's EXIF data and colour profile."""
+    return await _answer(request, service, options)
+
+
+@_photo_route(StereoOptions.route, "A photo as a stereo picture")
+async def stereo(request: Request, service: CurrentService, options: Annotated[StereoOptions, Query()]) -> Response:
+    """A JPEG with the views of both eyes, which differ by the photo's depth: side by side, or as an anaglyph for
+    red-cyan glasses. What the photo does not show is filled with the background beside it. The picture keeps the
+    photo's EXIF data and colour profile."""
     return await _answer(request, service, options)
 
 

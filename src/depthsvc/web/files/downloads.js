@@ -31,6 +31,7 @@ export const downloadsOf = ({ heatmap, refocus }) => ({
   ply: { suffix: "-points.ply", make: (picture) => pointsPly(picture.depth, picture) },
   mesh: { suffix: ".glb", make: ({ photo, depth }) => inSpace("mesh", photo, depth.asked) },
   normals: { suffix: "-normals.png", make: ({ photo, depth }) => inSpace("normals", photo, depth.asked) },
+  stereo: { suffix: "-stereo.jpg", make: ({ photo, depth }) => inSpace("stereo", photo, depth.asked) },
   refocused: {
     suffix: "-refocused.jpg",
     make: ({ photo, depth }) => refocused(photo, depth.asked, refocus.wanted),

@@ -133,10 +133,10 @@ export async function refocused(photo, asked, { x, y, strength }) {
 
 /**
  * What a photo shows in space, as a file that the service makes.
- * @param {"mesh" | "normals"} route
+ * @param {"mesh" | "normals" | "stereo"} route
  * @param {Blob} photo
  * @param {Asked} asked
- * @returns {Promise<Blob>} a GLB file or a PNG
+ * @returns {Promise<Blob>} a GLB file, a PNG or a JPEG
  * @throws {Problem} also with code "unreachable"
  */
 export async function inSpace(route, photo, asked) {

@@ -119,6 +119,8 @@ export const ENGLISH = {
   saveMeshMetres: "GLB, textured, metres",
   saveNormals: "Normals",
   saveNormalsKind: "PNG, ControlNet's colours",
+  saveStereo: "Stereo pair",
+  saveStereoKind: "JPEG, left eye on the left",
   saveRefocused: "Refocused",
   saveRefocusedKind: "JPEG, up to 12.5 megapixels",
   saving: "Creating {name} …",

@@ -119,6 +119,8 @@ export const CHINESE = {
   saveMeshMetres: "GLB，带纹理，单位米",
   saveNormals: "法线图",
   saveNormalsKind: "PNG，ControlNet 配色",
+  saveStereo: "立体图",
+  saveStereoKind: "JPEG，左眼图在左",
   saveRefocused: "重新对焦的照片",
   saveRefocusedKind: "JPEG，最大 1250 万像素",
   saving: "正在生成 {name}……",
