@@ -101,6 +101,9 @@ def _tiles(page: Page, address: str, scene: str) -> list[Image.Image]:
     )
     tiles = [_shot(page, "#photo-frame"), _shot(page, "#heatmap-frame")]
     page.click("#tab-space")
+    page.wait_for_selector("#space-frame[aria-busy]", state="detached")
+    for _ in range(3):
+        page.press("#space-frame", "ArrowRight")
     return [*tiles, _shot(page, "#space-frame")]
 
 

@@ -80,7 +80,9 @@ class Visit:
         return self
 
     def view(self, name: str) -> Visit:
+        """Open a view, and wait until it shows the picture."""
         self.page.click(f"#tab-{name}")
+        self.page.wait_for_selector(f"#{name}-frame[aria-busy]", state="detached")
         return self
 
     def pixels(self, canvas: str) -> bytes:

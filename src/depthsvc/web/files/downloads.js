@@ -10,6 +10,7 @@ import { explain, NO_PHOTO } from "../service/status.js";
 import { hush, say } from "../words/i18n.js";
 import { depthNpy, depthPng16, heatmapPng, pointsPly } from "./depth_files.js";
 import { sideBySide } from "./side_by_side.js";
+import { recordedFormat, recordedType } from "./video.js";
 
 /** @typedef {{suffix: string, make: (picture: Picture) => Promise<Blob>}} Download */
 
@@ -20,7 +21,7 @@ const saving = element("saving");
  * @param {Views} views
  * @returns {Record<string, Download>}
  */
-export const downloadsOf = ({ heatmap, refocus }) => ({
+export const downloadsOf = ({ heatmap, space, refocus }) => ({
   heatmap: { suffix: "-depth.png", make: (picture) => heatmapPng(picture.depth, picture, heatmap.table, heatmap.look) },
   pair: {
     suffix: "-side-by-side.jpg",
@@ -29,6 +30,7 @@ export const downloadsOf = ({ heatmap, refocus }) => ({
   png16: { suffix: "-depth16.png", make: (picture) => depthPng16(picture.depth, picture) },
   npy: { suffix: "-depth.npy", make: (picture) => depthNpy(picture.depth, picture) },
   ply: { suffix: "-points.ply", make: (picture) => pointsPly(picture.depth, picture) },
+  sway: { suffix: `-3d.${recordedFormat().toLowerCase()}`, make: () => space.video() },
   mesh: { suffix: ".glb", make: ({ photo, depth }) => inSpace("mesh", photo, depth.asked) },
   normals: { suffix: "-normals.png", make: ({ photo, depth }) => inSpace("normals", photo, depth.asked) },
   stereo: { suffix: "-stereo.jpg", make: ({ photo, depth }) => inSpace("stereo", photo, depth.asked) },
@@ -44,6 +46,7 @@ export const downloadsOf = ({ heatmap, refocus }) => ({
  */
 export function offerDownloads(views) {
   const downloads = downloadsOf(views);
+  say(element("save-sway-kind"), "saveSwayKind", { format: recordedFormat() });
   for (const button of findAll("[data-save]", HTMLButtonElement)) {
     button.addEventListener("click", () => {
       if (views.picture) download(button, downloads[button.dataset.save ?? ""], views.picture);
@@ -57,6 +60,7 @@ export function offerDownloads(views) {
  */
 export function renewDownloads(view) {
   find("[data-save=refocused]", HTMLElement).hidden = view !== "refocus";
+  find("[data-save=sway]", HTMLElement).hidden = view !== "space" || !recordedType();
   hush(saving);
 }
 

@@ -5,8 +5,9 @@
 import { context2d, newCanvas } from "../canvas.js";
 import { element } from "../elements.js";
 import { save } from "../files/downloads.js";
+import { recordedFormat, recordedType } from "../files/video.js";
 import { hush, say } from "../words/i18n.js";
-import { recordedFormat, recordedType, Recording } from "./recording.js";
+import { Recording } from "./recording.js";
 
 const depthButton = element("live-save-depth", HTMLButtonElement);
 const pairButton = element("live-save-pair", HTMLButtonElement);

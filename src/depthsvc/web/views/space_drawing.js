@@ -1,79 +1,64 @@
-// The photo as a point cloud that can be turned and zoomed.
+// A photo as two surfaces, drawn with a camera that moves: the outlines of the front are soft, the back has no holes.
 
-/** @import { PointCloud } from "../depth/pointcloud.js" */
+/** @import { Layers } from "../depth/layers.js" */
+/** @import { Mesh } from "../depth/triangles.js" */
+/** @import { Projection } from "./space_camera.js" */
 /** @import { Program } from "./webgl.js" */
 
-import { FIELD_OF_VIEW } from "../depth/pointcloud.js";
-import { attribute, context, program } from "./webgl.js";
-
-/** @typedef {{yaw: number, pitch: number, zoom: number}} View radians; zoom 1 is where the photo was taken */
+import { OUTLINE, SOLID } from "../depth/triangles.js";
+import { attribute, context, program, texture } from "./webgl.js";
 
 const VERTEX = `
-  layout(location = 0) in vec3 point;
-  layout(location = 1) in vec3 colour;
-  uniform mat4 camera;
-  uniform float size;
-  out vec3 paint;
+  layout(location = 0) in vec3 vertex; // place in the photo, nearness
+  uniform vec2 range; // inverse depth: the least, and from there to the most
+  uniform vec2 slope, focal, shear, offset, clip;
+  uniform float back;
+  out vec2 place;
   void main() {
-    gl_Position = camera * vec4(point, 1.0);
-    gl_PointSize = clamp(size * -point.z / gl_Position.w, 1.0, 48.0);
-    paint = colour;
+    float depth = 1.0 / max(range.x + range.y * vertex.z, 1e-9);
+    vec2 point = vec2(vertex.x - 0.5, 0.5 - vertex.y) * slope * depth;
+    float away = depth - back;
+    gl_Position = vec4(focal * point + away * shear + offset, clip.x * away + clip.y, away);
+    place = vertex.xy;
   }`;
 const FRAGMENT = `
-  in vec3 paint;
+  in vec2 place;
+  uniform sampler2D photo, fill, outline;
+  uniform float revealed; // 0 while the camera is where the photo was taken, soon 1
   out vec4 pixel;
+  const vec3 GROUND = vec3(0.753);
+  const float EDGE = ${(OUTLINE / 255).toFixed(4)};
+  const float FULL = ${(SOLID / 255).toFixed(4)};
   void main() {
-    if (length(gl_PointCoord - 0.5) > 0.5) discard;
-    pixel = vec4(paint, 1.0);
+    vec4 seen = texture(photo, place);
+    vec3 colour = seen.rgb + GROUND * (1.0 - seen.a);
+    float covered = 1.0;
+    #ifdef BACK
+      vec4 other = texture(fill, place);
+      colour = mix(colour, other.rgb, other.a * revealed);
+    #endif
+    #ifdef EDGES
+      if (texture(outline, place).r < FULL) discard;
+    #endif
+    #ifdef RIMS
+      covered = smoothstep(EDGE, FULL, texture(outline, place).r);
+      if (covered <= 0.0 || covered == 1.0) discard;
+    #endif
+    pixel = vec4(colour * covered, covered);
   }`;
+/** What is drawn, in this order: a mesh each, with a program of its own, so that most pixels are drawn once. */
+const PARTS = /** @type {const} */ (["FRONT", "EDGES", "BACK", "RIMS"]);
 
-const OVERLAP = 1.5; // points are larger than the distance between them, so that surfaces have no holes
-const CLOSEST = 0.02; // bound of what is drawn, as a fraction of the pivot's distance
-const LIMITS = { yaw: 1.3, pitch: 1.1, closest: 4, farthest: 0.35 };
-/** @type {View} */
-const START = { yaw: 0.22, pitch: -0.08, zoom: 1 };
-const SWING_MS = 3600;
+/** @typedef {{layers: Layers, photo: ImageBitmap, low: number, high: number}} Model `low` and `high` as in `Relief` */
 
-/**
- * @param {number} value
- * @param {number} low
- * @param {number} high
- */
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-
-/**
- * The camera's matrix: the cloud turned about a point on the photo's axis, seen in perspective.
- * @param {View} view
- * @param {{pivot: number, farthest: number}} distances of that point and of the cloud's farthest, from the camera
- * @param {[number, number]} lens focal length in half widths and half heights
- * @returns {Float32Array} 4 x 4, column by column
- */
-function cameraMatrix({ yaw, pitch, zoom }, { pivot, farthest }, lens) {
-  const [cy, sy, cp, sp] = [Math.cos(yaw), Math.sin(yaw), Math.cos(pitch), Math.sin(pitch)];
-  const turned = [
-    [cy, 0, sy],
-    [sp * sy, cp, -sp * cy],
-    [-cp * sy, sp, cp * cy],
-  ];
-  const moved = turned.map((row, axis) => [...row, row[2] * pivot - (axis === 2 ? pivot / zoom : 0)]);
-  const [x, y, z] = moved;
-  const [front, back] = [CLOSEST * pivot, 2 * farthest + pivot / zoom];
-  const a = (back + front) / (front - back);
-  const b = (2 * back * front) / (front - back);
-  const columns = [0, 1, 2, 3].map((k) => [lens[0] * x[k], lens[1] * y[k], a * z[k] + (k === 3 ? b : 0), -z[k]]);
-  return new Float32Array(columns.flat());
-}
-
-/** A view of one point cloud on one canvas. */
+/** A view of one photo on one canvas. */
 export class Scene {
   #gl;
-  #program;
-  #buffers;
-  /** @type {PointCloud | null} */
-  #cloud = null;
-  #distances = { pivot: 1, farthest: 1 };
-  #frame = 0;
-  #view = { ...START };
+  #programs;
+  /** @type {Model | null} */
+  #model = null;
+  /** @type {Record<string, {array: WebGLVertexArrayObject, count: number}>} */
+  #meshes = {};
 
   /**
    * Throws if the browser has no WebGL.
@@ -81,98 +66,103 @@ export class Scene {
    */
   constructor(canvas) {
     this.canvas = canvas;
-    this.#gl = context(canvas, { antialias: false, alpha: true, preserveDrawingBuffer: true });
-    [this.#program, this.#buffers] = this.#prepared();
+    this.#gl = context(canvas, { antialias: false, alpha: false, preserveDrawingBuffer: true });
+    this.#programs = this.#prepared();
     canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
     canvas.addEventListener("webglcontextrestored", () => {
-      [this.#program, this.#buffers] = this.#prepared();
-      if (this.#cloud) this.load(this.#cloud);
+      this.#programs = this.#prepared();
+      if (this.#model) this.load(this.#model);
     });
   }
 
-  /** @returns {[Program, WebGLBuffer[]]} */
+  /** @returns {Program[]} */
   #prepared() {
     const gl = this.#gl;
     gl.enable(gl.DEPTH_TEST);
-    return [program(gl, VERTEX, FRAGMENT), [gl.createBuffer(), gl.createBuffer()]];
+    gl.depthFunc(gl.LEQUAL);
+    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+    return PARTS.map((part) => program(gl, VERTEX, `#define ${part}\n${FRAGMENT}`));
   }
 
   /**
-   * Show a cloud.
-   * @param {PointCloud} cloud
+   * Take a photo.
+   * @param {Model} model
    */
-  load(cloud) {
-    this.#cloud = cloud;
-    const depths = cloud.points.filter((_, index) => index % 3 === 2).sort();
-    this.#distances = { pivot: -(depths[depths.length >> 1] ?? -1), farthest: -(depths[0] ?? -1) };
-    attribute(this.#gl, 0, this.#buffers[0], cloud.points, this.#gl.FLOAT, false);
-    attribute(this.#gl, 1, this.#buffers[1], cloud.colours, this.#gl.UNSIGNED_BYTE, true);
-    this.draw();
-  }
-
-  /** Draw before the next frame, once for any number of calls. */
-  draw() {
-    cancelAnimationFrame(this.#frame);
-    this.#frame = requestAnimationFrame(() => this.#drawNow());
-  }
-
-  #drawNow() {
+  load(model) {
+    this.#model = model;
     const gl = this.#gl;
-    const { width, height } = this.canvas;
-    const longer = Math.max(width, height);
-    const focal = 1 / Math.tan((FIELD_OF_VIEW * Math.PI) / 360);
-    /** @type {[number, number]} */
-    const lens = [(focal * longer) / width, (focal * longer) / height];
-    gl.viewport(0, 0, width, height);
-    gl.clearColor(0, 0, 0, 0);
+    const { layers, photo } = model;
+    this.#texture(0, () => gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, photo));
+    const { width, height } = layers;
+    this.#texture(1, () => gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, width, height, 0, gl.RGBA, gl.UNSIGNED_BYTE, layers.fill));
+    gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
+    this.#texture(2, () => gl.texImage2D(gl.TEXTURE_2D, 0, gl.R8, width, height, 0, gl.RED, gl.UNSIGNED_BYTE, layers.outline));
+    const edges = this.#mesh({ ...layers.front, triangles: layers.edges });
+    this.#meshes = { FRONT: this.#mesh(layers.front), EDGES: edges, BACK: this.#mesh(layers.back), RIMS: edges };
+  }
+
+  /**
+   * @param {number} unit
+   * @param {() => void} fill
+   */
+  #texture(unit, fill) {
+    const gl = this.#gl;
+    gl.activeTexture(gl.TEXTURE0 + unit);
+    texture(gl, gl.LINEAR, gl.MIRRORED_REPEAT);
+    fill();
+  }
+
+  /** @param {Mesh} mesh */
+  #mesh({ vertices, triangles }) {
+    const gl = this.#gl;
+    const array = gl.createVertexArray();
+    gl.bindVertexArray(array);
+    attribute(gl, 0, gl.createBuffer(), vertices, gl.FLOAT, false);
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
+    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, triangles, gl.STATIC_DRAW);
+    return { array, count: triangles.length };
+  }
+
+  /**
+   * Draw now.
+   * @param {Projection} seen
+   * @param {number} revealed 0 while the camera is where the photo was taken, soon 1
+   */
+  draw(seen, revealed) {
+    if (!this.#model) return;
+    const gl = this.#gl;
+    gl.viewport(0, 0, this.canvas.width, this.canvas.height);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
-    if (!this.#cloud) return;
-    gl.useProgram(this.#program.program);
-    gl.uniformMatrix4fv(this.#program.places.camera, false, cameraMatrix(this.#view, this.#distances, lens));
-    gl.uniform1f(this.#program.places.size, (OVERLAP * focal * longer) / 2 / this.#cloud.focal);
-    gl.drawArrays(gl.POINTS, 0, this.#cloud.count);
+    PARTS.forEach((part, index) => {
+      this.#prepare(this.#programs[index], this.#model, seen, revealed);
+      const isSoft = part === "RIMS";
+      if (isSoft) gl.enable(gl.BLEND);
+      else gl.disable(gl.BLEND);
+      gl.depthMask(!isSoft);
+      const { array, count } = this.#meshes[part];
+      gl.bindVertexArray(array);
+      gl.drawElements(gl.TRIANGLES, count, gl.UNSIGNED_INT, 0);
+    });
+    gl.depthMask(true);
   }
 
   /**
-   * Turn by radians.
-   * @param {number} right
-   * @param {number} up
+   * Use a program, for a camera.
+   * @param {Program} program
+   * @param {Model | null} model
+   * @param {Projection} seen
+   * @param {number} revealed
    */
-  turn(right, up) {
-    this.#view.yaw = clamp(this.#view.yaw + right, -LIMITS.yaw, LIMITS.yaw);
-    this.#view.pitch = clamp(this.#view.pitch + up, -LIMITS.pitch, LIMITS.pitch);
-    this.draw();
-  }
-
-  /**
-   * Come closer.
-   * @param {number} factor
-   */
-  zoom(factor) {
-    this.#view.zoom = clamp(this.#view.zoom * factor, LIMITS.farthest, LIMITS.closest);
-    this.draw();
-  }
-
-  /** Return to the first view. */
-  reset() {
-    this.#view = { ...START };
-    this.draw();
-  }
-
-  /**
-   * Swing once from side to side, to show that there is depth.
-   * @param {AbortSignal} signal ends it
-   */
-  swing(signal) {
-    const began = performance.now();
-    /** @param {number} now */
-    const step = (now) => {
-      if (signal.aborted) return;
-      const fraction = Math.min((now - began) / SWING_MS, 1);
-      this.#view.yaw = START.yaw * Math.cos(2 * Math.PI * fraction);
-      this.#drawNow();
-      if (fraction < 1) requestAnimationFrame(step);
-    };
-    requestAnimationFrame(step);
+  #prepare({ program, places }, model, seen, revealed) {
+    if (!model) return;
+    const gl = this.#gl;
+    gl.useProgram(program);
+    for (const name of /** @type {const} */ (["slope", "focal", "shear", "offset", "clip"])) {
+      gl.uniform2fv(places[name], seen[name]);
+    }
+    gl.uniform1f(places.back, seen.back);
+    gl.uniform1f(places.revealed, revealed);
+    gl.uniform2f(places.range, model.low, model.high - model.low);
+    ["photo", "fill", "outline"].forEach((name, unit) => gl.uniform1i(places[name], unit));
   }
 }

@@ -1,48 +1,32 @@
 // The 3-D view in the page, made when it is first looked at.
 
-/** @import { Distances } from "../depth/pointcloud.js" */
-/** @import { DepthMap } from "../depth/resize.js" */
+/** @import { Layers } from "../depth/layers.js" */
+/** @import { Relief } from "../depth/relief.js" */
 /** @import { Picture } from "../photo/picture.js" */
+/** @import { Pose } from "./space_camera.js" */
 
-import { normalized } from "../depth/nearness.js";
-import { distances, fieldOfView, pointCloud } from "../depth/pointcloud.js";
-import { fitting, upsample } from "../depth/resize.js";
+import { context2d, newCanvas } from "../canvas.js";
+import { fieldOfView } from "../depth/pointcloud.js";
+import { recordingOf } from "../files/video.js";
 import { sizeOn } from "../photo/picture.js";
+import { COVER, projection, widestTurn } from "./space_camera.js";
 import { Scene } from "./space_drawing.js";
+import { Motion, SWAY_MS } from "./space_motion.js";
 import { steer } from "./space_steering.js";
 
 /**
  * @typedef {{canvas: HTMLCanvasElement, frame: HTMLElement, missing: HTMLElement, closer: HTMLButtonElement,
- *     farther: HTMLButtonElement, reset: HTMLButtonElement}} Elements
+ *     farther: HTMLButtonElement, reset: HTMLButtonElement, sway: HTMLButtonElement, fov: HTMLInputElement}} Elements
  */
 
-const LONGEST = 1600; // pixels of the view
-const GRID = 720; // points along the photo's longer side
-const STEEP = 0.05; // of the depth: a larger step between next-but-one points is an edge, not a surface
+/** @typedef {{picture: Picture, relief: Relief, motion: Motion}} Shown */
 
-/**
- * Distances without the soft edges between near and far things, where the network's small grid mixes the two.
- * @param {DepthMap} map
- * @returns {Distances}
- */
-function distancesWithoutEdges(map) {
-  const whole = distances(map);
-  const { values, width, height, constant } = normalized(map);
-  if (constant) return whole;
-  const kept = whole.values.slice();
-  /**
-   * @param {number} at
-   * @param {number} other
-   */
-  const steep = (at, other) => Math.abs(values[at] - values[other]) > STEEP * (values[at] + 1 / 9);
-  for (let y = 2; y < height - 2; y++) {
-    for (let at = y * width + 2; at < (y + 1) * width - 2; at++) {
-      if (steep(at - 1, at + 1)) kept.fill(0, at - 2, at + 3);
-      if (steep(at - width, at + width)) for (let row = -2; row <= 2; row++) kept[at + row * width] = 0;
-    }
-  }
-  return { ...whole, values: kept };
-}
+const LONGEST = 1600; // pixels of the view and of the photo in it
+const VERTICES = 145_000;
+const SPREAD = 1.3; // pixels of its own grid to either side over which a network spreads a step
+const FIELDS_OF_VIEW = [0.5, 1.25]; // from the least to the most, of that with which the photo was taken
+const REVEALING = 25; // how fast what was hidden shows as the camera moves
+const BITS_PER_SECOND = 8e6;
 
 /** The 3-D view of the current picture. */
 export class SpaceView {
@@ -50,10 +34,16 @@ export class SpaceView {
   /** @type {Picture | null} */
   #picture = null;
   /** @type {Picture | null} */
+  #wanted = null;
+  /** @type {Shown | null} */
   #shown = null;
   /** @type {Scene | null} */
   #scene = null;
-  #swinging = new AbortController();
+  /** @type {Worker | null} */
+  #worker = null;
+  #frame = 0;
+  #isRecording = false;
+  #isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   /** @param {Elements} elements */
   constructor(elements) {
@@ -75,29 +65,115 @@ export class SpaceView {
     if (!picture || !frame.clientWidth) return;
     this.#scene ??= this.#made();
     if (!this.#scene) return;
-    [canvas.width, canvas.height] = sizeOn(frame, picture, LONGEST);
-    if (this.#shown !== picture) this.#load(this.#scene, picture);
-    this.#scene.draw();
+    if (!this.#isRecording) [canvas.width, canvas.height] = sizeOn(frame, picture, LONGEST);
+    if (this.#wanted !== picture) this.#load(this.#scene, picture);
+    this.#draw();
   }
 
   /**
    * @param {Scene} scene
    * @param {Picture} picture
    */
-  #load(scene, picture) {
-    const [width, height] = fitting(picture.width, picture.height, GRID);
-    const distances = distancesWithoutEdges(upsample(picture.depth, width, height));
-    scene.reset();
-    scene.load(pointCloud(distances, picture.pixelsAt(width, height), fieldOfView(picture.depth)));
-    this.#shown = picture;
-    this.#swinging.abort();
-    this.#swinging = new AbortController();
-    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) scene.swing(this.#swinging.signal);
+  async #load(scene, picture) {
+    const { frame, fov, sway } = this.#elements;
+    this.#wanted = picture;
+    this.#shown = null;
+    frame.setAttribute("aria-busy", "true");
+    const scale = Math.min(1, LONGEST / Math.max(picture.width, picture.height));
+    const photo = await createImageBitmap(picture.seen, {
+      resizeWidth: Math.max(1, Math.round(scale * picture.width)),
+      resizeHeight: Math.max(1, Math.round(scale * picture.height)),
+      resizeQuality: "high",
+    });
+    const { relief: deep, layers } = await this.#layered(picture, photo);
+    if (this.#wanted !== picture) return;
+    const taken = fieldOfView(picture.depth);
+    [fov.min, fov.max] = FIELDS_OF_VIEW.map((times) => String(Math.round(times * taken)));
+    setDegrees(fov, taken);
+    const isSwaying = sway.getAttribute("aria-pressed") === "true";
+    const motion = new Motion(widestTurn(deep, taken), deep.pivot, this.#isCalm, isSwaying);
+    this.#shown = { picture, relief: deep, motion };
+    scene.load({ layers, photo, low: deep.low, high: deep.high });
+    frame.removeAttribute("aria-busy");
+    this.#draw();
+  }
+
+  /**
+   * The surfaces of a picture, made by a worker.
+   * @param {Picture} picture
+   * @param {ImageBitmap} photo
+   * @returns {Promise<{relief: Relief, layers: Layers}>}
+   */
+  #layered({ depth }, photo) {
+    const share = Math.min(1, Math.sqrt(VERTICES / (photo.width * photo.height)));
+    const width = Math.max(2, Math.round(share * photo.width));
+    const height = Math.max(2, Math.round(share * photo.height));
+    const canvas = context2d(newCanvas(width, height), { willReadFrequently: true });
+    canvas.drawImage(photo, 0, 0, width, height);
+    const pixels = canvas.getImageData(0, 0, width, height).data;
+    const half = Math.max(2, Math.round((SPREAD * width) / depth.width));
+    this.#worker?.terminate();
+    const worker = new Worker(new URL("../depth/layers_worker.js", import.meta.url), { type: "module" });
+    this.#worker = worker;
+    return new Promise((resolve, reject) => {
+      worker.addEventListener("message", ({ data }) => {
+        worker.terminate();
+        resolve(data);
+      });
+      worker.addEventListener("error", reject);
+      worker.postMessage({ depth, width, height, pixels, half });
+    });
+  }
+
+  /** Draw frames as long as something moves and is seen. */
+  #draw() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = requestAnimationFrame((now) => {
+      const shown = this.#shown;
+      if (!shown || this.#isRecording || !this.#elements.frame.clientWidth) return;
+      if (shown.motion.step(now)) this.#draw();
+      this.#show(shown, shown.motion.pose);
+    });
+  }
+
+  /**
+   * @param {Shown} shown
+   * @param {Pose} pose
+   */
+  #show({ picture, relief }, pose) {
+    const taken = fieldOfView(picture.depth);
+    const fov = this.#elements.fov.valueAsNumber;
+    const revealed = REVEALING * (Math.hypot(pose.yaw, pose.pitch) + Math.abs(Math.log(pose.zoom)) + Math.abs(taken - fov) / 90);
+    this.#scene?.draw(projection(pose, picture, taken, fov, relief.low), Math.min(revealed, 1));
+  }
+
+  /**
+   * One sway as a video that can be repeated without a seam. It takes as long as it lasts.
+   * @returns {Promise<Blob>}
+   */
+  async video() {
+    const shown = this.#shown;
+    if (!shown) throw new Error("There is nothing to record yet.");
+    this.#isRecording = true;
+    const { recorder, video } = recordingOf(this.#elements.canvas, BITS_PER_SECOND);
+    const began = performance.now();
+    /** @param {number} now */
+    const step = (now) => {
+      const phase = Math.max(now - began, 0) / SWAY_MS;
+      if (phase >= 1 || this.#shown !== shown) return recorder.stop();
+      this.#show(shown, shown.motion.swayed(phase));
+      requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+    return video.finally(() => {
+      this.#isRecording = false;
+      this.fit();
+    });
   }
 
   /** The scene with its controls, or null without WebGL. */
   #made() {
-    const { canvas, frame, missing, closer, farther, reset } = this.#elements;
+    const { canvas, frame, missing, closer, farther, reset, sway, fov } = this.#elements;
     let scene;
     try {
       scene = new Scene(canvas);
@@ -105,12 +181,62 @@ export class SpaceView {
       missing.hidden = false;
       return null;
     }
-    const stopSwinging = () => this.#swinging.abort();
-    steer(frame, scene, stopSwinging);
-    for (const button of [closer, farther, reset]) button.addEventListener("click", stopSwinging);
-    closer.addEventListener("click", () => scene.zoom(1.25));
-    farther.addEventListener("click", () => scene.zoom(1 / 1.25));
-    reset.addEventListener("click", () => scene.reset());
+    /** @param {(shown: Shown) => void} change */
+    const move = (change) => {
+      if (!this.#shown) return;
+      this.#shown.motion.touch();
+      change(this.#shown);
+      this.#draw();
+    };
+    const steered = {
+      touch: () => move(() => {}),
+      turn: (/** @type {number} */ right, /** @type {number} */ up) => move(({ motion }) => motion.turn(right, up)),
+      zoom: (/** @type {number} */ factor) => move(({ motion }) => motion.zoom(factor)),
+      reset: () => move(({ motion }) => motion.reset()),
+      look: (/** @type {number} */ x, /** @type {number} */ y) => move((shown) => shown.motion.look(placeAt(shown, x, y))),
+    };
+    steer(frame, steered);
+    closer.addEventListener("click", () => steered.zoom(1.25));
+    farther.addEventListener("click", () => steered.zoom(1 / 1.25));
+    reset.addEventListener("click", () => {
+      if (this.#shown) setDegrees(fov, fieldOfView(this.#shown.picture.depth));
+      steered.reset();
+    });
+    fov.addEventListener("input", () => {
+      setDegrees(fov, fov.valueAsNumber);
+      steered.touch();
+    });
+    sway.setAttribute("aria-pressed", String(!this.#isCalm));
+    sway.addEventListener("click", () => {
+      const isSwaying = sway.getAttribute("aria-pressed") !== "true";
+      sway.setAttribute("aria-pressed", String(isSwaying));
+      if (this.#shown) this.#shown.motion.isSwaying = isSwaying;
+      this.#draw();
+    });
     return scene;
   }
+}
+
+/**
+ * Set a slider to an angle, and show it in the output that follows it.
+ * @param {HTMLInputElement} slider
+ * @param {number} degrees
+ */
+function setDegrees(slider, degrees) {
+  slider.value = String(degrees);
+  const output = slider.nextElementSibling;
+  if (output) output.textContent = `${slider.value}°`;
+}
+
+/**
+ * The place of the whole picture that is seen at a place of the frame, and its inverse depth.
+ * @param {Shown} shown
+ * @param {number} right fraction of the frame's width
+ * @param {number} down fraction of its height
+ */
+function placeAt({ relief: { nearness, low, high } }, right, down) {
+  const [x, y] = [0.5 + (right - 0.5) / COVER, 0.5 + (down - 0.5) / COVER];
+  const { values, width, height } = nearness;
+  const value = values[Math.floor(y * height) * width + Math.floor(x * width)];
+  return { x, y, pivot: low + (high - low) * value };
 }

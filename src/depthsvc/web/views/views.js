@@ -93,6 +93,8 @@ export class Views {
       closer: button("closer"),
       farther: button("farther"),
       reset: button("reset"),
+      sway: button("sway"),
+      fov: input("fov"),
     });
     this.refocus = new RefocusView({
       ...canvasIn("refocus"),

@@ -64,16 +64,17 @@ export function attribute(gl, index, buffer, values, type, normalize) {
 }
 
 /**
- * A texture that is clamped at its edges.
+ * A texture, bound to the active unit.
  * @param {WebGL2RenderingContext} gl
  * @param {GLenum} filter
+ * @param {GLenum} wrap what is beyond its edges
  */
-export function texture(gl, filter) {
+export function texture(gl, filter, wrap = gl.CLAMP_TO_EDGE) {
   const result = gl.createTexture();
   gl.bindTexture(gl.TEXTURE_2D, result);
   gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, filter);
   gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, filter);
-  gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE);
-  gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE);
+  gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_S, wrap);
+  gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_T, wrap);
   return result;
 }
