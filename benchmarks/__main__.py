@@ -53,8 +53,8 @@ def main() -> None:
                 print(f"{name} FAILED: {error!r}", file=sys.stderr, flush=True)
                 continue
             measured.load, measured.quick = load, arguments.quick
-            for folder in folders_for(measured, arguments.results, publish=arguments.publish):
-                keep_part(folder, name, measured, list(parts))
+            for target in folders_for(measured, arguments.results, publish=arguments.publish):
+                keep_part(target, name, measured, list(parts))
             print(f"{name} took {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
     if (report := arguments.results / results.REPORT).exists():
         print(report.read_text())

@@ -164,7 +164,7 @@ def wrong_calls() -> dict[str, Callable[[Any], object]]:
         "colour: there is no such parameter": lambda face: face.heatmap(data, colour="hot"),
         "strenght: there is no such parameter; did you mean strength?": lambda face: face.bokeh(data, strenght=1),
         "colormap: 'infrno' is not one of inferno, magma": lambda face: face.heatmap(data, colormap="infrno"),
-        "size: 'huge' is not one of source, model": lambda face: face.depth(data, size="huge"),
+        "size: 'huge' is not one of source, screen, model": lambda face: face.depth(data, size="huge"),
         "fov: Input should be less than or equal to 170": lambda face: face.point_cloud(data, fov=500),
         "focus: use auto, or a point": lambda face: face.bokeh(data, focus=(0.5, 1.5)),
         "focus: use auto, or a point as": lambda face: face.bokeh(data, focus=("a", "b")),

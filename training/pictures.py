@@ -119,12 +119,13 @@ def _sway(page: Page, address: str, path: Path) -> None:
     """The page's own video of the 3-D view."""
     _open(page, address, _SWAYING)
     page.click("#tab-space")
+    page.wait_for_selector("#space-frame[aria-busy]", state="detached")
     with page.expect_download(timeout=120_000) as download, tempfile.TemporaryDirectory() as folder:
         page.click("[data-save=sway]")
         video = Path(folder, "sway.webm")
         download.value.save_as(video)
         with av.open(video) as container:
-            frames = [frame.to_image() for frame in container.decode(video=0)]
+            frames = [Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
         _moving(frames[:: max(1, len(frames) // _FRAMES)], _LOOP_S, path)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -42,7 +42,7 @@ DepthFormat = StrEnum(  # type: ignore[misc]  # its members come from the table 
 DepthFormat.__doc__ = "How depth values are written."
 
 
-AUTO = "auto"
+AUTO: Final = "auto"
 Refine = bool | Literal["auto"]
 """Whether to align depth edges with the photo's; "auto": as the model is meant to be used."""
 
@@ -133,7 +133,7 @@ class MapOptions(SizedOptions):
         """Whether to align depth with the photo's own pixels. Only for settled options."""
         if self.size is OutputSize.MODEL:
             return False
-        assert self.refine != AUTO, "these options have not been settled for a model"
+        assert isinstance(self.refine, bool), "these options have not been settled for a model"
         return self.refine
 
     @property

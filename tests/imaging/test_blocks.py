@@ -11,7 +11,7 @@ from depthsvc.imaging.blocks import extremes, to_float16
 def test_values_become_the_float16_that_numpy_makes(with_opencv: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "_WRITES_HALVES", with_opencv and blocks._WRITES_HALVES)
     random = np.random.default_rng(0).random(40_000, np.float32)
-    values = np.concatenate([random * scale for scale in np.float32([1e-8, 1e-7, 6e-5, 1, 2048, 65504])])
+    values = np.concatenate([random * np.float32(scale) for scale in (1e-8, 1e-7, 6e-5, 1, 2048, 65504)])
     halves = np.arange(2**15 - 2**10, dtype=np.uint16).view(np.float16).astype(np.float32)
     ties = (halves[:-1] + halves[1:]) / 2
     values = np.concatenate([values, halves, ties])[None]
