@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import math
 import re
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from playwright.sync_api import Page, sync_playwright
 
 from depthsvc import DepthEstimator
@@ -34,10 +35,10 @@ _FOCUSED = "coffee"
 _FOCUS_PATH = ((0.45, 0.6), (0.5, 0.05))
 """From where to where the focus goes, as fractions of width and height."""
 _SWAYING = "cat"
-_MOVING_WIDTH = 480
-_FRAMES = 32
+_MOVING_WIDTH = 400
+_FRAMES = 24
 _LOOP_S = 4.0
-_COLOURS = 160
+_COLOURS = 96
 _PAGE = (1360, 900)
 _TILE = (400, 300)
 _GAP = 8
@@ -90,7 +91,7 @@ def _strip(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
     sheet = Image.new("RGB", (width * len(rows[0]) - _GAP, height * len(rows) - _GAP), "white")
     for y, row in enumerate(rows):
         for x, tile in enumerate(row):
-            sheet.paste(tile.resize(_TILE, Image.Resampling.LANCZOS), (x * width, y * height))
+            sheet.paste(ImageOps.fit(tile, _TILE, Image.Resampling.LANCZOS), (x * width, y * height))
     return sheet
 
 
@@ -126,7 +127,7 @@ def _sway(page: Page, address: str, path: Path) -> None:
         download.value.save_as(video)
         with av.open(video) as container:
             frames = [Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
-        _moving(frames[:: max(1, len(frames) // _FRAMES)], _LOOP_S, path)
+        _moving(frames[:: math.ceil(len(frames) / _FRAMES)], _LOOP_S, path)
 
 
 def _focus(estimator: DepthEstimator, path: Path) -> None:
@@ -140,7 +141,7 @@ def _focus(estimator: DepthEstimator, path: Path) -> None:
 
 def _results(estimator: DepthEstimator) -> Image.Image:
     """One photo's results in a row: with and without the photo's edges, normals, and in red and cyan."""
-    photo = SAMPLES / "cat.jpg"
+    photo = SAMPLES / f"{_PHOTOS[0]}.jpg"
     pictures = [
         estimator.depth(photo, refine=False).to_image(),
         estimator.depth(photo).to_image(),
