@@ -23,7 +23,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.conftest import opened
 
-LONGEST_S = 30
+LONGEST_S = 60
 
 _PREFERENCES = {
     "webgl.force-enabled": True,  # without a graphics card
