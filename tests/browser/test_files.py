@@ -95,7 +95,11 @@ def test_npy(visit: Visit, site: RunningService, scene: Path) -> None:
 
 
 def test_ply(visit: Visit, site: RunningService, scene: Path) -> None:
-    name, data = downloaded(visit.upload(scene), "ply")
+    visit.upload(scene)
+    with visit.page.expect_response("**/depth?size=model*"):
+        visit.page.uncheck("#edges")  # the service's points do not follow them
+    visit.page.wait_for_selector("#waiting", state="hidden")
+    name, data = downloaded(visit, "ply")
     assert name == "scene-points.ply"
     served, own = (pixels_and_points(ply) for ply in (asked(site, scene, "/pointcloud"), data))
     assert len(own) == pytest.approx(len(served), rel=0.002)  # those at the border of the sky may differ

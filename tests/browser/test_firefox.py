@@ -39,6 +39,7 @@ def test_the_three_dimensional_view_turns(firefox: Firefox) -> None:
     if not firefox.run("Boolean(document.createElement('canvas').getContext('webgl2'))"):
         pytest.skip("Firefox has no WebGL on this machine; Mesa's software renderer is enough")
     firefox.run("document.querySelector('#tab-space').click()")
+    firefox.until("!document.querySelector('#space-frame').hasAttribute('aria-busy')")
     firefox.run("document.querySelector('#space-frame').focus()")
     before = np.asarray(firefox.shot("#space-frame")).astype(int)
     assert before.std() > 20, "something is drawn"

@@ -128,4 +128,4 @@ def test_the_archive_offers_what_the_buttons_make_in_the_browser(visit: Visit) -
     offered = visit.page.locator("#series-kind option").evaluate_all("all => all.map(({ value }) => value)")
     buttons = visit.page.locator("[data-save]").evaluate_all("all => all.map(({ dataset }) => dataset.save)")
     assert [kind for kind in buttons if kind in offered] == offered
-    assert set(buttons) - set(offered) == {"mesh", "normals", "refocused"}
+    assert set(buttons) - set(offered) == {"mesh", "normals", "refocused", "stereo", "sway"}
