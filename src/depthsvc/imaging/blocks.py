@@ -33,8 +33,9 @@ _WRITES_HALVES = int(cv2.__version__.partition(".")[0]) >= 5
 def to_float16(values: NDArray[np.float32], result: NDArray[np.float16]) -> None:
     """Round values (h, w) to float16. OpenCV takes a seventh of NumPy's time, from version 5 on."""
     if _WRITES_HALVES and result.size:
-        target: Any = result  # OpenCV's types do not know float16 yet
-        cv2.add(values, 0.0, target, dtype=cv2.CV_16F)
+        target: Any = result  # OpenCV's types do not know float16 yet, nor everywhere numbers
+        nothing: Any = 0.0
+        cv2.add(values, nothing, target, dtype=cv2.CV_16F)
     else:
         result[:] = values
 
