@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,24 @@ from tests.conftest import opened
 def test_any_array_is_brought_into_the_contract() -> None:
     values = np.array([[np.nan, np.inf, -np.inf], [-3, 7, 1e9]], np.float32)
     assert DepthMap.of(values, "m").values.tolist() == [[0, 65504, 0], [0, 7, 65504]]
+
+
+@pytest.mark.parametrize("dtype", ["<f8", ">f4", ">f8", "<f2", "<i4", "u1", "?"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 4), (4, 1), (5, 7)])
+def test_numbers_of_any_type_are_kept_as_float32(dtype: str, shape: tuple[int, int]) -> None:
+    numbers = np.arange(1, 1 + math.prod(shape)).reshape(shape).astype(dtype)
+    depth = DepthMap.of(numbers, "m")
+    assert depth.values.dtype == np.dtype("=f4")
+    assert (depth.min, depth.max) == (numbers.min(), numbers.max())
+    assert np.array_equal(depth.float16(), numbers.astype(np.float16))
+    assert depth.enlarged(9, 9).values.shape == (9, 9)
+
+
+def test_a_map_that_somebody_changes_says_what_it_is_now() -> None:
+    depth = DepthMap.of(np.array([[1, 2]], np.float32), "m")
+    assert (depth.min, depth.max) == (1, 2)
+    depth.values[:] = 7, 9
+    assert (depth.min, depth.max) == (7, 9)
 
 
 def test_a_map_within_the_contract_is_not_copied() -> None:

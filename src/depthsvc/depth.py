@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,16 +92,12 @@ class DepthMap:
     @property
     def min(self) -> float:
         """The smallest value: the farthest point's inverse depth, or the nearest point's metres."""
-        return self._extremes[0]
+        return extremes(self.values)[0]
 
     @property
     def max(self) -> float:
         """The largest value: the nearest point's inverse depth, or the farthest point's metres."""
-        return self._extremes[1]
-
-    @cached_property
-    def _extremes(self) -> tuple[float, float]:
-        return extremes(self.values)
+        return extremes(self.values)[1]
 
     @property
     def inverse(self) -> NDArray[np.float32]:
@@ -225,7 +220,7 @@ class Bordered:
 
 
 def _valid(values: NDArray[np.float32], kind: DepthKind) -> NDArray[np.float32]:
-    if np.isfinite(values).all() and values.min() >= 0 and values.max() <= FLOAT16_MAX:
-        return values
-    infinite = 0.0 if kind is DepthKind.METRES else FLOAT16_MAX
-    return np.nan_to_num(values, nan=0.0, posinf=infinite, neginf=0.0).clip(0, FLOAT16_MAX)
+    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= FLOAT16_MAX):
+        infinite = 0.0 if kind is DepthKind.METRES else FLOAT16_MAX
+        values = np.nan_to_num(values, nan=0.0, posinf=infinite, neginf=0.0).clip(0, FLOAT16_MAX)
+    return np.asarray(values, np.float32)

@@ -124,6 +124,20 @@ def test_all_results_in_one_file(
         assert all(archive.read(name) == single for name in archive.namelist())
 
 
+def test_names_in_the_archive_mean_the_same_on_every_system(visit: Visit, scene: Path) -> None:
+    page = visit.page
+    names = ["..\\..\\12:30.png", "<img src=x onerror=alert(1)>.png"]
+    page.set_input_files(
+        "#file", [{"name": name, "mimeType": "image/png", "buffer": scene.read_bytes()} for name in names]
+    )
+    page.wait_for_selector("#series-list li:nth-child(2) [data-state=done]")
+    assert [name.split(" done")[0] for name in states(visit)] == names
+    with page.expect_download() as download:
+        page.click("#series-zip")
+    with zipfile.ZipFile(Path(download.value.path())) as archive:
+        assert archive.namelist() == [".._.._12_30-depth.png", "_img src=x onerror=alert(1)_-depth.png"]
+
+
 def test_the_archive_offers_what_the_buttons_make_in_the_browser(visit: Visit) -> None:
     offered = visit.page.locator("#series-kind option").evaluate_all("all => all.map(({ value }) => value)")
     buttons = visit.page.locator("[data-save]").evaluate_all("all => all.map(({ dataset }) => dataset.save)")

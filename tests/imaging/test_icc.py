@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import struct
 import time
 
@@ -7,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import ImageCms
 
-from depthsvc.imaging.icc import description_of, plain
-from depthsvc.imaging.profiles import in_srgb
+from depthsvc.imaging.icc import _tags, description_of, plain
+from depthsvc.imaging.profiles import in_srgb, keepable
 from depthsvc.imaging.wide_gamut import profile_of
 from tests.parity import photo
 
@@ -65,6 +66,31 @@ def test_a_program_that_repeats_itself_is_left_out(name: bytes) -> None:
     before = time.thread_time()
     in_srgb(photo(8, 8), bomb)
     assert time.thread_time() - before < 0.5
+
+
+@pytest.mark.parametrize("name", [b"sRGB", b"P3"])
+def test_a_picture_keeps_nothing_of_a_profile_that_could_harm_who_reads_it(name: bytes) -> None:
+    named = b"desc" + bytes(4) + struct.pack(">I", len(name) + 1) + name + b"\0"
+    given = profile_of(P3, GAMMA)
+    assert given
+    colours = {tag: content for tag, content in _tags(given).items() if tag not in (b"desc", b"cprt", b"chrm")}
+    bomb = profile({**colours, b"desc": named, b"D2B0": steps(1500, 8), b"priv": bytes(1000), b"cprt": steps(9, 8)})
+    kept = keepable(bomb)
+    assert kept
+    assert _tags(kept) == {**colours, b"desc": named}
+    ImageCms.getProfileName(ImageCms.ImageCmsProfile(io.BytesIO(kept)))
+    assert keepable(kept) == kept
+
+
+def test_tags_that_share_their_bytes_are_counted_each() -> None:
+    curve = b"curv" + bytes(4) + struct.pack(">I", 30_000) + bytes(60_000)
+    shared = bytearray(
+        profile({b"rTRC": curve, b"gTRC": b"", b"bTRC": b"", b"desc": b"desc" + bytes(4) + b"\0\0\0\5sRGB\0"})
+    )
+    for entry in (144, 156):
+        shared[entry + 4 : entry + 12] = shared[136:144]
+    assert len(shared) < 61_000
+    assert keepable(bytes(shared)) is None
 
 
 @pytest.mark.parametrize("side", [17, 255])

@@ -75,6 +75,20 @@ MAKE = int(Base.Make)
 
 
 @pytest.mark.parametrize(
+    "tag",
+    [0x83BB, 0x8649, 0x8482, 0x87AF, 0x8773, 0x02BC, Base.MakerNote, Base.SubjectLocation, Base.FocalPlaneXResolution],
+)
+@pytest.mark.parametrize("directory", [IFD.Exif, IFD.GPSInfo])
+def test_only_fields_of_exif_itself_are_kept_in_its_directories(tag: int, directory: int) -> None:
+    """IPTC and GeoTIFF data say where a photo was taken, too; a subject's area counts in other pixels."""
+    said, start = b"where it was", 26
+    inner = block([(MAKE, 2, 2, b"M\0\0\0"), (tag, 7, len(said), struct.pack("<I", start + 30))])[8:-4]
+    exif = block([(directory, 4, 1, struct.pack("<I", start))])[:-4] + bytes(4) + inner + bytes(4) + said
+    assert exif[start + 30 :] == said
+    assert said not in kept_exif(exif, 8, 8, srgb=True, gps=False)
+
+
+@pytest.mark.parametrize(
     "broken",
     [
         b"",

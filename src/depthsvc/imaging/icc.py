@@ -22,6 +22,10 @@ _TYPES: dict[bytes, tuple[bytes, ...]] = {
     b"A2B0": (b"mft1", b"mft2", b"mAB "),
 }
 """The tags that are kept, and of which types."""
+_WORDS: dict[bytes, tuple[bytes, ...]] = dict.fromkeys((b"desc", b"cprt"), (b"desc", b"mluc", b"text"))
+"""Tags for people, without which other programs refuse a profile."""
+_ID = slice(84, 100)
+"""Of a header: a checksum, or zeros."""
 
 
 def space_of(profile: bytes) -> bytes:
@@ -42,20 +46,25 @@ def description_of(profile: bytes) -> str:
         return ""
 
 
-def plain(profile: bytes) -> bytes:
-    """A profile with only the tags that are needed; those that are too large or strange for that are left out."""
-    channels = _CHANNELS.get(space_of(profile), 0)
+def plain(profile: bytes, *, named: bool = False) -> bytes:
+    """A profile with only the tags that are needed; those that are too large or strange for that are left out.
+
+    `named`: with its name and copyright too, for programs of others.
+    """
+    channels, types = _CHANNELS.get(space_of(profile), 0), _TYPES | _WORDS if named else _TYPES
     kept = {
         name: tag
         for name, tag in _tags(profile).items()
-        if tag[:4] in _TYPES.get(name, ()) and (name != b"A2B0" or _has_its_table(tag, channels))
+        if tag[:4] in types.get(name, ()) and (name != b"A2B0" or _has_its_table(tag, channels))
     }
     start = _HEADER_BYTES + 4 + _ENTRY.size * len(kept)
     table, body = struct.pack(">I", len(kept)), b""
     for name, tag in kept.items():
         table += _ENTRY.pack(name, start + len(body), len(tag))
         body += tag + bytes(-len(tag) % 4)
-    return struct.pack(">I", start + len(body)) + profile[4:_HEADER_BYTES] + table + body
+    head = bytearray(profile[:_HEADER_BYTES])
+    head[:4], head[_ID] = struct.pack(">I", start + len(body)), bytes(_ID.stop - _ID.start)
+    return bytes(head) + table + body
 
 
 def _tags(profile: bytes) -> dict[bytes, bytes]:

@@ -1,8 +1,8 @@
 """What a picture made from a photo keeps of its metadata: EXIF data and the colour profile.
 
 EXIF data are written again, from known fields of bounded size. Previews are not among them, nor what only the stored
-pixels had: their orientation, size and colour space. Maker notes are not either: they hold places in the old file, and
-may say where the photo was taken.
+pixels had: their orientation, size and colour space, and where the subject is among them. Maker notes are not either:
+they hold places in the old file, and may say where the photo was taken.
 """
 
 from __future__ import annotations
@@ -37,8 +37,21 @@ _OF_THE_PHOTO = frozenset(
     (0x010D, 0x010E, 0x010F, 0x0110, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 0x013B, 0x013C, 0x4746, 0x4749, 0x8298)
 ) | set(range(0x9C9B, 0x9CA0))
 """Description, camera, resolution, program, time, artist, rating, copyright; and Windows' own five."""
-_OF_THE_CAMERA = frozenset(range(0x8298, 0xA500)) - {0x927C, _CAMERA, _PLACE, 0xA001, 0xA002, 0xA003, 0xA005, 0xA302}
-"""Without maker note, colour space, size, interoperability and the sensor's pattern."""
+_OF_THE_CAMERA = frozenset(
+    {0x829A, 0x829D, 0x8822, 0x8824, 0x8827, 0x8828, 0x9000, 0x9003, 0x9004, 0x9101, 0x9286}
+    | {0xA000, 0xA20B, 0xA215, 0xA217, 0xA300, 0xA301, 0xA420}
+).union(
+    range(0x8830, 0x8836),
+    range(0x9010, 0x9013),
+    range(0x9201, 0x920B),
+    range(0x9290, 0x9293),
+    range(0x9400, 0x9406),
+    range(0xA401, 0xA40D),
+    range(0xA430, 0xA43D),
+    range(0xA460, 0xA463),
+)
+"""EXIF 3.0's (CIPA DC-008) own, without the maker note, what counts in stored pixels (colour space, size, subject area
+and location, focal plane), the sensor's pattern, and names of other files. Others, such as IPTC data, may say where."""
 _OF_THE_PLACE = frozenset(range(32))
 
 _START = b"\xff\xd8"

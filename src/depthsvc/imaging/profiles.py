@@ -37,10 +37,14 @@ def in_srgb(pixels: NDArray[np.uint8], profile: bytes | None) -> NDArray[np.uint
 
 
 def keepable(profile: bytes | None) -> bytes | None:
-    """An ICC profile of RGB pixels that a picture may keep as they are; None: its pixels have to be sRGB."""
-    if not profile or len(profile) > _MOST_BYTES or space_of(profile) != b"RGB ":
+    """What a picture keeps of an ICC profile if its RGB pixels stay as they are; None: they have to be sRGB.
+
+    It is as plain as what is used here: a profile may harm who reads it.
+    """
+    if not profile or space_of(profile) != b"RGB " or not (is_srgb(profile) or _transform(profile)):
         return None
-    return profile if is_srgb(profile) or _transform(profile) else None
+    kept = plain(profile, named=True)
+    return kept if len(kept) <= _MOST_BYTES else None
 
 
 def is_srgb(profile: bytes | None) -> bool:

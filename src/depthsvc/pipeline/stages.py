@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from depthsvc.depth import DepthMap
 from depthsvc.errors import TooExpensive
+from depthsvc.imaging.blocks import extremes
 from depthsvc.imaging.photo.decode import decode
 from depthsvc.imaging.photo.formats import header_of
 from depthsvc.imaging.photo.pixels import NONE, Enough, Photo
@@ -110,8 +111,7 @@ class Pipeline:
             file_format.media_type,
             file_format.dtype,
             drawing.shape,
-            drawing.depth.min,
-            drawing.depth.max,
+            *extremes(drawing.depth.values),
             depth.model,
             drawing.depth.kind,
             drawing.depth.enlargement,

@@ -5,6 +5,8 @@
 
 import { zip } from "../files/zip.js";
 
+const ELSEWHERE = /[\\/:*?"<>|\p{Cc}]/gu; // means something else in a name on another system
+
 /**
  * A ZIP of one file a photo.
  * @param {Entry[]} entries of which those are left out that have no depth
@@ -21,7 +23,7 @@ async function* files(entries, { suffix, make }) {
   const names = new Set();
   for (const { kept } of entries) {
     if (!kept) continue;
-    const name = unused(kept.parts.stem, suffix, names);
+    const name = unused(kept.parts.stem.replace(ELSEWHERE, "_"), suffix, names);
     names.add(name.toLowerCase());
     const picture = await kept.picture();
     yield { name, blob: await make(picture).finally(() => picture.release()) };

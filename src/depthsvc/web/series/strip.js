@@ -97,10 +97,11 @@ export class Strip {
    * @param {Tile} tile
    */
   async #draw({ kept }, { image }) {
-    if (!kept) return;
+    const depth = await kept?.depth().catch(() => null); // browsers lose files that they have stored
+    if (!kept || !depth) return;
     const { table, look } = this.#colours();
     const [width, height] = fitting(kept.size.width, kept.size.height, LONGEST);
-    const nearness = normalized(upsample(await kept.depth(), width, height));
+    const nearness = normalized(upsample(depth, width, height));
     const canvas = newCanvas(width, height);
     paint(canvas, steps(nearness.values), table, look);
     /** @type {Blob | null} */

@@ -89,7 +89,7 @@ export class Sender {
 
   /**
    * Show photos of an earlier visit, unless there are others by now.
-   * @param {Entry[]} entries which are done
+   * @param {Entry[]} entries which are done; without what the browser has lost, if that was shown
    * @param {number} key of the one that was shown
    * @returns {Promise<boolean>} whether they are shown
    */
@@ -97,7 +97,13 @@ export class Sender {
     const shown = entries.find((entry) => entry.key === key) ?? entries.at(-1);
     if (this.entries.length || !shown) return false;
     this.entries = entries;
-    await this.choose(shown).catch(() => this.clear());
+    try {
+      await this.#reopen(shown);
+    } catch {
+      if (this.entries !== entries) return false;
+      this.entries = [];
+      return this.restore(entries.filter((entry) => entry !== shown), key);
+    }
     return this.open === shown;
   }
 
@@ -107,12 +113,25 @@ export class Sender {
    */
   async choose(entry) {
     if (entry.problem) return fail(entry.problem, entry.photo);
+    await this.#reopen(entry).catch(() => this.#lose(entry));
+  }
+
+  /** @param {Entry} entry */
+  async #reopen(entry) {
     if (!entry.kept) return;
     this.#chosen = entry;
     this.#awaited = [];
     const picture = await entry.kept.picture();
     if (this.#chosen === entry) this.#show(entry, picture);
     else picture.release();
+  }
+
+  /** @param {Entry} entry that the browser had kept, and has no more */
+  #lose(entry) {
+    entry.kept = null;
+    entry.fail({ code: "undecodable" });
+    fail({ code: "undecodable" }, entry.photo);
+    this.#changed();
   }
 
   /**
