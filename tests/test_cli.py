@@ -132,6 +132,7 @@ def test_predict_does_not_overwrite_the_photo(
         (["{photo}", "--model", "embedded", "--input-size", "2048"], "at most 1024, or raise --max-input-size."),
         (["{photo}", "--bokeh", "-o", "refocused.png"], "the result is a .jpg file. Change the extension."),
         (["{photo}", "--bokeh", "--format", "npy"], "--bokeh cannot be used with this format."),
+        (["{photo}", "--stereo", "--focus", "0.5,0.5"], "--focus cannot be used with --stereo."),
         (["{photo}", "--bokeh", "--stereo"], "--bokeh and --stereo cannot be combined. Choose one."),
         (["{photo}", "--stereo", "--divergence", "11"], "--divergence: Input should be less than or equal to 10"),
         (["{photo}", "--bokeh", "--focus", "left"], "--focus: use auto, or a point as x,y"),

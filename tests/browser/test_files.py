@@ -19,9 +19,9 @@ from tests.browser.conftest import StartVisit, Visit, asked, downloaded
 from tests.conftest import RunningService, encoded, opened
 
 VERTEX = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")])
-ENLARGED = """[page.upsample(
+ENLARGED = """[page.enlarged(
     { values: numbers[0], width: 256, height: 192, enlargement: given.enlargement }, given.width, given.height
-).values]"""
+)(0, given.height)]"""
 
 
 def test_heatmap_png(visit: Visit, site: RunningService, scene: Path) -> None:
@@ -194,6 +194,18 @@ def test_enlarging_between_corners_has_exactly_the_services_numbers(
     [own] = lasting_visit.computed("/static/depth/resize.js", ENLARGED, values, **given)
     served = upsample(values, width, height, Enlargement.BILINEAR_CORNERS)
     assert (own.reshape(height, width) == served).all()
+
+
+@pytest.mark.parametrize(("kind", "mean"), [("inverse_depth", 0.5), ("metres", 1)])
+def test_a_map_shown_much_smaller_has_means(lasting_visit: Visit, kind: str, mean: float) -> None:
+    """Of 1 and 0 in turn, where single values would be either; at 0 metres nothing is known."""
+    values = np.indices((96, 120)).sum(axis=0).astype(np.float32) % 2
+    smaller = """[page.upsample(
+        { values: numbers[0], width: 120, height: 96, kind: given.kind, enlargement: "bilinear" }, 30, 24
+    ).values]"""
+    [own] = lasting_visit.computed("/static/depth/resize.js", smaller, values, kind=kind)
+    assert own.shape == (24 * 30,)
+    assert (own == mean).all()
 
 
 def test_half_floats_are_numpys(lasting_visit: Visit) -> None:

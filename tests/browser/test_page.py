@@ -587,6 +587,14 @@ def test_a_phone_needs_no_scrolling_to_the_side(start_visit: StartVisit, scene: 
     assert upper["y"] + upper["height"] <= lower["y"], "photo and depth are one above the other"
 
 
+def test_fingers_find_every_slider_choice_and_check_box(start_visit: StartVisit, scene: Path) -> None:
+    visit = start_visit(**PHONE).upload(scene)
+    controls = visit.page.locator(":is(select, .check, input[type=range]):visible")
+    heights = controls.evaluate_all("elements => elements.map((element) => element.getBoundingClientRect().height)")
+    assert len(heights) >= 5
+    assert min(heights) >= 36
+
+
 def test_a_phone_shows_at_once_what_went_wrong_and_keeps_what_was_tapped(
     start_visit: StartVisit, scene: Path, tmp_path: Path
 ) -> None:

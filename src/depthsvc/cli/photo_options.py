@@ -71,13 +71,15 @@ def options_for(format: Format, wanted: dict[str, Any]) -> Options:
     try:
         return OPTIONS[format.result].for_format(format, **wanted)
     except ValidationError as error:
-        raise ConfigurationError("\n".join(map(_problem, error.errors()))) from error
+        flags = (_flag(option) for option, result in _CHOOSING.items() if result is format.result)
+        chosen = next(flags, "this format")
+        raise ConfigurationError("\n".join(_problem(problem, chosen) for problem in error.errors())) from error
 
 
-def _problem(problem: Any) -> str:
+def _problem(problem: Any, chosen: str) -> str:
     flag = _flag(problem_name(problem))
     if problem["type"] == "extra_forbidden":
-        return f"{flag} cannot be used with this format."
+        return f"{flag} cannot be used with {chosen}."
     return f"{flag}: {problem_reason(problem, echo=True)}."
 
 

@@ -1,8 +1,8 @@
-// Enlarging the network's depth grid, with the interpolation that the service uses.
+// Depth maps at other sizes: enlarged with the interpolation that the service uses, much smaller as means.
 
 /** @import { Kind } from "./kind.js" */
 
-import { isKnown, nearestOf } from "./kind.js";
+import { isKnown, METRES, nearestOf } from "./kind.js";
 
 /** @typedef {{values: Float32Array, width: number, height: number}} Grid one value a pixel, row by row */
 /** @typedef {Grid & {kind: Kind, nearest?: number}} DepthMap depth of a kind; see `nearestOf` */
@@ -134,6 +134,27 @@ export function enlarged(map, wide, height, columns = [0, wide]) {
 }
 
 /**
+ * A map at a smaller size: means of all values at each place, where single ones would make stairs of edges. Distances
+ * that are unknown do not count.
+ * @param {DepthMap} map
+ * @param {number} width at most the map's
+ * @param {number} height
+ */
+function means(map, width, height) {
+  const [sums, counts] = [new Float64Array(width * height), new Uint32Array(width * height)];
+  const columns = Uint32Array.from({ length: map.width }, (_, x) => Math.floor((x * width) / map.width));
+  for (let y = 0, at = 0; y < map.height; y++) {
+    const row = Math.floor((y * height) / map.height) * width;
+    for (let x = 0; x < map.width; x++, at++) {
+      if (map.kind === METRES && !isKnown(map.values[at])) continue;
+      sums[row + columns[x]] += map.values[at];
+      counts[row + columns[x]]++;
+    }
+  }
+  return Float32Array.from(sums, (sum, at) => sum / Math.max(counts[at], 1));
+}
+
+/**
  * A whole map at another size.
  * @param {NetworkMap} map
  * @param {number} width
@@ -141,7 +162,8 @@ export function enlarged(map, wide, height, columns = [0, wide]) {
  * @returns {DepthMap}
  */
 export function upsample(map, width, height) {
-  const values = enlarged(map, width, height)(0, height);
+  const isSmall = map.width >= 2 * width && map.height >= 2 * height;
+  const values = isSmall ? means(map, width, height) : enlarged(map, width, height)(0, height);
   return { values, width, height, kind: map.kind, nearest: nearestOf(map) };
 }
 
