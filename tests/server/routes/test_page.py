@@ -116,6 +116,12 @@ def test_the_policy_forbids_foreign_and_inline_code(client: httpx.Client) -> Non
     assert not re.search(r" style=|<style| on\w+=|<script>", (WEB / "index.html").read_text())
 
 
+def test_a_worker_may_import_the_pages_modules_and_nothing_else(client: httpx.Client) -> None:
+    policy = client.get("/static/depth/layers_worker.js").headers["Content-Security-Policy"]
+    assert policy == "default-src 'none'; script-src 'self'; frame-ancestors 'none'"
+    assert "script-src" not in client.get("/static/icon.svg").headers["Content-Security-Policy"]
+
+
 def test_every_module_is_used() -> None:
     imported = {
         (path.parent / target).resolve()

@@ -26,6 +26,8 @@ _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
     "base-uri 'self'; form-action 'none'; frame-ancestors 'none'"
 )
+_SCRIPT_POLICY = "default-src 'none'; script-src 'self'; frame-ancestors 'none'"
+"""A worker obeys the policy of its own file, not the page's, when it imports modules."""
 _REVALIDATED = {"Cache-Control": "no-cache"}
 _KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}
 _VERSION = re.compile(r"[0-9a-f]{16}")
@@ -102,6 +104,8 @@ class _PageFiles(StaticFiles):
         version, _, name = path.partition("/")
         response = await super().get_response(name if _VERSION.fullmatch(version) else path, scope)
         response.headers.update(_KEPT if version == _version() else _REVALIDATED)
+        if path.endswith(".js"):
+            response.headers["Content-Security-Policy"] = _SCRIPT_POLICY
         return response
 
 
