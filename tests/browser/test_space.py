@@ -321,3 +321,17 @@ def test_one_sway_is_saved_as_a_video(visit: Visit, scene: Path) -> None:
     apart = [np.abs(frame - frames[0]).mean() for frame in frames]
     assert max(apart) > 3, "the camera moves"
     assert apart[-1] < 0.7 * max(apart), "and comes back"
+
+
+def test_a_view_that_cannot_be_made_says_so_and_the_next_photo_is_tried(visit: Visit, scene: Path) -> None:
+    page = visit.upload(scene).page
+    page.route("**/layers_worker.js", lambda route: route.abort())
+    page.click("#tab-space")
+    page.wait_for_selector("#space-frame .missing:visible")
+    assert page.inner_text("#space-frame .missing").startswith("The 3-D view of this photo could not be made.")
+    assert not page.locator("#space-frame[aria-busy]").count()
+    page.unroute("**/layers_worker.js")
+    page.set_input_files("#file", scene)
+    page.wait_for_selector("#space-frame .missing", state="hidden")
+    assert visit.complaints
+    visit.complaints.clear()

@@ -13,6 +13,7 @@ import { COVER, projection, widestTurn } from "./space_camera.js";
 import { Scene } from "./space_drawing.js";
 import { Motion, SWAY_MS } from "./space_motion.js";
 import { steer } from "./space_steering.js";
+import { say } from "../words/i18n.js";
 
 /**
  * @typedef {{canvas: HTMLCanvasElement, frame: HTMLElement, missing: HTMLElement, closer: HTMLButtonElement,
@@ -66,7 +67,7 @@ export class SpaceView {
     this.#scene ??= this.#made();
     if (!this.#scene) return;
     if (!this.#isRecording) [canvas.width, canvas.height] = sizeOn(frame, picture, LONGEST);
-    if (this.#wanted !== picture) this.#load(this.#scene, picture);
+    if (this.#wanted !== picture) this.#load(this.#scene, picture).catch((error) => this.#fail(error, picture));
     this.#draw();
   }
 
@@ -94,8 +95,23 @@ export class SpaceView {
     const motion = new Motion(widestTurn(deep, taken), deep.pivot, this.#isCalm, isSwaying);
     this.#shown = { picture, relief: deep, motion };
     scene.load({ layers, photo, low: deep.low, high: deep.high });
+    this.#elements.missing.hidden = true;
     frame.removeAttribute("aria-busy");
     this.#draw();
+  }
+
+  /**
+   * Say that a picture has no 3-D view.
+   * @param {unknown} error
+   * @param {Picture} picture
+   */
+  #fail(error, picture) {
+    console.error(error);
+    if (this.#wanted !== picture) return;
+    const { frame, missing } = this.#elements;
+    frame.removeAttribute("aria-busy");
+    say(missing, "noSpace");
+    missing.hidden = false;
   }
 
   /**

@@ -91,6 +91,7 @@ export const ENGLISH = {
   refocusHint: "Click what should be sharp, or move the point with the arrow keys.",
   strength: "Blur",
   noWebgl: "This browser does not support WebGL, which this view needs. Depth, comparison and downloads still work.",
+  noSpace: "The 3-D view of this photo could not be made. Reload the page to try again.",
   colours: "Colours",
   invert: "Invert",
   far: "Far limit",

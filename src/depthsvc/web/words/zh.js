@@ -91,6 +91,7 @@ export const CHINESE = {
   refocusHint: "点一下想要清晰的地方，或用方向键移动清晰点。",
   strength: "虚化",
   noWebgl: "此浏览器不支持 WebGL，无法绘制这个视图。深度、对比和下载仍可使用。",
+  noSpace: "无法生成这张照片的三维视图。请刷新页面重试。",
   colours: "配色",
   invert: "反色",
   far: "远端界限",
