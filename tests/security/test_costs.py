@@ -173,7 +173,6 @@ def test_a_flood_of_costly_photos_stops_neither_the_service_nor_other_clients(
 @pytest.mark.parametrize(
     "query",
     [
-        "bokeh?input_size=1024",
         "bokeh?full_size=true",
         "stereo?full_size=true",
         "upload?refine=true&full_size=true&input_size=1024",
