@@ -91,7 +91,9 @@ def _strip(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
     sheet = Image.new("RGB", (width * len(rows[0]) - _GAP, height * len(rows) - _GAP), "white")
     for y, row in enumerate(rows):
         for x, tile in enumerate(row):
-            sheet.paste(ImageOps.fit(tile, _TILE, Image.Resampling.LANCZOS), (x * width, y * height))
+            sheet.paste(
+                ImageOps.fit(tile, _TILE, Image.Resampling.LANCZOS, centering=(0.5, 0.25)), (x * width, y * height)
+            )
     return sheet
 
 

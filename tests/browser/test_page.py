@@ -530,7 +530,7 @@ def test_the_fallback_is_explained_once(visit: Visit) -> None:
     assert page.inner_text("body").count("not installed") == 1
     page.click("#fallback-close")
     visit.open()
-    assert page.inner_text("#model") == "Model: embedded (stand-in)"
+    page.wait_for_function("() => document.querySelector('#model').innerText === 'Model: embedded (stand-in)'")
     assert page.locator("#fallback").is_hidden()
 
 

@@ -250,7 +250,7 @@ def test_an_instance_that_does_not_answer_is_a_504(start_nginx: StartNginx, star
         stuck.closing.wait()
 
     stuck = start_instance(silent)
-    edge = start_nginx(stuck, changes={"proxy_read_timeout 40s": "proxy_read_timeout 100ms"})
+    edge = start_nginx(stuck, changes={"proxy_read_timeout 40s": "proxy_read_timeout 2s"})
     answered = post(edge)
     assert (problem(answered).code, answered.status_code) == ("deadline_exceeded", 504)
     assert answered.headers["Retry-After"] == "2"

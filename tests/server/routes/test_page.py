@@ -126,6 +126,6 @@ def test_every_module_is_used() -> None:
     imported = {
         (path.parent / target).resolve()
         for path in WEB.rglob("*.js")
-        for target in re.findall(r'(?:from |import\()"(\.[\w./]+)"', path.read_text())
+        for target in re.findall(r'(?:from |import\(|new URL\()"(\.[\w./]+)"', path.read_text())
     }
     assert imported | {WEB / "page.js"} == set(WEB.rglob("*.js"))
