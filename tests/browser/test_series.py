@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Route
+from playwright.sync_api import FilePayload, Route
 
 from tests.browser.conftest import Visit, downloaded
 
@@ -127,9 +127,10 @@ def test_all_results_in_one_file(
 def test_names_in_the_archive_mean_the_same_on_every_system(visit: Visit, scene: Path) -> None:
     page = visit.page
     names = ["..\\..\\12:30.png", "<img src=x onerror=alert(1)>.png"]
-    page.set_input_files(
-        "#file", [{"name": name, "mimeType": "image/png", "buffer": scene.read_bytes()} for name in names]
-    )
+    photos: list[FilePayload] = [
+        {"name": name, "mimeType": "image/png", "buffer": scene.read_bytes()} for name in names
+    ]
+    page.set_input_files("#file", photos)
     page.wait_for_selector("#series-list li:nth-child(2) [data-state=done]")
     assert [name.split(" done")[0] for name in states(visit)] == names
     with page.expect_download() as download:
