@@ -60,7 +60,14 @@ FORBIDDEN = {
 """Libraries that a room must not import."""
 EXCEPTIONS = {("model.weights.download", "httpx")}
 """Weights are downloaded by HTTP, and nothing else of a model is."""
-TORCH_MODULES = ("model.networks.", "model.engines.torchscript", "model.engines.onnxruntime", "model.engines.cuda")
+TORCH_MODULES = (
+    "model.networks.",
+    "model.engines.torchscript",
+    "model.engines.convolutions",
+    "model.engines.winograd",
+    "model.engines.onnxruntime",
+    "model.engines.cuda",
+)
 """Where torch may be imported; elsewhere a model is prepared without it."""
 
 

@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-# oneDNN keeps memory for every size of input, 1024 of them unless told otherwise before PyTorch is imported.
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
+# oneDNN keeps memory for every layer and size of input, 1024 of them unless told otherwise before PyTorch is imported.
+# MiDaS_small has about 80 layers.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,7 @@ from depthsvc.imaging.spec import Shape
 from depthsvc.model.choice import CPU, Device, Precision
 from depthsvc.model.engines import cuda
 from depthsvc.model.engines.base import Engine
+from depthsvc.model.engines.convolutions import with_fast_convolutions
 from depthsvc.model.networks.base import Network
 
 _PIECE_BYTES = 1 << 20
@@ -141,12 +143,12 @@ def write(
         with _unheard_deprecation():
             _save(traced, path)
     else:
-        _save_apart(traced, path)
+        fast = precision is Precision.FP32 and not device.is_cuda
+        _save_apart(with_fast_convolutions(traced) if fast else traced.graph.copy(), path)
 
 
-def _save_apart(traced: torch.jit.ScriptModule, path: Path) -> None:
-    """Write a frozen trace as code that receives its weights after the photo, and the list of these next to it."""
-    graph = traced.graph.copy()
+def _save_apart(graph: torch._C.Graph, path: Path) -> None:
+    """Write the graph of a frozen trace as code that receives its weights after the photo, and these next to it."""
     weights: list[Tensor] = []
     module, *_ = graph.inputs()
     for node in list(graph.nodes()):
