@@ -35,7 +35,7 @@ WORDS = {"version", "errors", "settings", "options", "formats", "status", "depth
 MOST_ROOMS = 16
 MOST_FLOORS = 12
 
-_ENGINES = {"torch", "timm", "torchvision", "openvino", "onnxruntime", "onnx"}
+_ENGINES = {"torch", "timm", "torchvision", "openvino", "onnxruntime", "onnx", "ncnn"}
 _HTTP = {"fastapi", "starlette", "uvicorn", "httptools", "httpx", "python_multipart", "requests", "aiohttp"}
 _PROCESSES = {"multiprocessing", "subprocess", "concurrent"}
 _RAY = {"ray", "pyarrow"}
@@ -65,6 +65,9 @@ TORCH_MODULES = (
     "model.engines.torchscript",
     "model.engines.convolutions",
     "model.engines.winograd",
+    "model.engines.ncnn_file",
+    "model.engines.ncnn_head",
+    "model.engines.ncnn_layers",
     "model.engines.onnxruntime",
     "model.engines.cuda",
 )

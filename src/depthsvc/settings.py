@@ -129,7 +129,7 @@ class EngineSettings(BaseSettings):
 
     engine: EngineName = Field(
         EngineName.TORCHSCRIPT,
-        description="Engine that runs the network: torchscript, openvino, onnxruntime, or auto, the fastest installed.",
+        description="Engine that runs the network: torchscript, openvino, onnxruntime, ncnn, or auto (the fastest).",
     )
     precision: Precision = Field(
         Precision.FP32,

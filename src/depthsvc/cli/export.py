@@ -18,6 +18,7 @@ _EXPORT_FORMATS = {
     "torchscript": EngineName.TORCHSCRIPT,
     "onnx": EngineName.ONNXRUNTIME,
     "openvino": EngineName.OPENVINO,
+    "ncnn": EngineName.NCNN,
 }
 """Export format -> engine."""
 
@@ -32,7 +33,9 @@ _EXPORT_FORMATS = {
     default="fp32",
     help="Number format of a TorchScript file.  [fp32]",
 )
-@click.option("-o", "--output", help="File to write: .ts, .onnx or .xml to match the format.  [the model's name]")
+@click.option(
+    "-o", "--output", help="File to write: .ts, .onnx, .xml or .param to match the format.  [the model's name]"
+)
 def export(settings: Settings, format: str, precision: str, output: str | None) -> None:
     """Export a registered model as a file for other programs, or for --model, with its description next to it."""
     log_to_stderr(settings)

@@ -37,7 +37,7 @@ from depthsvc.model.spec import ResolvedModel
 from depthsvc.pool.heap import bound_heap
 
 PHOTO_SIZES = ((640, 480), (1920, 1080), (3840, 2160))
-_LIBRARIES = ("torch", "openvino", "onnxruntime", "opencv-python-headless", "pillow", "isal")
+_LIBRARIES = ("torch", "openvino", "onnxruntime", "ncnn", "opencv-python-headless", "pillow", "isal")
 
 
 @dataclass(frozen=True)

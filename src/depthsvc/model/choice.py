@@ -14,6 +14,7 @@ class EngineName(StrEnum):
     TORCHSCRIPT = "torchscript"
     OPENVINO = "openvino"
     ONNXRUNTIME = "onnxruntime"
+    NCNN = "ncnn"
     AUTO = "auto"
     """Not an engine: the fastest that is installed, measured when the model is prepared."""
 

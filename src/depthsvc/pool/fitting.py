@@ -19,7 +19,12 @@ _PROCESS_BYTES = 110e6
 """Memory of a worker without a model."""
 _SERVER_BYTES = 200e6
 """Memory of everything but the workers."""
-_COPIES = {EngineName.TORCHSCRIPT: 1.1, EngineName.OPENVINO: 2.0, EngineName.ONNXRUNTIME: 2.0}
+_COPIES = {
+    EngineName.TORCHSCRIPT: 1.1,
+    EngineName.OPENVINO: 2.0,
+    EngineName.ONNXRUNTIME: 2.0,
+    EngineName.NCNN: 2.5,
+}
 """How many times its file's size a loaded model takes: engines rearrange weights for the processor."""
 _USABLE = 0.9
 """Fraction of the memory that workers are planned for where nobody has asked for a number of them."""

@@ -31,8 +31,9 @@ class _Net(nn.Module):
         self.last = nn.Conv2d(16, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = nn.functional.relu6(self.first(x.contiguous(memory_format=torch.channels_last)))
-        x = nn.functional.relu6(self.depthwise(nn.functional.relu6(self.expand(x))))
+        x = nn.functional.hardtanh(self.first(x.contiguous(memory_format=torch.channels_last)), 0.0, 6.0)
+        x = nn.functional.hardtanh_(self.expand(x), 0.0, 6.0)
+        x = nn.functional.hardtanh(self.depthwise(x), -0.5, 6.0)
         wide = self.wide(x)  # used twice, once as it is
         x = torch.relu(self.wider(self.bare(torch.relu(wide) + wide)))
         x = self.upsampling(torch.relu(self.dilated(x)))

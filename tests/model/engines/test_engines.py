@@ -17,7 +17,7 @@ from depthsvc.model.choice import EngineName, Precision, WeightsLocations
 from depthsvc.model.engines import kinds as engines
 from depthsvc.model.engines.base import Engine
 from depthsvc.model.engines.cache import artefact
-from depthsvc.model.engines.kinds import KINDS, ONNXRUNTIME, OPENVINO, TORCHSCRIPT, EngineKind
+from depthsvc.model.engines.kinds import KINDS, NCNN, ONNXRUNTIME, OPENVINO, TORCHSCRIPT, EngineKind
 from depthsvc.model.engines.torchscript import TorchScriptEngine
 from depthsvc.model.networks.base import Network
 from depthsvc.model.networks.checkpoint import load_network
@@ -127,6 +127,7 @@ def test_bf16_is_near_fp32(cache_dir: Path) -> None:
         (OPENVINO, "openvino", "openvino"),
         (ONNXRUNTIME, "onnxruntime", "onnx"),
         (ONNXRUNTIME, "onnx", "onnx"),
+        (NCNN, "ncnn", "ncnn"),
     ],
 )
 def test_a_missing_package_is_told_with_the_command_that_installs_it(

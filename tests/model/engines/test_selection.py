@@ -14,7 +14,7 @@ from depthsvc.errors import ConfigurationError, ModelError
 from depthsvc.model.choice import AUTO_DEVICE, Device, EngineChoice, EngineName, Precision, WeightsLocations
 from depthsvc.model.engines import selection
 from depthsvc.model.engines.devices import Gpus
-from depthsvc.model.engines.kinds import KINDS, ONNXRUNTIME, OPENVINO, TORCHSCRIPT
+from depthsvc.model.engines.kinds import KINDS, NCNN, ONNXRUNTIME, OPENVINO, TORCHSCRIPT
 from depthsvc.model.engines.selection import AUTO_ERROR, engines_for, on_this_machine, precision_for
 from depthsvc.model.prepare import prepare
 from depthsvc.model.registry import registered
@@ -51,11 +51,20 @@ def test_the_chosen_engine_is_used(engine: EngineName, embedded_files: ResolvedM
 
 def test_auto_considers_what_is_installed(embedded_files: ResolvedModel, without: Callable[[str], None]) -> None:
     auto = EngineChoice(EngineName.AUTO)
+    assert engines_for(embedded_files, auto) == [TORCHSCRIPT, OPENVINO, ONNXRUNTIME, NCNN]
+    without("ncnn")
     assert engines_for(embedded_files, auto) == [TORCHSCRIPT, OPENVINO, ONNXRUNTIME]
     without("onnx")
     assert engines_for(embedded_files, auto) == [TORCHSCRIPT, OPENVINO]
     without("openvino")
     assert engines_for(embedded_files, auto) == [TORCHSCRIPT]
+
+
+@pytest.mark.parametrize("engine", [EngineName.NCNN, EngineName.AUTO])
+def test_a_transformer_is_not_given_to_an_engine_for_convolutions(engine: EngineName) -> None:
+    transformer = registered("depth_anything_v2_small")
+    files = ResolvedModel(transformer.spec, VerifiedFile(Path("weights"), "0" * 64), transformer.architecture)
+    assert NCNN not in engines_for(files, EngineChoice(engine))
 
 
 def test_auto_with_bf16_considers_what_has_it(embedded_files: ResolvedModel) -> None:
@@ -128,8 +137,8 @@ def test_auto_measures_and_takes_the_fastest(embedded_files: ResolvedModel, cach
 def test_auto_goes_on_without_an_engine_that_cannot_be_imported(
     embedded_files: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for module in ("depthsvc.model.engines.openvino", "depthsvc.model.engines.onnxruntime"):
-        monkeypatch.setitem(sys.modules, module, None)
+    for name in (EngineName.OPENVINO, EngineName.ONNXRUNTIME, EngineName.NCNN):
+        monkeypatch.setitem(sys.modules, f"depthsvc.model.engines.{name}", None)
     prepared = prepare(embedded_files, tmp_path, EngineChoice(EngineName.AUTO))
     assert list(prepared.measured) == [EngineName.TORCHSCRIPT]
     assert any(

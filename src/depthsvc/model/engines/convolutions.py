@@ -22,13 +22,13 @@ _LEAST_CHANNELS = 48
 _LEAST_PAIRS = 64 * 64
 _MOST_WEIGHTS = 1 << 14
 """Weights of a 1x1 convolution up to which oneDNN takes less time than MKL, without AVX-512."""
-_ONEDNN_NAMES = {
+ACTIVATIONS = {
     "aten::relu": "relu",
     "aten::relu_": "relu",
     "aten::hardtanh": "hardtanh",
     "aten::hardtanh_": "hardtanh",
 }
-"""Activations that oneDNN applies within a convolution, by its names."""
+"""Activations that are computed with the convolution before them, and oneDNN's names for them."""
 
 
 def with_fast_convolutions(traced: torch.jit.ScriptModule) -> Graph:
@@ -83,22 +83,16 @@ def _suiting_winograd(nodes: list[Node]) -> list[Node]:
 
 def _can_use_winograd(node: Node) -> bool:
     outputs, inputs, *kernel = _weight(node).shape
-    stride, padding, dilation = (_numbers(node.inputsAt(position)) for position in (3, 4, 5))
+    stride, padding, dilation = (numbers(node.inputsAt(position)) for position in (3, 4, 5))
     plain = stride == padding == dilation == [1, 1] and kernel == [3, 3] and node.inputsAt(8).toIValue() == 1
     return plain and min(inputs, outputs) >= _LEAST_CHANNELS and inputs * outputs >= _LEAST_PAIRS
-
-
-def _numbers(value: Value) -> list[int]:
-    """The items of a constant list, or of a list of constants."""
-    constant: list[int] | None = value.toIValue()
-    return constant if constant is not None else [item.toIValue() for item in value.node().inputs()]
 
 
 def _use_onednn(graph: Graph, node: Node) -> None:
     """Compute a convolution by oneDNN, with its activation if nothing else needs the values before that."""
     x, weight, bias, stride, padding, dilation, _, _, groups, *_ = node.inputs()
-    activation = _only_activation(node)
-    name = _ONEDNN_NAMES[activation.kind()] if activation else "none"
+    activation = activation_of(node)
+    name = ACTIVATIONS[activation.kind()] if activation else "none"
     with graph.insert_point_guard(node):
         limits = graph.create("prim::ListConstruct", list(activation.inputs())[1:] if activation else [], 1)
         limits.output().setType(torch._C.ListType(torch._C.OptionalType(torch._C.NumberType.get())))
@@ -109,12 +103,6 @@ def _use_onednn(graph: Graph, node: Node) -> None:
     _replace(activation or node, fused.output())
     if activation:
         node.destroy()
-
-
-def _only_activation(node: Node) -> Node | None:
-    """The activation that alone uses the output of a convolution."""
-    users = [use.user for use in node.output().uses()]
-    return users[0] if len(users) == 1 and users[0].kind() in _ONEDNN_NAMES else None
 
 
 def _use_winograd(graph: Graph, node: Node) -> None:
@@ -132,3 +120,15 @@ def _replace(node: Node, result: Value) -> None:
     result.setType(node.output().type())
     node.output().replaceAllUsesWith(result)
     node.destroy()
+
+
+def numbers(value: Value) -> list[int]:
+    """The items of a constant list, or of a list of constants."""
+    constant: list[int] | None = value.toIValue()
+    return constant if constant is not None else [item.toIValue() for item in value.node().inputs()]
+
+
+def activation_of(node: Node) -> Node | None:
+    """The activation that alone uses the output of a convolution."""
+    users = [use.user for use in node.output().uses()]
+    return users[0] if len(users) == 1 and users[0].kind() in ACTIVATIONS else None

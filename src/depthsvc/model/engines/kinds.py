@@ -14,6 +14,7 @@ from depthsvc.imaging.spec import InputSpec, Shape
 from depthsvc.model.choice import CPU, Device, EngineName, Precision
 
 if TYPE_CHECKING:
+    from depthsvc.model.architecture import Architecture
     from depthsvc.model.engines.base import Engine
     from depthsvc.model.networks.base import Network
 
@@ -31,9 +32,15 @@ class EngineKind:
     """On the CPU."""
     gpu_precisions: tuple[Precision, ...] = ()
     """On GPUs; empty if it does not run there."""
+    families: tuple[str, ...] | None = None
+    """Families of the architectures that it can run; None: all."""
 
     def precisions_on(self, device: Device) -> tuple[Precision, ...]:
         return self.gpu_precisions if device.is_cuda else self.precisions
+
+    def suits(self, architecture: Architecture) -> bool:
+        """Whether it can run networks of this architecture."""
+        return self.families is None or architecture.family in self.families
 
     def can_run(self) -> bool:
         """Whether the package that runs its files is installed."""
@@ -69,7 +76,8 @@ class EngineKind:
     ) -> None:
         """Write a network in evaluation mode as a file for this engine, valid for every input size of `spec`.
 
-        `whole`: as other programs expect it. Otherwise TorchScript, as OpenVINO always, puts weights in a second file.
+        `whole`: as other programs expect it. Otherwise TorchScript, as OpenVINO and ncnn always, puts weights in a
+        second file.
 
         The network may be changed: moved to the device and to the precision. Imports torch. Raises OSError if it
         cannot be written, ConfigurationError if a package is missing.
@@ -115,6 +123,7 @@ TORCHSCRIPT = EngineKind(
 )
 OPENVINO = EngineKind(EngineName.OPENVINO, ".xml", ("openvino",), (Precision.FP32, Precision.BF16))
 ONNXRUNTIME = EngineKind(EngineName.ONNXRUNTIME, ".onnx", ("onnxruntime", "onnx"), (Precision.FP32,))
-KINDS = {kind.name: kind for kind in (TORCHSCRIPT, OPENVINO, ONNXRUNTIME)}
+NCNN = EngineKind(EngineName.NCNN, ".param", ("ncnn",), (Precision.FP32,), families=("midas",))
+KINDS = {kind.name: kind for kind in (TORCHSCRIPT, OPENVINO, ONNXRUNTIME, NCNN)}
 
-_EXTRAS = {EngineName.OPENVINO: "openvino", EngineName.ONNXRUNTIME: "onnx"}
+_EXTRAS = {EngineName.OPENVINO: "openvino", EngineName.ONNXRUNTIME: "onnx", EngineName.NCNN: "ncnn"}

@@ -94,7 +94,9 @@ def precision_for(model: ResolvedModel, kind: EngineKind, wanted: Precision, dev
 
 def _able(model: ResolvedModel) -> list[EngineKind]:
     """All engines that can run a model, the default first."""
-    return [TORCHSCRIPT, OPENVINO, ONNXRUNTIME] if model.architecture else _engines_for_file(model.file.path)
+    if model.architecture is None:
+        return _engines_for_file(model.file.path)
+    return [kind for kind in KINDS.values() if kind.suits(model.architecture)]
 
 
 def _engines_for_file(path: Path) -> list[EngineKind]:

@@ -1,0 +1,57 @@
+"""ncnn on the CPU: the least processor time for small convolutional networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import ncnn
+import numpy as np
+from numpy.typing import NDArray
+
+from depthsvc.errors import ModelError
+from depthsvc.imaging.spec import Shape
+from depthsvc.model.choice import Device, Precision
+from depthsvc.model.engines.base import Engine
+
+if TYPE_CHECKING:
+    from depthsvc.model.networks.base import Network
+
+_INPUT, _OUTPUT = "photo", "depth"
+
+
+class NcnnEngine(Engine):
+    """A loaded network."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        self._network = ncnn.Net()
+        options = self._network.opt
+        options.num_threads = threads
+        options.openmp_blocktime = 0  # threads that spin while they wait take processor time from the other workers
+        options.use_fp16_packed = options.use_fp16_storage = options.use_fp16_arithmetic = False
+        options.use_bf16_storage = False
+        if self._network.load_param(str(path)) or self._network.load_model(str(path.with_suffix(".bin"))):
+            raise ModelError(f"{path} is refused: ncnn cannot load it.")
+
+    def infer(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        extractor = self._network.create_extractor()
+        extractor.input(_INPUT, ncnn.Mat(np.ascontiguousarray(planes[0], np.float32)))
+        failed, depth = extractor.extract(_OUTPUT)
+        if failed:
+            raise RuntimeError("ncnn could not compute it, as it does if there is too little memory")
+        return np.array(depth, np.float32)
+
+
+def write(
+    network: Network, example_shape: Shape, path: Path, precision: Precision, device: Device, *, whole: bool
+) -> None:
+    """Translate a trace of the network."""
+    from depthsvc.model.engines.ncnn_layers import translated
+    from depthsvc.model.engines.torchscript import trace
+
+    translated(trace(network, example_shape)).write(path)
+
+
+def open_file(path: Path, threads: int, precision: Precision, content: bytes | None, device: Device) -> NcnnEngine:
+    """Load a file of ncnn's layers with the weights beside it."""
+    return NcnnEngine(path, threads)
