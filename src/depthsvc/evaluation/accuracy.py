@@ -1,7 +1,8 @@
 """Scores of a depth map against true depth, or against another relative map.
 
-The protocol for metric truth is MiDaS's (Ranftl et al., TPAMI 2022, section 6): scale and shift of each
-prediction are fitted by least squares in inverse depth before depths are compared.
+`metric_scores` follow MiDaS (Ranftl et al., TPAMI 2022, section 6): scale and shift of each prediction are fitted by
+least squares in inverse depth before depths are compared. `depth_errors` are those of the field: Eigen et al., NIPS
+2014, and for SILog KITTI's benchmark (Uhrig et al., 3DV 2017).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 FARTHEST = 80.0
 """Truth beyond this many metres is not scored, and predictions are capped there."""
@@ -19,27 +21,53 @@ EDGE_SHARE = 0.05
 """... and their inverse depths by this fraction of the 2nd to 98th percentile's span, which ground does not reach."""
 
 
-def _ranks(values: Floats) -> NDArray[np.float64]:
+def _ranks(values: Floats | Doubles) -> Doubles:
     """Ranks of the values, ties sharing their mean rank; any shape -> (N,)."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     mean_ranks = np.cumsum(counts) - (counts - 1) / 2
     return np.asarray(mean_ranks[inverse.ravel()], dtype=np.float64)
 
 
-def rank_correlation(prediction: Floats, truth: Floats) -> float:
+def rank_correlation(prediction: Floats | Doubles, truth: Floats | Doubles) -> float:
     """Spearman's rank correlation, in [-1, 1], of arrays of one shape; 0 if either is constant."""
     a, b = (ranks - ranks.mean() for ranks in (_ranks(prediction), _ranks(truth)))
     norm = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / norm if norm > 0 else 0.0
 
 
+def scale_and_shift(prediction: Floats | Doubles, truth: Floats | Doubles) -> tuple[float, float]:
+    """The least-squares affine fit of a prediction to the truth, both (N,): scale 0 if the prediction is constant."""
+    x, y = prediction.astype(np.float64), truth.astype(np.float64)
+    variance = x.var()
+    scale = float(((x - x.mean()) * (y - y.mean())).mean() / variance) if variance > 0 else 0.0
+    return scale, float(y.mean() - scale * x.mean())
+
+
 def align(prediction: Floats, truth: Floats) -> Floats:
     """The least-squares affine fit of the prediction to the truth, where that is known."""
     known = np.isfinite(truth)
-    x, y = prediction[known].astype(np.float64), truth[known].astype(np.float64)
-    variance = x.var()
-    slope = ((x - x.mean()) * (y - y.mean())).mean() / variance if variance > 0 else 0.0
-    return np.asarray(y.mean() + slope * (prediction - x.mean()), dtype=np.float32)
+    scale, shift = scale_and_shift(prediction[known], truth[known])
+    return np.asarray(shift + scale * prediction.astype(np.float64), dtype=np.float32)
+
+
+def depth_errors(depth: Doubles, truth: Doubles) -> dict[str, float]:
+    """The field's errors of depth in metres, both (N,) and positive. The natural logarithm, except for log10.
+
+    abs_rel and sq_rel are relative to the truth, rmse is in metres, silog a hundred times the standard deviation of the
+    logarithms' difference. delta1, delta2 and delta3 are fractions of pixels within a factor of 1.25 and its powers.
+    """
+    difference, log = depth - truth, np.log(depth / truth)
+    ratio = np.maximum(depth / truth, truth / depth)
+    errors = {
+        "abs_rel": np.abs(difference / truth).mean(),
+        "sq_rel": (difference**2 / truth).mean(),
+        "rmse": np.sqrt((difference**2).mean()),
+        "rmse_log": np.sqrt((log**2).mean()),
+        "log10": np.abs(log).mean() / np.log(10),
+        "silog": 100 * log.std(),
+        **{f"delta{power}": (ratio < 1.25**power).mean() for power in (1, 2, 3)},
+    }
+    return {name: float(error) for name, error in errors.items()}
 
 
 def edge_steps(prediction: Floats, truth: Floats) -> Floats:
