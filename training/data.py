@@ -23,6 +23,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from depthsvc.evaluation.layouts.beside import inverse_depth, labels_in, picture_of
+
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Scalar = TypeVar("Scalar", np.uint8, np.float32)
@@ -69,12 +71,7 @@ class Pair:
 
     def load_inverse_depth(self) -> Floats:
         """(H, W), not always the image's size: in [0, 1] if it is a teacher's, else 1 / metres or NaN."""
-        if self.label.suffix == ".npy":
-            values: Floats = np.load(self.label).astype(np.float32)
-            if self.label.name.endswith(".inverse_depth.npy"):
-                return values
-            return np.reciprocal(np.where(values > 0, values, np.float32("nan")))
-        return read_label(self.label)
+        return inverse_depth(self.label) if self.label.suffix == ".npy" else read_label(self.label)
 
 
 def read_photos(photos: Path, labels: Path, index: Path) -> list[Pair]:
@@ -93,12 +90,11 @@ def read_photos(photos: Path, labels: Path, index: Path) -> list[Pair]:
 def read_rgbd(folder: Path) -> list[Pair]:
     """The pairs of an RGB-D folder, by name. Raises ValueError if there are none, or if a label has no picture."""
     pairs = []
-    for label in sorted([*folder.glob("*.inverse_depth.npy"), *folder.glob("*.depth.npy")]):
-        name = label.name.split(".")[0]
-        images = [path for path in (folder / f"{name}.png", folder / f"{name}.jpg") if path.exists()]
-        if not images:
+    for label in labels_in(folder):
+        image = picture_of(label)
+        if not image.exists():
             raise ValueError(f"no picture beside {label}")
-        pairs.append(Pair(images[0], label, folder.name, folder / f"{name}.teacher.png"))
+        pairs.append(Pair(image, label, folder.name, image.with_suffix(".teacher.png")))
     if not pairs:
         raise ValueError(f"no RGB-D pairs in {folder}")
     return pairs

@@ -1,0 +1,1 @@
+"""Photos with their true depth, as data sets are published: a module each."""
