@@ -13,6 +13,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from depthsvc.client import AsyncDepthClient
 from depthsvc.errors import ConfigurationError, ServiceUnreachable, Unauthorized
 from depthsvc.imaging.spec import DepthKind
+from depthsvc.machine.capacity import peak_memory_of
 from depthsvc.options import Options
 from depthsvc.pool.launch import pool_config
 from depthsvc.pool.preload import preload
@@ -64,6 +65,10 @@ class Estimator(Protocol):
         """Raises RequestError or ServiceUnreachable, and any exception once the estimator is closed."""
         ...
 
+    def peak_memory(self) -> int | None:
+        """The most memory, in bytes, that one worker has had; None if it is elsewhere."""
+        ...
+
 
 class _LocalEstimator:
     def __init__(self, pool: WorkerPool, options: Options, deadline_s: float) -> None:
@@ -75,6 +80,9 @@ class _LocalEstimator:
         answer = self._pool.submit(photo, self._options, deadline_s=self._deadline_s).result()
         worked_s = sum(seconds for stage, seconds in answer.seconds.items() if stage != "queue")
         return Result(answer.body, Facts(answer.model, answer.kind, answer.min, answer.max, worked_s))
+
+    def peak_memory(self) -> int | None:
+        return max(filter(None, map(peak_memory_of, self._pool.started_pids)), default=None)
 
 
 @contextmanager
@@ -113,6 +121,9 @@ class _RemoteEstimator:
         kind = headers.get("X-Depth-Kind", DepthKind.INVERSE_DEPTH)
         least, most = (_number(headers.get(f"X-Depth-{name}", "")) for name in ("Min", "Max"))
         return Result(response.content, Facts(model, kind, least, most, _worked_s(headers.get("Server-Timing", ""))))
+
+    def peak_memory(self) -> int | None:
+        return None
 
 
 @contextmanager

@@ -1,10 +1,11 @@
-"""The report of a batch: one JSON line per photo, appended."""
+"""Files of JSON lines that are appended, and that a killed process leaves readable; and the report of a batch."""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,8 +13,6 @@ from pathlib import Path
 from depthsvc.errors import ConfigurationError
 
 _BLOCK = 1 << 16
-_BEGINNING = b'{"path": "'
-"""Start of every line."""
 
 
 class Status(StrEnum):
@@ -46,12 +45,17 @@ class ReportLine:
     """Time that the worker spent on it, without waiting."""
 
 
-class Report:
-    """A report that is open for appending. Thread-safe: lines are written whole."""
+class JsonLines:
+    """A file of JSON objects that is open for appending. Thread-safe: lines are written whole."""
 
-    def __init__(self, path: Path, *, may_be_link: bool = True) -> None:
-        """Raises ConfigurationError for a file that is not a report or must not be a link, and OSError."""
+    def __init__(self, path: Path, beginning: bytes, refusal: str, *, may_be_link: bool = True) -> None:
+        """`beginning`: of the file, unless it is new. `refusal`: what to say of a file that begins otherwise.
+
+        Raises ConfigurationError for such a file or one that must not be a link, and OSError.
+        """
         self.path = path
+        self._beginning = beginning
+        self._refusal = refusal
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         try:
             self._file = os.open(path, flags if may_be_link else flags | os.O_NOFOLLOW, 0o666)
@@ -66,11 +70,11 @@ class Report:
             raise
 
     def _cut_torn_line(self) -> None:
-        """Remove the half line that a killed batch may have left, so that nothing is appended to it."""
+        """Remove the half line that a killed process may have left, so that nothing is appended to it."""
         end = os.fstat(self._file).st_size
-        begins = os.pread(self._file, len(_BEGINNING), 0)
-        if begins != _BEGINNING[: len(begins)]:
-            raise ConfigurationError(f"{self.path} is not the report of a batch. Choose another file with --report.")
+        begins = os.pread(self._file, len(self._beginning), 0)
+        if begins != self._beginning[: len(begins)]:
+            raise ConfigurationError(self._refusal)
         start = end
         while start > 0:
             start = max(0, end - _BLOCK)
@@ -81,11 +85,24 @@ class Report:
             end = start
         os.ftruncate(self._file, 0)
 
-    def add(self, outcome: ReportLine) -> None:
+    def append(self, content: Mapping[str, object]) -> None:
         """Append one line. Raises OSError, for example when the disk is full."""
-        line = memoryview(json.dumps(vars(outcome)).encode() + b"\n")
+        line = memoryview(json.dumps(content, allow_nan=False).encode() + b"\n")
         while line:
             line = line[os.write(self._file, line) :]
 
     def close(self) -> None:
         os.close(self._file)
+
+
+class Report(JsonLines):
+    """The report of a batch: one line per photo."""
+
+    def __init__(self, path: Path, *, may_be_link: bool = True) -> None:
+        """Raises ConfigurationError for a file that is not a report or must not be a link, and OSError."""
+        refusal = f"{path} is not the report of a batch. Choose another file with --report."
+        super().__init__(path, b'{"path": "', refusal, may_be_link=may_be_link)
+
+    def add(self, outcome: ReportLine) -> None:
+        """Append one line. Raises OSError."""
+        self.append(vars(outcome))

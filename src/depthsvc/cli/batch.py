@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from depthsvc.cli.photo_options import FORMAT_CHOICE, FORMAT_HELP, PhotoCommand, formats_for, options_for
-from depthsvc.cli.setting_options import MODEL, log_to_stderr, setting_names
+from depthsvc.cli.service_options import check_no_worker_options, is_given, service_options
+from depthsvc.cli.setting_options import COMPUTING, log_to_stderr
 from depthsvc.errors import DepthServiceError
 from depthsvc.formats import Result
 
@@ -21,16 +22,6 @@ if TYPE_CHECKING:
     from depthsvc.options import Options
     from depthsvc.settings import Settings
 
-_COMPUTING = (
-    *MODEL,
-    "workers",
-    "worker_threads",
-    "max_input_size",
-    "deadline_s",
-    "max_photos_per_worker",
-    "ClusterSettings",
-)
-"""Settings of the local workers; with --url the service decides them."""
 _NO_STORES = ("http:", "https:", "ftp:", "data:")
 """Schemes of URLs that Ray cannot read either."""
 
@@ -41,7 +32,7 @@ class _CannotBegin(click.ClickException):
 
 @click.command(
     cls=PhotoCommand,
-    settings=(*_COMPUTING, "max_megapixels", "log_level"),
+    settings=(*COMPUTING, "max_megapixels", "log_level"),
 )
 @click.argument("paths", nargs=-1, metavar="IN... OUT")
 @click.option("--list", "list_file", metavar="FILE", help="File that lists photos, one path per line, instead of IN.")
@@ -66,13 +57,7 @@ class _CannotBegin(click.ClickException):
     is_flag=True,
     help="Take the videos in IN too: the result of IN/a.mp4 is OUT/a.mp4.depth.mp4, a video of heatmaps.",
 )
-@click.option("--url", help="Address of a running service to use instead of workers on this machine.")
-@click.option(
-    "--api-key",
-    envvar="DEPTHSVC_API_KEY",
-    help="With --url: its API key; prefer the variable.  [none; DEPTHSVC_API_KEY]",
-)
-@click.option("--concurrency", type=click.IntRange(1), default=4, help="With --url: photos sent at the same time.  [4]")
+@service_options
 @click.pass_context
 def batch(
     context: click.Context,
@@ -103,7 +88,7 @@ def batch(
     """
     log_to_stderr(settings)
     *given, output = _check_paths(paths, list_file, watch=watch)
-    _check_no_worker_options(context, url)
+    check_no_worker_options(context, url)
     _check_videos(url, videos=videos, watch=watch)
     with_ray = settings.ray and not url
     if with_ray and watch:
@@ -115,7 +100,7 @@ def batch(
     from depthsvc.batch.session import Plan
     from depthsvc.batch.sources import NothingFound
 
-    if url and _is_given(context, "model"):
+    if url and is_given(context, "model"):
         wanted["model"] = settings.model
     try:
         if videos:
@@ -167,17 +152,6 @@ def _check_paths(paths: tuple[str, ...], list_file: str | None, *, watch: bool) 
     return paths
 
 
-def _check_no_worker_options(context: click.Context, url: str | None) -> None:
-    """A service has its own workers: silently ignoring an option would mislead. It may have several models."""
-    if not url:
-        return
-    for name in setting_names(_COMPUTING):
-        if name != "model" and _is_given(context, name):
-            raise click.UsageError(
-                f"--{name.replace('_', '-')} cannot be combined with --url: the service decides that."
-            )
-
-
 def _check_videos(url: str | None, *, videos: bool, watch: bool) -> None:
     if not videos:
         return
@@ -185,11 +159,6 @@ def _check_videos(url: str | None, *, videos: bool, watch: bool) -> None:
         raise click.UsageError("--videos cannot be combined with --url: a service takes photos only.")
     if watch:
         raise click.UsageError("--videos cannot be combined with --watch.")
-
-
-def _is_given(context: click.Context, name: str) -> bool:
-    """Whether an option is on the command line."""
-    return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
 
 def _is_uri(word: str) -> bool:

@@ -16,6 +16,17 @@ WEIGHTS = "WeightsSettings"
 MODEL = (WEIGHTS, "EngineSettings")
 """Settings that choose the model and its engine, for the commands that run one."""
 
+COMPUTING = (
+    *MODEL,
+    "workers",
+    "worker_threads",
+    "max_input_size",
+    "deadline_s",
+    "max_photos_per_worker",
+    "ClusterSettings",
+)
+"""Settings of the workers of a command; with --url the service decides them."""
+
 
 def setting_names(given: tuple[str, ...]) -> list[str]:
     """Names of settings; the name of a settings class in `depthsvc.settings` expands to all of its fields."""

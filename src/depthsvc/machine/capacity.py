@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from pathlib import Path
 
 from depthsvc.machine.cgroup import ControlGroups
 
@@ -26,3 +27,13 @@ def available_memory_bytes(groups: ControlGroups | None = None) -> int:
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = (groups or ControlGroups()).memory_bytes()
     return physical if limit is None else min(physical, limit)
+
+
+def peak_memory_of(pid: int) -> int | None:
+    """The most resident memory that a process has had, in bytes; None if it is gone, or where systems do not tell."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return None
+    peak = next((line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")), None)
+    return 1024 * int(peak) if peak else None
