@@ -188,9 +188,10 @@ def test_every_error_code_is_documented() -> None:
 def test_every_command_is_documented() -> None:
     from depthsvc.cli import main
 
-    assert {"serve", "predict", "batch", "video", "export", "bench", "weights", "settings", "doctor", "cache"} == set(
-        main.commands
-    )
+    assert set(main.commands) == {
+        *("serve", "predict", "batch", "video", "compare", "eval", "export", "bench"),
+        *("weights", "settings", "doctor", "cache"),
+    }
     for name in main.commands:
         assert f"depthsvc {name}" in DOCUMENTS
 

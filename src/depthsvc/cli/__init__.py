@@ -11,7 +11,9 @@ import click
 from depthsvc.cli.batch import batch
 from depthsvc.cli.bench import bench
 from depthsvc.cli.cache import cache
+from depthsvc.cli.compare import compare
 from depthsvc.cli.doctor.command import doctor
+from depthsvc.cli.eval import evaluate
 from depthsvc.cli.export import export
 from depthsvc.cli.predict import predict
 from depthsvc.cli.setting_options import CommandWithSettings
@@ -75,7 +77,7 @@ def show_settings() -> None:
     click.echo(markdown_table())
 
 
-for command in (predict, batch, video, export, bench, weights, cache, doctor):
+for command in (predict, batch, video, compare, evaluate, export, bench, weights, cache, doctor):
     main.add_command(command)
 
 
