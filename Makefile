@@ -34,7 +34,7 @@ help:
 	@echo "make soak    send it 7,000 photos and see whether anything piles up"
 	@echo "make lint    check style and types"
 	@echo "make format  rewrite the sources and documents in the project's style"
-	@echo "make bench   measure the service beside its alternatives for about 40 minutes (6: make bench ARGS=--quick)"
+	@echo "make bench   measure the service beside its alternatives for about 40 minutes (3: make bench ARGS=--quick)"
 	@echo "make dist    build what a release publishes, check it and try it"
 
 run: $(VENV)/.run

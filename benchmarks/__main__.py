@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks import engines, hop, machine, pixels, results, serving, start, workers, zoo
+from benchmarks import engines, hop, machine, pixels, results, serving, start, video, workers, zoo
 from benchmarks.contenders import DEPTHSVC
 from benchmarks.material import Material, random_weights
 from benchmarks.plot import svg
@@ -23,6 +23,8 @@ _ROOT = Path(__file__).parents[1]
 _PUBLISHED = _ROOT / "benchmarks/results"
 _OWN = _ROOT / "benchmarks/own_results"
 """Git ignores it."""
+_QUICK = ("serving", "hop", "engines", "video")
+"""Parts of a quick run."""
 
 
 def main() -> None:
@@ -36,6 +38,7 @@ def main() -> None:
         "pixels": pixels.measure,
         "engines": engines.measure,
         "zoo": partial(zoo.measure, alternatives=arguments.alternatives),
+        "video": partial(video.measure, alternatives=arguments.alternatives),
     }
     failed = False
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -43,7 +46,7 @@ def main() -> None:
         if not arguments.weights:
             random_weights(weights)
         material = Material(Path(folder), weights.resolve(), arguments.quick)
-        for name in arguments.only or parts:
+        for name in arguments.only or (_QUICK if arguments.quick else parts):
             print(f"{name} ...", file=sys.stderr, flush=True)
             begun, load = time.monotonic(), machine.load()
             try:
@@ -64,11 +67,11 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="about 6 minutes: fewer and shorter rounds, fewer sizes")
+    parser.add_argument("--quick", action="store_true", help="3 minutes: fewer parts, contenders, sizes and rounds")
     parser.add_argument(
         "--publish", action="store_true", help=f"also write {_PUBLISHED.relative_to(_ROOT)}, if the machine was idle"
     )
-    names = ("serving", "hop", "workers", "start", "pixels", "engines", "zoo")
+    names = ("serving", "hop", "workers", "start", "pixels", "engines", "zoo", "video")
     parser.add_argument("--only", choices=names, action="append", help="measure only this part; repeatable")
     parser.add_argument("--weights", type=Path, help="a MiDaS_small checkpoint instead of random weights")
     parser.add_argument("--results", type=Path, default=_OWN, help="folder to write")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from benchmarks.load import Ask, Reply, form_request_bytes, get_bytes, request_bytes, send
 from benchmarks.material import Material
 from depthsvc.machine.capacity import available_cpus
+from depthsvc.model.engines.kinds import NCNN, OPENVINO
 
 DEPTHSVC = "depthsvc"
 NAIVE = "naive"
@@ -63,21 +63,22 @@ class Contender:
 
 def contenders(material: Material, python: Path) -> list[Contender]:
     """All available contenders; `python` is the alternatives' interpreter, which may be missing."""
-    return [*_own(material), *(_alternatives(material, str(python)) if python.exists() else [])]
+    others = _alternatives(material, str(python)) if python.exists() else []
+    return [*_own(material), *(other for other in others if other.name.startswith(NAIVE) or not material.quick)]
 
 
 def _own(material: Material) -> list[Contender]:
     def serve(*options: str) -> Callable[[int], list[str]]:
         return lambda port: material.service_command(sys.executable, "--port", str(port), *options)
 
-    own = [Contender(DEPTHSVC, "default settings", serve(), material.environment)]
-    if importlib.util.find_spec("openvino") and not material.quick:
-        own.append(
-            Contender(
-                f"{DEPTHSVC}, openvino", "`--engine openvino`", serve("--engine", "openvino"), material.environment
-            )
-        )
-    return own
+    engines = [kind.name for kind in (OPENVINO, NCNN) if kind.can_run() and not material.quick]
+    return [
+        Contender(DEPTHSVC, "default settings", serve(), material.environment),
+        *(
+            Contender(f"{DEPTHSVC}, {name}", f"`--engine {name}`", serve("--engine", name), material.environment)
+            for name in engines
+        ),
+    ]
 
 
 def _alternatives(material: Material, python: str) -> list[Contender]:

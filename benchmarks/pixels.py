@@ -17,7 +17,7 @@ from benchmarks.machine import versions
 from benchmarks.material import LARGE, MIDDLE, Material, photo
 from benchmarks.results import Part
 from depthsvc import DepthEstimator
-from depthsvc.evaluation.speed import seconds_in_turns
+from depthsvc.evaluation.speed import times_in_turns
 from depthsvc.evaluation.table import Table
 from depthsvc.imaging import encode
 from depthsvc.imaging.colormaps import color_table, colored, levels
@@ -63,11 +63,13 @@ def measure(material: Material) -> Part:
 
 
 def _table(title: str, ways: Ways, rounds: int) -> Table:
-    times = seconds_in_turns(list(ways.values()), rounds)
+    times = times_in_turns(list(ways.values()), rounds)
     rows = []
     for (name, make), taken in zip(ways.items(), times, strict=True):
         made = make()
-        rows.append([name, f"{1000 * median(taken):.1f}", f"{len(made) / 1e6:.2f}" if isinstance(made, bytes) else ""])
+        rows.append(
+            [name, f"{1000 * median(taken.seconds):.1f}", f"{len(made) / 1e6:.2f}" if isinstance(made, bytes) else ""]
+        )
     return Table(title, ["way", "median ms", "MB"], rows)
 
 

@@ -41,11 +41,12 @@ class Pace:
     lone_s: float
     busy_s: float
     overload_s: float
+    """0: they are not overloaded."""
     sizes: Sequence[Size] = PHOTO_SIZES
 
     @classmethod
     def of(cls, material: Material) -> Pace:
-        return cls(1, 2, 4, 3, (LARGE,)) if material.quick else cls(3, 4, 5, 6)
+        return cls(1, 2, 4, 0, (LARGE,)) if material.quick else cls(3, 4, 5, 6)
 
     def share(self, size: Size) -> float:
         """Fraction of the time for a size of photo; the size of the targets gets all of it."""
@@ -168,7 +169,7 @@ async def compete(which: Sequence[Contender], folder: Path, pace: Pace, failures
                 with race.tolerated(entrant):
                     await entrant.take_turn(size, pace)
                     _say(f"round {turn}, {_title(size)}, {entrant.name}: {entrant.courses[size].latest}")
-        for entrant in race.runners():
+        for entrant in race.runners() if pace.overload_s else ():
             with race.tolerated(entrant):
                 await entrant.be_flooded(pace)
                 _say(f"{_OVERLOAD} times its capacity, {entrant.name}: {dict(entrant.overload.statuses)}")
@@ -222,7 +223,8 @@ def _title(size: Size) -> str:
 
 
 def tables(entrants: Sequence[Entrant]) -> list[Table]:
-    return [_throughput(entrants), _latency(entrants), _overload(entrants), _settings(entrants)]
+    overload = [_overload(entrants)] if any(entrant.overload.replies for entrant in entrants) else []
+    return [_throughput(entrants), _latency(entrants), *overload, _settings(entrants)]
 
 
 def _throughput(entrants: Sequence[Entrant]) -> Table:

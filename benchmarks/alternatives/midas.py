@@ -28,13 +28,16 @@ class Midas:
         self.network.eval()
         cv2.setNumThreads(torch.get_num_threads())
 
-    def heatmap(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """RGB (h, w, 3) -> the heatmap of its depth, RGB (h, w, 3)."""
+    def depth(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """RGB (h, w, 3) -> its inverse depth (h, w)."""
         height, width = pixels.shape[:2]
         with torch.inference_mode():
             depth = self.network(self._input(pixels))
-            depth = F.interpolate(depth[None], (height, width), mode="bicubic", align_corners=False)[0, 0]
-        levels = cv2.normalize(depth.numpy(), None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
+            return F.interpolate(depth[None], (height, width), mode="bicubic", align_corners=False)[0, 0].numpy()
+
+    def heatmap(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """RGB (h, w, 3) -> the heatmap of its depth, RGB (h, w, 3)."""
+        levels = cv2.normalize(self.depth(pixels), None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
         return cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
 
     @staticmethod

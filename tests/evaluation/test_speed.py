@@ -6,7 +6,6 @@ import io
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
@@ -14,7 +13,7 @@ from rich.console import Console
 from depthsvc.cli import main
 from depthsvc.errors import ConfigurationError
 from depthsvc.evaluation import speed as bench
-from depthsvc.evaluation.speed import forward, seconds_in_turns
+from depthsvc.evaluation.speed import forward, times_in_turns
 from depthsvc.evaluation.table import Table
 from depthsvc.model.choice import EngineName, Precision, WeightsLocations
 from depthsvc.model.resolve import resolve
@@ -24,10 +23,10 @@ from tests.conftest import encoded
 
 def test_calls_take_turns_and_have_a_time_for_each() -> None:
     calls: list[str] = []
-    seconds = seconds_in_turns([lambda: calls.append("a"), lambda: calls.append("b")], rounds=2)
+    times = times_in_turns([lambda: calls.append("a"), lambda: calls.append("b")], rounds=2)
     assert calls == ["a", "a", "b", "b"] * 2
-    assert [len(times) for times in seconds] == [2, 2]
-    assert np.min(seconds) >= 0
+    assert [(len(taken.seconds), len(taken.cpu_s)) for taken in times] == [(2, 2)] * 2
+    assert min(min(taken.seconds + taken.cpu_s) for taken in times) >= 0
 
 
 def test_every_combination_has_a_row_that_is_compared_with_the_first_of_its_size(cache_dir: Path) -> None:
@@ -36,10 +35,10 @@ def test_every_combination_has_a_row_that_is_compared_with_the_first_of_its_size
     report = forward(
         model, cache_dir, engines=engines, precisions=(Precision.FP32,), threads=(1,), sizes=(64, 96), rounds=2
     )
-    assert report.heads == ["input size", "engine", "precision", "threads", "median ms", "ratio"]
+    assert report.heads == ["input size", "engine", "precision", "threads", "median ms", "ratio", "CPU ms", "CPU ratio"]
     names = [row[:4] for row in report.rows]
     assert names == [[size, engine, "fp32", "1"] for size in ("64", "96") for engine in ("torchscript", "onnxruntime")]
-    assert [row[5] for row in report.rows if row[1:4] == ["torchscript", "fp32", "1"]] == ["1.00", "1.00"]
+    assert [row[5::2] for row in report.rows if row[1:4] == ["torchscript", "fp32", "1"]] == [["1.00", "1.00"]] * 2
     assert all(float(row[4]) > 0 for row in report.rows)
 
 
@@ -59,8 +58,8 @@ def test_errors_are_measured_on_photos(cache_dir: Path) -> None:
         photos=photos,
     )
     exact, rounded = report.rows
-    assert exact[6:] == ["0.00/255", "0.00/255"]
-    mean, worst = (float(figure.removesuffix("/255")) for figure in rounded[6:])
+    assert exact[8:] == ["0.00/255", "0.00/255"]
+    mean, worst = (float(figure.removesuffix("/255")) for figure in rounded[8:])
     assert 0 < mean < worst < 50
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from itertools import product
 from pathlib import Path
@@ -63,16 +63,26 @@ def _with_version(library: str) -> str:
         return ""
 
 
-def seconds_in_turns(calls: Sequence[Callable[[], object]], rounds: int) -> list[list[float]]:
-    """Seconds of each call, `rounds` for each. A call runs twice per turn: the first run warms the caches."""
-    seconds: list[list[float]] = [[] for _ in calls]
+@dataclass(frozen=True)
+class Times:
+    """What a call took, turn by turn."""
+
+    seconds: list[float] = field(default_factory=list)
+    cpu_s: list[float] = field(default_factory=list)
+    """Processor time of this process. Other programs change it least."""
+
+
+def times_in_turns(calls: Sequence[Callable[[], object]], rounds: int) -> list[Times]:
+    """The times of each call, `rounds` for each. A call runs twice per turn: the first run warms the caches."""
+    times = [Times() for _ in calls]
     for _ in range(rounds):
-        for call, taken in zip(calls, seconds, strict=True):
+        for call, taken in zip(calls, times, strict=True):
             call()
-            started = time.perf_counter()
+            started, used = time.perf_counter(), time.process_time()
             call()
-            taken.append(time.perf_counter() - started)
-    return seconds
+            taken.seconds.append(time.perf_counter() - started)
+            taken.cpu_s.append(time.process_time() - used)
+    return times
 
 
 def forward(
@@ -102,16 +112,17 @@ def forward(
     calls = [_call(engine, case.size, model.spec.input) for case, engine in zip(cases, computing, strict=True)]
     for call in calls:
         call()
-    times = seconds_in_turns(calls, rounds)
+    times = times_in_turns(calls, rounds)
     rows = []
     for index, case in enumerate(cases):
         first = next(number for number, other in enumerate(cases) if other.size == case.size)
         row = [str(case.size), str(case.kind.name), str(case.precision), str(case.threads)]
-        row += _figures(times, index, first)
+        row += _figures(times[index].seconds, times[first].seconds)
+        row += _figures(times[index].cpu_s, times[first].cpu_s)
         if photos:
             row += _errors(computing[index], computing[first], photos, case.size, model.spec.input)
         rows.append(row)
-    heads = ["input size", "engine", "precision", "threads", "median ms", "ratio"]
+    heads = ["input size", "engine", "precision", "threads", "median ms", "ratio", "CPU ms", "CPU ratio"]
     heads += ["mean error", "99 % error"] if photos else []
     return Table(f"{model.name}, forward pass of a 4:3 photo", heads, rows)
 
@@ -124,7 +135,9 @@ def _open_engines(
     threads: Sequence[int],
 ) -> dict[tuple[EngineKind, Precision, int], Engine]:
     """The network in each combination of engine, precision and threads that works on this machine."""
-    engines = engines or [name for name, kind in KINDS.items() if kind.can_write()]
+    assert model.architecture is not None
+    suited = [kind for kind in KINDS.values() if kind.suits(model.architecture)]
+    engines = engines or [kind.name for kind in suited if kind.can_write()]
     precisions = precisions or [Precision.FP32, *([Precision.BF16] if has_bf16() else [])]
     opened: dict[tuple[EngineKind, Precision, int], Engine] = {}
     for name, precision, count in product(engines, precisions, threads or sorted({1, available_cpus()})):
@@ -139,10 +152,10 @@ def _open_engines(
     return opened
 
 
-def _figures(times: Sequence[Sequence[float]], index: int, first: int) -> list[str]:
-    """Median time in ms, and the median of the ratios to another row within one turn."""
-    ratio = median(mine / other for mine, other in zip(times[index], times[first], strict=True))
-    return [f"{1000 * median(times[index]):.1f}", f"{ratio:.2f}"]
+def _figures(seconds: Sequence[float], first: Sequence[float]) -> list[str]:
+    """The median in ms, and the median of the ratios to another row within one turn."""
+    ratio = median(mine / other for mine, other in zip(seconds, first, strict=True))
+    return [f"{1000 * median(seconds):.1f}", f"{ratio:.2f}"]
 
 
 def _call(engine: Engine, size: int, spec: InputSpec) -> Callable[[], object]:
@@ -175,8 +188,8 @@ def pixels(spec: InputSpec, rounds: int) -> Table:
     rows = []
     for width, height in PHOTO_SIZES:
         stages = _pixel_stages(width, height, spec)
-        times = seconds_in_turns(list(stages.values()), rounds)
-        rows.append([f"{width} x {height}", *(f"{1000 * median(taken):.1f}" for taken in times)])
+        times = times_in_turns(list(stages.values()), rounds)
+        rows.append([f"{width} x {height}", *(f"{1000 * median(taken.seconds):.1f}" for taken in times)])
     return Table("pixels, median ms", ["photo", *stages], rows)
 
 
