@@ -46,7 +46,7 @@ class _Translation:
         layers = _LAYERS.get(node.kind())
         found = layers(self, node) if layers else None
         if found is None:
-            raise ModelError(f"The engine ncnn cannot run {str(node).strip()}. Choose another engine.")
+            raise ModelError(f"The engine ncnn has no layer for {node.kind()} as this network uses it. Choose another.")
         included, name = found
         self.names.update(dict.fromkeys((each.output().debugName() for each in included), name))
 
