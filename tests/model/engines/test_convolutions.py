@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from depthsvc.model.engines import convolutions
+from depthsvc.model.choice import Precision
+from depthsvc.model.engines import convolutions, torchscript
 from depthsvc.model.engines.convolutions import with_fast_convolutions
 from depthsvc.model.engines.torchscript import trace
+from depthsvc.model.networks.base import Network
 
 SHAPE = (1, 3, 24, 32)
+SHAPES = [SHAPE, (1, 3, 32, 24), (1, 3, 10, 58)]
 
 
-class _Net(nn.Module):
+class _Net(Network):
     """Every kind of convolution that networks here have."""
 
     def __init__(self) -> None:
@@ -42,7 +46,7 @@ class _Net(nn.Module):
 
 
 @pytest.fixture
-def network() -> nn.Module:
+def network() -> Network:
     torch.manual_seed(0)
     return _Net().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
@@ -63,9 +67,9 @@ def processor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     return name
 
 
-def test_the_network_stays_the_same_for_every_shape(network: nn.Module, processor: str) -> None:
+def test_the_network_stays_the_same_for_every_shape(network: Network, processor: str) -> None:
     run = _runnable(with_fast_convolutions(trace(network, SHAPE)))
-    for shape in [SHAPE, (1, 3, 32, 24), (1, 3, 10, 58)]:
+    for shape in SHAPES:
         x = torch.rand(shape)
         with torch.inference_mode():
             expected, result = network(x), run(x)
@@ -74,7 +78,7 @@ def test_the_network_stays_the_same_for_every_shape(network: nn.Module, processo
 
 
 def test_an_activation_is_computed_with_its_convolution_unless_something_else_needs_the_values_before(
-    network: nn.Module, processor: str
+    network: Network, processor: str
 ) -> None:
     kinds = _kinds(with_fast_convolutions(trace(network, SHAPE)))
     assert kinds.count("mkldnn::_convolution_pointwise") == (7 if processor == "AVX512" else 5)
@@ -87,7 +91,7 @@ def test_an_activation_is_computed_with_its_convolution_unless_something_else_ne
 
 @pytest.mark.parametrize("processor", ["AVX2"], indirect=True)
 def test_winograds_weights_have_a_limit_and_the_smallest_come_first(
-    network: nn.Module, processor: str, monkeypatch: pytest.MonkeyPatch
+    network: Network, processor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bytes_of_bare = 4 * 27 * 64 * 64
     for limit, count in [(bytes_of_bare, 1), (bytes_of_bare - 1, 0)]:
@@ -95,7 +99,25 @@ def test_winograds_weights_have_a_limit_and_the_smallest_come_first(
         assert _kinds(with_fast_convolutions(trace(network, SHAPE))).count("aten::bmm") == count
 
 
-def test_without_onednn_nothing_changes(network: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wide_weights_are_arranged_once_where_onednn_wants_them_alike_for_all_shapes(
+    network: Network, processor: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(convolutions, "_WIDE", 64 * 64)  # `bare` and `wider`
+    arrange, arranged = torch.ops.mkldnn._reorder_convolution_weight, []
+    monkeypatch.setattr(
+        torch.ops.mkldnn, "_reorder_convolution_weight", lambda *how: arranged.append(how) or arrange(*how)
+    )
+    torchscript.write(network, SHAPE, tmp_path / "net.ts", Precision.FP32, whole=False)
+    engine = torchscript.TorchScriptEngine(tmp_path / "net.ts", 1)
+    assert len(arranged) == (2 if processor == "AVX512" else 0)
+    for shape in SHAPES:
+        planes = torch.rand(shape)
+        with torch.inference_mode():
+            expected = network(planes)
+        assert (torch.from_numpy(engine.infer(planes.numpy())) - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+def test_without_onednn_nothing_changes(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     traced = trace(network, SHAPE)
     assert _kinds(with_fast_convolutions(traced)) == _kinds(traced.graph)

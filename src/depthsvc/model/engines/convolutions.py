@@ -20,8 +20,11 @@ _WINOGRAD_BYTES = 20_000_000
 _LEAST_CHANNELS = 48
 """Channels of the input and of the output from which Winograd's algorithm is used; together _LEAST_PAIRS."""
 _LEAST_PAIRS = 64 * 64
+_WIDE = 384 * 512
+"""Pairs of channels of a 3x3 convolution from which oneDNN rearranges weights for longer than it computes."""
 _MOST_WEIGHTS = 1 << 14
 """Weights of a 1x1 convolution up to which oneDNN takes less time than MKL, without AVX-512."""
+_ONEDNN = "mkldnn::_convolution_pointwise"
 ACTIVATIONS = {
     "aten::relu": "relu",
     "aten::relu_": "relu",
@@ -39,9 +42,8 @@ def with_fast_convolutions(traced: torch.jit.ScriptModule) -> Graph:
     graph: Graph = traced.graph.copy()
     if not torch.backends.mkldnn.is_available():
         return graph
-    has_avx512 = "AVX512" in torch.backends.cpu.get_cpu_capability()
     nodes = [node for node in graph.findAllNodes("aten::_convolution") if _is_constant(node)]
-    if not has_avx512:
+    if not _has_avx512():
         changed = _suiting_winograd(nodes)
         for node in changed:
             _use_winograd(graph, node)
@@ -51,6 +53,29 @@ def with_fast_convolutions(traced: torch.jit.ScriptModule) -> Graph:
             _use_onednn(graph, node)
     torch._C._jit_pass_lint(graph)
     return graph
+
+
+def _has_avx512() -> bool:
+    return "AVX512" in torch.backends.cpu.get_cpu_capability()
+
+
+def is_wide(weight: Node) -> bool:
+    """Whether this constant is the weight of a convolution for which it is worth a copy that is arranged for oneDNN."""
+    users = [use.user for use in weight.output().uses()]
+    if [user.kind() for user in users] != [_ONEDNN] or weight.output().debugName() != users[0].inputsAt(1).debugName():
+        return False
+    padding, stride, dilation = (numbers(users[0].inputsAt(position)) for position in (3, 4, 5))
+    outputs, inputs, *kernel = weight.output().toIValue().shape
+    plain = padding == stride == dilation == [1, 1] and users[0].inputsAt(6).toIValue() == 1
+    return plain and kernel == [3, 3] and inputs * outputs >= _WIDE
+
+
+def arranged(weight: Tensor) -> Tensor:
+    """A wide weight as oneDNN wants it; without AVX-512, where that depends on the photo's shape, as it is."""
+    if not _has_avx512():
+        return weight
+    once: Tensor = torch.ops.mkldnn._reorder_convolution_weight(weight, [1, 1], [1, 1], [1, 1])
+    return once
 
 
 def _is_constant(node: Node) -> bool:
@@ -99,7 +124,7 @@ def _use_onednn(graph: Graph, node: Node) -> None:
         graph.insertNode(limits)
         how = [graph.insertConstant(name), limits.output(), graph.insertConstant("")]
         inputs = [x, weight, bias, padding, stride, dilation, groups, *how]
-        fused = graph.insertNode(graph.create("mkldnn::_convolution_pointwise", inputs, 1))
+        fused = graph.insertNode(graph.create(_ONEDNN, inputs, 1))
     _replace(activation or node, fused.output())
     if activation:
         node.destroy()

@@ -31,11 +31,11 @@ from depthsvc.imaging.spec import Shape
 from depthsvc.model.choice import CPU, Device, Precision
 from depthsvc.model.engines import cuda
 from depthsvc.model.engines.base import Engine
-from depthsvc.model.engines.convolutions import with_fast_convolutions
+from depthsvc.model.engines.convolutions import arranged, is_wide, with_fast_convolutions
 from depthsvc.model.networks.base import Network
 
 _PIECE_BYTES = 1 << 20
-_WEIGHTS_SUFFIX = ".pt"
+_WEIGHTS_SUFFIX, _WIDE_SUFFIX = ".pt", ".wide.pt"
 _LEAST_BYTES = 1 << 14
 """Bytes of a constant that becomes one of the weights; smaller ones stay in the code."""
 _HALVES = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
@@ -63,7 +63,7 @@ class TorchScriptEngine(Engine):
         try:
             with _unheard_deprecation():
                 self._module = torch.jit.load(source, map_location=device).eval()  # type: ignore[no-untyped-call]
-            self._weights = _mapped(path.with_suffix(_WEIGHTS_SUFFIX), device) if content is None else []
+            self._weights = _weights_beside(path, device) if content is None else []
         except (RuntimeError, ValueError, OSError) as error:
             if device.is_cuda and _is_out_of_memory(error):
                 raise ModelError(f"{device} has too little free memory for {path}. {_ADVICE}") from error
@@ -149,20 +149,38 @@ def write(
 
 def _save_apart(graph: torch._C.Graph, path: Path) -> None:
     """Write the graph of a frozen trace as code that receives its weights after the photo, and these next to it."""
-    weights: list[Tensor] = []
     module, *_ = graph.inputs()
-    for node in list(graph.nodes()):
-        is_tensor = node.kind() == "prim::Constant" and node.hasAttribute("value") and node.kindOf("value") == "t"
-        if is_tensor and (constant := node.t("value")).nbytes >= _LEAST_BYTES:
-            received = graph.addInput(f"weight_{len(weights)}")
-            received.setType(node.output().type())
-            node.output().replaceAllUsesWith(received)
-            node.destroy()
-            weights.append(constant)
+    large = [node for node in graph.nodes() if _is_large(node)]
+    wide = [node for node in large if is_wide(node)]
+    weights = [_received(graph, node) for node in large if node not in wide]
+    wide_weights = [_received(graph, node) for node in wide]
     assert not module.uses()
     graph.eraseInput(0)
     path.write_bytes(torch._C._create_function_from_graph("forward", graph).save_to_buffer({}))
-    with path.with_suffix(_WEIGHTS_SUFFIX).open("wb") as file:
+    _save_tensors(weights, path.with_suffix(_WEIGHTS_SUFFIX))
+    if wide_weights:
+        _save_tensors(wide_weights, path.with_suffix(_WIDE_SUFFIX))
+
+
+def _is_large(node: torch._C.Node) -> bool:
+    """Whether a node is a constant that becomes one of the weights."""
+    if node.kind() != "prim::Constant" or not node.hasAttribute("value") or node.kindOf("value") != "t":
+        return False
+    return bool(node.t("value").nbytes >= _LEAST_BYTES)
+
+
+def _received(graph: torch._C.Graph, node: torch._C.Node) -> Tensor:
+    """The value of a constant, which is an input from now on, the last one."""
+    constant: Tensor = node.t("value")
+    received = graph.addInput()
+    received.setType(node.output().type())
+    node.output().replaceAllUsesWith(received)
+    node.destroy()
+    return constant
+
+
+def _save_tensors(weights: list[Tensor], path: Path) -> None:
+    with path.open("wb") as file:
         try:
             torch.save(weights, file)
         except RuntimeError as error:
@@ -170,11 +188,16 @@ def _save_apart(graph: torch._C.Graph, path: Path) -> None:
             raise OSError(errno.EIO, f"PyTorch cannot write it ({error})", str(path)) from error
 
 
-def _mapped(path: Path, device: Device) -> list[Tensor]:
-    """The weights in this file if there is one: on the CPU, its pages in the memory that all processes share."""
-    if not path.exists():
-        return []
-    weights: list[Tensor] = torch.load(path, map_location=device, mmap=True, weights_only=True)
+def _weights_beside(path: Path, device: Device) -> list[Tensor]:
+    """The weights of a file that has them beside it: on the CPU, pages in the memory that all processes share.
+
+    Wide ones are arranged for this processor, which takes memory of this process.
+    """
+    weights: list[Tensor] = []
+    if (mapped := path.with_suffix(_WEIGHTS_SUFFIX)).exists():
+        weights = torch.load(mapped, map_location=device, mmap=True, weights_only=True)
+    if (wide := path.with_suffix(_WIDE_SUFFIX)).exists():
+        weights += map(arranged, torch.load(wide, map_location=device, mmap=True, weights_only=True))
     return weights
 
 
