@@ -14,7 +14,6 @@ from pathlib import Path
 from statistics import median
 
 import av
-import cv2
 import numpy as np
 
 from benchmarks.machine import versions, versions_of_alternatives
@@ -22,7 +21,10 @@ from benchmarks.material import MIDDLE, Material, photo
 from benchmarks.results import Part, spread
 from benchmarks.servers import ServerFailed
 from benchmarks.turns import ROOT
+from depthsvc.evaluation.speed import Times
 from depthsvc.evaluation.table import Table
+from depthsvc.imaging.photo.decode import decode
+from depthsvc.imaging.photo.pixels import Bounds
 from depthsvc.model.choice import EngineName
 from depthsvc.model.engines.kinds import KINDS
 
@@ -42,8 +44,7 @@ class _Command:
     name: str
     arguments: Sequence[str]
     environment: dict[str, str]
-    seconds: list[float] = field(default_factory=list)
-    cpu_s: list[float] = field(default_factory=list)
+    times: Times = field(default_factory=Times)
 
     def run(self) -> None:
         """Raises ServerFailed."""
@@ -53,8 +54,8 @@ class _Command:
         )
         if done.returncode:
             raise ServerFailed(f"{self.name}: {' / '.join(done.stderr.strip().splitlines()[-2:])}")
-        self.seconds.append(time.perf_counter() - begun)
-        self.cpu_s.append(_children_cpu_s() - before)
+        self.times.seconds.append(time.perf_counter() - begun)
+        self.times.cpu_s.append(_children_cpu_s() - before)
 
 
 def measure(material: Material, *, alternatives: Path) -> Part:
@@ -74,7 +75,7 @@ def measure(material: Material, *, alternatives: Path) -> Part:
                 commands.remove(command)
                 continue
             if turn < 0:  # filled caches
-                command.seconds.clear(), command.cpu_s.clear()
+                command.times = Times()
     part.tables.append(_table(commands, frames))
     return part
 
@@ -86,7 +87,7 @@ def _children_cpu_s() -> float:
 
 def _write_clip(path: Path, frames: int) -> None:
     """A window that wanders over a photo."""
-    picture = cv2.imdecode(np.frombuffer(photo(*MIDDLE), np.uint8), cv2.IMREAD_COLOR)
+    picture = decode(photo(*MIDDLE), Bounds(MIDDLE[0] * MIDDLE[1])).pixels
     (width, height), (across, down) = _SIZE, (MIDDLE[0] - _SIZE[0], MIDDLE[1] - _SIZE[1])
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(_RATE))
@@ -94,7 +95,7 @@ def _write_clip(path: Path, frames: int) -> None:
         for number in range(frames):
             left, top = across * number // frames, down * number // frames
             window = np.ascontiguousarray(picture[top : top + height, left : left + width])
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(window, format="bgr24")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(window, format="rgb24")))
         container.mux(stream.encode())
 
 
@@ -127,10 +128,10 @@ def _table(commands: Sequence[_Command], frames: int) -> Table:
 def _row(command: _Command, loop: _Command | None, frames: int) -> list[str]:
     return [
         command.name,
-        spread([frames / seconds for seconds in command.seconds], 2),
-        spread(_ratios(loop.seconds, command.seconds), 2) if loop else "",
-        f"{1000 * median(command.cpu_s) / frames:.0f}",
-        spread(_ratios(command.cpu_s, loop.cpu_s), 2) if loop else "",
+        spread([frames / seconds for seconds in command.times.seconds], 2),
+        spread(_ratios(loop.times.seconds, command.times.seconds), 2) if loop else "",
+        f"{1000 * median(command.times.cpu_s) / frames:.0f}",
+        spread(_ratios(command.times.cpu_s, loop.times.cpu_s), 2) if loop else "",
     ]
 
 

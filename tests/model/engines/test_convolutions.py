@@ -53,7 +53,7 @@ def network() -> Network:
 
 def _runnable(graph: torch._C.Graph) -> Callable[[Tensor], Tensor]:
     graph.eraseInput(0)
-    return torch._C._create_function_from_graph("forward", graph)  # type: ignore[no-any-return]
+    return torch._C._create_function_from_graph("forward", graph)
 
 
 def _kinds(graph: torch._C.Graph) -> list[str]:
@@ -104,9 +104,13 @@ def test_wide_weights_are_arranged_once_where_onednn_wants_them_alike_for_all_sh
 ) -> None:
     monkeypatch.setattr(convolutions, "_WIDE", 64 * 64)  # `bare` and `wider`
     arrange, arranged = torch.ops.mkldnn._reorder_convolution_weight, []
-    monkeypatch.setattr(
-        torch.ops.mkldnn, "_reorder_convolution_weight", lambda *how: arranged.append(how) or arrange(*how)
-    )
+
+    def spy(*how: object) -> Tensor:
+        arranged.append(how)
+        result: Tensor = arrange(*how)
+        return result
+
+    monkeypatch.setattr(torch.ops.mkldnn, "_reorder_convolution_weight", spy)
     torchscript.write(network, SHAPE, tmp_path / "net.ts", Precision.FP32, whole=False)
     engine = torchscript.TorchScriptEngine(tmp_path / "net.ts", 1)
     assert len(arranged) == (2 if processor == "AVX512" else 0)

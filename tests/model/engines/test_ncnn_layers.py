@@ -13,6 +13,7 @@ from depthsvc.errors import ModelError
 from depthsvc.model.choice import Precision
 from depthsvc.model.engines import ncnn_head
 from depthsvc.model.engines.kinds import NCNN
+from depthsvc.model.engines.ncnn_file import Convolution, NcnnFile
 from depthsvc.model.engines.ncnn_layers import translated
 from depthsvc.model.engines.torchscript import trace
 
@@ -82,7 +83,12 @@ def test_the_head_is_computed_without_doubling_the_map(
     torch.manual_seed(0)
     heads = []
     add = ncnn_head.add_head
-    monkeypatch.setattr(ncnn_head, "add_head", lambda *arguments: heads.append(add(*arguments)) or heads[-1])
+
+    def spy(file: NcnnFile, x: str, convolution: Convolution, mix: Convolution) -> str:
+        heads.append(x)
+        return add(file, x, convolution, mix)
+
+    monkeypatch.setattr(ncnn_head, "add_head", spy)
     _check(_Head(with_bias=with_bias).eval(), tmp_path)
     assert len(heads) == 1
 

@@ -8,13 +8,16 @@ the figures.
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C import Graph, Node, Value
+from torch._C import Node, Value
 
 from depthsvc.model.engines import winograd
 
+Graph = Any
+"""torch._C.Graph, of whose methods PyTorch's types have few."""
 _WINOGRAD_BYTES = 20_000_000
 """By how much Winograd's weights may exceed those that they replace, in all of a network."""
 _LEAST_CHANNELS = 48
@@ -40,7 +43,7 @@ def with_fast_convolutions(traced: torch.jit.ScriptModule) -> Graph:
     Only convolutions in float32 with constant weights change, and only where PyTorch has oneDNN.
     """
     graph: Graph = traced.graph.copy()
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return graph
     nodes = [node for node in graph.findAllNodes("aten::_convolution") if _is_constant(node)]
     if not _has_avx512():
@@ -65,8 +68,8 @@ def is_wide(weight: Node) -> bool:
     if [user.kind() for user in users] != [_ONEDNN] or weight.output().debugName() != users[0].inputsAt(1).debugName():
         return False
     padding, stride, dilation = (numbers(users[0].inputsAt(position)) for position in (3, 4, 5))
-    outputs, inputs, *kernel = weight.output().toIValue().shape
-    plain = padding == stride == dilation == [1, 1] and users[0].inputsAt(6).toIValue() == 1
+    outputs, inputs, *kernel = constant_of(weight.output()).shape
+    plain = padding == stride == dilation == [1, 1] and constant_of(users[0].inputsAt(6)) == 1
     return plain and kernel == [3, 3] and inputs * outputs >= _WIDE
 
 
@@ -80,13 +83,13 @@ def arranged(weight: Tensor) -> Tensor:
 
 def _is_constant(node: Node) -> bool:
     """Whether a two-dimensional convolution, not a transposed one, has constant weights in float32."""
-    weight, transposed = node.inputsAt(1).toIValue(), node.inputsAt(6).toIValue()
+    weight, transposed = (constant_of(node.inputsAt(position)) for position in (1, 6))
     return isinstance(weight, Tensor) and weight.dim() == 4 and weight.dtype == torch.float32 and not transposed
 
 
 def _weight(node: Node) -> Tensor:
     """(K, C, h, w)"""
-    weight: Tensor = node.inputsAt(1).toIValue()
+    weight: Tensor = constant_of(node.inputsAt(1))
     return weight
 
 
@@ -109,7 +112,7 @@ def _suiting_winograd(nodes: list[Node]) -> list[Node]:
 def _can_use_winograd(node: Node) -> bool:
     outputs, inputs, *kernel = _weight(node).shape
     stride, padding, dilation = (numbers(node.inputsAt(position)) for position in (3, 4, 5))
-    plain = stride == padding == dilation == [1, 1] and kernel == [3, 3] and node.inputsAt(8).toIValue() == 1
+    plain = stride == padding == dilation == [1, 1] and kernel == [3, 3] and constant_of(node.inputsAt(8)) == 1
     return plain and min(inputs, outputs) >= _LEAST_CHANNELS and inputs * outputs >= _LEAST_PAIRS
 
 
@@ -147,10 +150,15 @@ def _replace(node: Node, result: Value) -> None:
     node.destroy()
 
 
+def constant_of(value: Value) -> Any:
+    """What a constant is; None if a value is none."""
+    return value.toIValue()
+
+
 def numbers(value: Value) -> list[int]:
     """The items of a constant list, or of a list of constants."""
-    constant: list[int] | None = value.toIValue()
-    return constant if constant is not None else [item.toIValue() for item in value.node().inputs()]
+    constant: list[int] | None = constant_of(value)
+    return constant if constant is not None else [constant_of(item) for item in value.node().inputs()]
 
 
 def activation_of(node: Node) -> Node | None:

@@ -65,7 +65,7 @@ def _for_each_pixel_of_four(convolution: Convolution, mix: Convolution) -> tuple
     """The convolution of the map itself, with the outputs for the four pixels one after the other, and their mix."""
     parts = torch.tensor(_NEIGHBOURS, dtype=torch.float64)
     weight = torch.einsum("kcij,pia,qjb->pqkcab", convolution.weight.double(), parts, parts)
-    mixed = torch.block_diag(*[mix.weight[0, :, 0, 0][None]] * 4)[:, :, None, None]
+    mixed = torch.kron(torch.eye(4), mix.weight[0, :, 0, 0][None])[:, :, None, None]
     return (
         replace(convolution, weight=weight.flatten(0, 2).float(), bias=_four_times(convolution.bias), padding=(0,) * 4),
         replace(mix, weight=mixed, bias=_four_times(mix.bias)),

@@ -13,7 +13,7 @@ from torch._C import Node, Value
 
 from depthsvc.errors import ModelError
 from depthsvc.model.engines import ncnn_head
-from depthsvc.model.engines.convolutions import ACTIVATIONS, activation_of, numbers
+from depthsvc.model.engines.convolutions import ACTIVATIONS, activation_of, constant_of, numbers
 from depthsvc.model.engines.ncnn_file import INPUT, OUTPUT, Activation, Convolution, NcnnFile
 
 
@@ -63,7 +63,7 @@ def _same(translation: _Translation, node: Node) -> _Included:
 
 
 def _sum(translation: _Translation, node: Node) -> _Included:
-    if node.inputsAt(2).toIValue() != 1:
+    if constant_of(node.inputsAt(2)) != 1:
         return None
     inputs = [translation.name(node.inputsAt(position)) for position in (0, 1)]
     return [node], translation.file.add("BinaryOp", inputs, {0: 0})
@@ -75,19 +75,19 @@ def _relu(translation: _Translation, node: Node) -> _Included:
 
 def _pixel_shuffle(translation: _Translation, node: Node) -> _Included:
     x = translation.name(node.inputsAt(0))
-    return [node], translation.file.add("PixelShuffle", [x], {0: node.inputsAt(1).toIValue()})
+    return [node], translation.file.add("PixelShuffle", [x], {0: constant_of(node.inputsAt(1))})
 
 
 def _padding(translation: _Translation, node: Node) -> _Included:
     """Zeros, which become part of the convolutions that follow."""
-    zeros = node.inputsAt(2).toIValue() == "constant" and not node.inputsAt(3).toIValue()
+    zeros = constant_of(node.inputsAt(2)) == "constant" and not constant_of(node.inputsAt(3))
     convolved = all(use.user.kind() == "aten::_convolution" for use in node.output().uses())
     return ([node], translation.name(node.inputsAt(0))) if zeros and convolved else None
 
 
 def _upsampling(translation: _Translation, node: Node) -> _Included:
-    x, aligned = translation.name(node.inputsAt(0)), bool(node.inputsAt(2).toIValue())
-    down, across = node.inputsAt(3).toIValue() or (0, 0)
+    x, aligned = translation.name(node.inputsAt(0)), bool(constant_of(node.inputsAt(2)))
+    down, across = constant_of(node.inputsAt(3)) or (0, 0)
     if not down:
         return None
     head = _head_after(node) if not aligned and (down, across) == (2, 2) else None
@@ -126,9 +126,9 @@ def _convolution(translation: _Translation, node: Node) -> _Included:
 
 def _convolution_of(node: Node) -> Convolution | None:
     """What a node computes, with the activation that follows and the padding before it, if it is a convolution."""
-    if node.kind() != "aten::_convolution" or node.inputsAt(6).toIValue():
+    if node.kind() != "aten::_convolution" or constant_of(node.inputsAt(6)):
         return None
-    weight, bias = node.inputsAt(1).toIValue(), node.inputsAt(2).toIValue()
+    weight, bias = constant_of(node.inputsAt(1)), constant_of(node.inputsAt(2))
     (down, across), (tall, wide), dilation = (numbers(node.inputsAt(position)) for position in (3, 4, 5))
     before = node.inputsAt(0).node()
     left, right, top, bottom = numbers(before.inputsAt(1)) if before.kind() == "aten::pad" else [0] * 4
@@ -139,13 +139,13 @@ def _convolution_of(node: Node) -> Convolution | None:
         (down, across),
         (left + wide, right + wide, top + tall, bottom + tall),
         (dilation[0], dilation[1]),
-        node.inputsAt(8).toIValue(),
+        constant_of(node.inputsAt(8)),
         _activation(activation) if activation else None,
     )
 
 
 def _activation(node: Node) -> Activation:
-    return Activation(ACTIVATIONS[node.kind()], tuple(float(limit.toIValue()) for limit in list(node.inputs())[1:]))
+    return Activation(ACTIVATIONS[node.kind()], tuple(float(constant_of(limit)) for limit in list(node.inputs())[1:]))
 
 
 _LAYERS: dict[str, _Layers] = {
