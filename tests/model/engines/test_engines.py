@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -75,14 +76,18 @@ def test_every_engine_agrees_with_the_network_for_every_shape(
         assert np.abs(values - expected).max() <= 1e-3 * np.ptp(expected)
 
 
-def _embedded(kind: EngineKind, cache_dir: Path) -> Engine:
-    """The embedded model in an engine."""
+def _embedded_file(kind: EngineKind, cache_dir: Path) -> Path:
+    """The embedded model, prepared for an engine."""
     if not kind.can_write():
         pytest.skip(f"{kind.name} is not installed")
     model = registered("embedded")
     weights = obtain(model, WeightsLocations(cache_dir))
-    file = artefact(_resolved(model.name, weights), kind, Precision.FP32, cache_dir)
-    return kind.open(file.path, 1, Precision.FP32)
+    return artefact(_resolved(model.name, weights), kind, Precision.FP32, cache_dir).path
+
+
+def _embedded(kind: EngineKind, cache_dir: Path) -> Engine:
+    """The embedded model in an engine."""
+    return kind.open(_embedded_file(kind, cache_dir), 1, Precision.FP32)
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
@@ -162,6 +167,29 @@ sys.exit(tm.__name__)
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stderr == "openvino.tools.ovc.telemetry_stub\n"
+
+
+def test_openvino_does_not_compile_again_what_this_processor_has_compiled(
+    cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = _embedded(OPENVINO, cache_dir).infer(parity.network_input(64, 96)).copy()
+    import openvino
+
+    monkeypatch.delattr(openvino.Core, "compile_model")
+    assert np.array_equal(_embedded(OPENVINO, cache_dir).infer(parity.network_input(64, 96)), expected)
+
+
+@pytest.mark.parametrize("changed", [rb"(?<=ov=)\d", rb"(?<=isa=)\w", rb"(?s).+"])
+def test_openvino_compiles_again_what_it_cannot_use(changed: bytes, cache_dir: Path, tmp_path: Path) -> None:
+    """What another version has compiled, or for another processor, and what is no network at all."""
+    made = _embedded_file(OPENVINO, cache_dir)
+    planes = parity.network_input(64, 96)
+    expected = OPENVINO.open(made, 1, Precision.FP32).infer(planes).copy()
+    path = shutil.copytree(made.parent, tmp_path / "changed") / made.name
+    content, changes = re.subn(changed, b"0", path.with_suffix(".blob").read_bytes(), count=1)
+    assert changes
+    path.with_suffix(".blob").write_bytes(content)
+    assert np.array_equal(OPENVINO.open(path, 1, Precision.FP32).infer(planes), expected)
 
 
 def test_openvino_runs_a_users_onnx_file(tmp_path: Path) -> None:

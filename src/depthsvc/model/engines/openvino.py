@@ -1,4 +1,7 @@
-"""OpenVINO on the CPU. It runs its own format (.xml with a .bin next to it) and ONNX files."""
+"""OpenVINO on the CPU. It runs its own format (.xml with a .bin next to it) and ONNX files.
+
+A compiled network names the version and the instructions it is for; OpenVINO refuses those that are not its own.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import errno
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 
 _SMALL_BYTES = 100_000_000
 """Weights up to which a network may be in memory twice."""
+_WEIGHTS_SUFFIX, _COMPILED_SUFFIX = ".bin", ".blob"
+"""Of the files beside a network: its weights, and the network as it was compiled, without them."""
+_WITHOUT_WEIGHTS = {"CACHE_MODE": "OPTIMIZE_SIZE"}
 _HINTS = {Precision.FP32: openvino.Type.f32, Precision.BF16: openvino.Type.bf16}
 
 
@@ -34,18 +40,13 @@ class OpenVinoEngine(Engine):
     """A file loaded and compiled for this processor."""
 
     def __init__(self, path: Path, threads: int, precision: Precision, content: bytes | None) -> None:
-        configuration = {
-            properties.inference_num_threads(): threads,
-            properties.num_streams(): 1,
-            properties.hint.performance_mode(): properties.hint.PerformanceMode.LATENCY,
-            properties.hint.inference_precision(): _HINTS[precision],
-            "CPU_RUNTIME_CACHE_CAPACITY": "0",  # it would keep memory for every size of input
-            # With pinning, all workers would choose the same CPUs.
-            properties.hint.enable_cpu_pinning(): False,
-        }
+        self._configuration = _configuration(threads, precision)
         try:
             core = openvino.Core()
-            compiled = core.compile_model(core.read_model(path if content is None else content), "CPU", configuration)
+            compiled = _imported(core, path, self._configuration) if content is None else None
+            if compiled is None:
+                network = core.read_model(path if content is None else content)
+                compiled = core.compile_model(network, "CPU", self._configuration)
         except RuntimeError as error:
             raise ModelError(f"{path} is refused: OpenVINO cannot load it ({error}).") from error
         number = compiled.input(0).element_type
@@ -53,7 +54,6 @@ class OpenVinoEngine(Engine):
             raise ModelError(f"{path} is refused: its input is {number.get_type_name()}, not float32.")
         self._request = compiled.create_infer_request()
         self._path = path if content is None else None
-        self._configuration = configuration
         self._special: tuple[tuple[int, ...], openvino.InferRequest] | None = None
 
     def infer(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -64,7 +64,7 @@ class OpenVinoEngine(Engine):
         """A small network whose shapes are known takes 0.94 of the time, and the memory of another one."""
         if self._path is None or (self._special and self._special[0] == shape):
             return
-        if self._path.with_suffix(".bin").stat().st_size > _SMALL_BYTES:
+        if not _is_small(self._path):
             return
         with suppress(RuntimeError):  # the network goes on as it is
             core = openvino.Core()
@@ -73,10 +73,48 @@ class OpenVinoEngine(Engine):
             self._special = shape, core.compile_model(model, "CPU", self._configuration).create_infer_request()
 
 
+def _configuration(threads: int, precision: Precision) -> dict[str, Any]:
+    return {
+        properties.inference_num_threads(): threads,
+        properties.num_streams(): 1,
+        properties.hint.performance_mode(): properties.hint.PerformanceMode.LATENCY,
+        properties.hint.inference_precision(): _HINTS[precision],
+        "CPU_RUNTIME_CACHE_CAPACITY": "0",  # it would keep memory for every size of input
+        # With pinning, all workers would choose the same CPUs.
+        properties.hint.enable_cpu_pinning(): False,
+    }
+
+
+def _imported(core: openvino.Core, path: Path, configuration: dict[str, Any]) -> openvino.CompiledModel | None:
+    """The network as it was compiled before; None if it was not, or by another OpenVINO or for another processor."""
+    with suppress(OSError, RuntimeError):
+        compiled = path.with_suffix(_COMPILED_SUFFIX).read_bytes()
+        weights = {"WEIGHTS_PATH": str(path.with_suffix(_WEIGHTS_SUFFIX))}
+        return core.import_model(compiled, "CPU", {**configuration, **_WITHOUT_WEIGHTS, **weights})
+    return None
+
+
+def _compile(path: Path, precision: Precision) -> None:
+    """Keep a small network as this processor runs it beside its file, so that loading does not compile it again."""
+    if not _is_small(path):
+        return
+    configuration = {**_configuration(1, precision), **_WITHOUT_WEIGHTS}
+    with suppress(RuntimeError):  # it is compiled whenever it is loaded
+        compiled = openvino.Core().compile_model(path, "CPU", configuration)
+        path.with_suffix(_COMPILED_SUFFIX).write_bytes(compiled.export_model().getvalue())
+
+
+def _is_small(path: Path) -> bool:
+    return path.with_suffix(_WEIGHTS_SUFFIX).stat().st_size <= _SMALL_BYTES
+
+
 def write(
     network: Network, example_shape: Shape, path: Path, precision: Precision, device: Device, *, whole: bool
 ) -> None:
-    """Convert a network and write it; its precision is chosen when it is loaded."""
+    """Convert a network and write it; its precision is chosen when it is loaded.
+
+    Unless it is to be `whole`, for other programs, what this processor makes of it is kept with it.
+    """
     # The front end is used directly because openvino.convert_model sends telemetry for each conversion.
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
@@ -91,6 +129,8 @@ def write(
         openvino.save_model(model, path, compress_to_fp16=False)
     except RuntimeError as error:
         raise OSError(errno.EIO, f"OpenVINO cannot write it ({error})", str(path)) from error
+    if not whole:
+        _compile(path, precision)
 
 
 def open_file(path: Path, threads: int, precision: Precision, content: bytes | None, device: Device) -> OpenVinoEngine:
