@@ -13,7 +13,6 @@ from depthsvc.machine.folders import can_write, private_temporary_folder
 from depthsvc.model.choice import WeightsLocations
 from depthsvc.model.spec import FileStatus, RegisteredModel, RegisteredWeights, VerifiedFile
 from depthsvc.model.weights.attempts import forget_failure, recent_failure, remember_failure
-from depthsvc.model.weights.download import download
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +104,8 @@ def obtain(model: RegisteredModel, locations: WeightsLocations, *, first_byte_s:
     sha256 = _hash_to_download(model, published, locations)
     if first_byte_s is not None and (failure := recent_failure(destination)):
         raise DownloadError(f"{failure} {_BY_HAND}")
+    from depthsvc.model.weights.download import download  # brings an HTTP client, which most starts do not need
+
     try:
         download(
             published.addresses,
