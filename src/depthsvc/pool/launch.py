@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from functools import cache, partial
 from typing import TypeVar
 
 from depthsvc.errors import ConfigurationError, ModelError
@@ -66,9 +67,9 @@ def prepared_model(settings: Settings) -> PreparedModel:
     return _prepared(settings.model, settings, _gpus(settings))
 
 
-def _prepared(name: str, settings: Settings, gpus: Gpus) -> PreparedModel:
+def _prepared(name: str, settings: Settings, gpus: Callable[[], Gpus]) -> PreparedModel:
     resolved = resolve(name, settings.weights_locations)
-    choice = on_this_machine(resolved, settings.engine_choice, lambda: gpus)
+    choice = on_this_machine(resolved, settings.engine_choice, gpus)
     if is_prepared(resolved, settings.cache_dir, choice):
         logger.info("loading %s", resolved.name)
         model = _apart(prepare, resolved, settings.cache_dir, choice)
@@ -90,14 +91,18 @@ def engine_text(model: PreparedModel) -> str:
     return f"{choice.engine}, {choice.precision}{where}" + (f"  (the fastest: {times})" if times else "")
 
 
-def _gpus(settings: Settings) -> Gpus:
-    """The GPUs that the settings' device may be. Raises ConfigurationError before a model is downloaded for nothing."""
+def _gpus(settings: Settings) -> Callable[[], Gpus]:
+    """Tells, once, which GPUs the settings' device may be: looking for them imports torch.
+
+    Raises ConfigurationError before a model is downloaded for nothing.
+    """
     if settings.device == CPU:
-        return Gpus()
+        return Gpus
     if settings.ray:
         raise ConfigurationError(f"--device {settings.device} cannot be combined with --ray, which runs on CPUs only.")
-    gpus = _apart(find_gpus)
-    gpus.chosen(settings.device)
+    gpus = cache(partial(_apart, find_gpus))
+    if settings.device.is_cuda:
+        gpus().chosen(settings.device)
     return gpus
 
 
