@@ -429,12 +429,32 @@ def test_own_model_takes_no_weights(tmp_path: Path, locations: WeightsLocations)
         resolve(str(path), replace(locations, explicit=tmp_path / "weights.pt"))
 
 
+def _embedded_in(engine: Engine) -> Model:
+    return Model(PreparedModel(MODELS["embedded"].spec, VerifiedFile(Path("net.ts"), ""), EngineChoice()), engine)
+
+
+@pytest.mark.parametrize(
+    ("learns", "shapes"), [(True, {(96, 128), (192, 256), (256, 192), (192, 192)}), (False, {(96, 128)})]
+)
+def test_common_shapes_are_warmed_where_an_engine_learns_them(learns: bool, shapes: set[tuple[int, ...]]) -> None:
+    class Noting(Engine):
+        learns_shapes = learns
+
+        def infer(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+            seen.add(planes.shape[-2:])
+            return planes[:, 0]
+
+    seen: set[tuple[int, ...]] = set()
+    _embedded_in(Noting()).warm()
+    assert seen == shapes
+
+
 def test_a_network_that_fails_is_a_model_error() -> None:
     class Failing(Engine):
         def infer(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
             raise RuntimeError("no such instruction")
 
-    model = Model(PreparedModel(MODELS["embedded"].spec, VerifiedFile(Path("net.ts"), ""), EngineChoice()), Failing())
+    model = _embedded_in(Failing())
     for run in (model.warm, lambda: model.depth(np.zeros((1, 3, 32, 32), np.float32))):
         with pytest.raises(ModelError, match=r"net\.ts is refused: it fails on input .* no such instruction"):
             run()

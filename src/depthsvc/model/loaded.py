@@ -75,12 +75,12 @@ class Model:
     def warm(self) -> None:
         """Run the network on its smallest and then the commonest input sizes, as far as _WARM_S allows.
 
-        So no photo has to wait for its slow first runs: TorchScript optimises during its first two runs, and every
-        engine prepares for each new size. Large networks start without: their photos take seconds anyway. Raises
+        So no photo has to wait for its slow first runs: TorchScript optimises during its first two runs, and most
+        engines prepare for each new size. Large networks start without: their photos take seconds anyway. Raises
         ModelError if the network does not run.
         """
         ends = time.perf_counter() + _WARM_S
-        if self.rehearse() > _WARM_S / 4:
+        if self.rehearse() > _WARM_S / 4 or not self._engine.learns_shapes:
             return
         seconds_per_value = self.rehearse() / math.prod(self.spec.input.example_shape)
         for aspect in (_COMMON_ASPECTS[0], *_COMMON_ASPECTS):

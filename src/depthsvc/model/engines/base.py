@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 class Engine(Protocol):
     """Runs one loaded network. Not thread-safe."""
 
+    learns_shapes: bool = True
+    """Whether its first run of each input shape takes longer than later ones."""
+
     def infer(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 (1, 3, h, w), normalised -> float32 for the same batch, of the model's `OutputKind`."""
         ...

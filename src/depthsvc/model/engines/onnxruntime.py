@@ -29,6 +29,8 @@ _OPSET = 18
 class OnnxEngine(Engine):
     """A loaded ONNX file."""
 
+    learns_shapes = False
+
     def __init__(self, path: Path, threads: int, content: bytes | None) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
