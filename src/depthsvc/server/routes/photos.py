@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import ExitStack
 from typing import Annotated, Any, TypeVar
@@ -36,7 +36,27 @@ from depthsvc.server.service import CurrentService, Service
 from depthsvc.server.transfer.answer import BufferedResponse
 from depthsvc.server.transfer.body import OCTETS, OPENAPI_REQUEST_BODY, Body, received
 
-router = APIRouter(tags=["depth"])
+_DEFAULTS: dict[str, Options] = {options.route: options() for options in (*OPTIONS.values(), UploadQuery)}
+"""What a request without a query asks for, by its path."""
+
+
+class _PhotoRoute(APIRoute):
+    """Answers a request without a query or a key as it is: most are, and FastAPI's reading of one takes longest."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        read_and_answer = super().get_route_handler()
+        defaults = _DEFAULTS[self.path]
+
+        async def answer(request: Request) -> Response:
+            service: Service = request.app.state.service
+            if request.scope["query_string"] or service.api_keys:
+                return await read_and_answer(request)
+            return await _answer(request, service, defaults)
+
+        return answer
+
+
+router = APIRouter(tags=["depth"], route_class=_PhotoRoute)
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Response]])
 
