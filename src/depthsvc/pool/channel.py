@@ -68,8 +68,7 @@ class Channel:
 
     def send(self, message: object, payload: bytes | bytearray = b"") -> None:
         """Send an object and bytes with it. Raises OSError."""
-        self._put(frame(message, payload))
-        self._put(payload)
+        self._put(frame(message, payload), payload)
 
     def receive(self) -> tuple[Any, bytes]:
         """Wait for an object and its bytes. Raises EOFError if the other end is closed, or OSError."""
@@ -77,11 +76,15 @@ class Channel:
         message = unframe(self._take(pickled_bytes))
         return message, self._take(payload_bytes)
 
-    def _put(self, data: bytes | bytearray) -> None:
-        left = memoryview(data)
+    def _put(self, *pieces: bytes | bytearray) -> None:
+        left = [memoryview(piece) for piece in pieces if piece]
         while left:  # one pass, unless time runs out
             self._limit(socket.SO_SNDTIMEO)
-            left = left[self._socket.send(left) :]
+            sent = self._socket.sendmsg(left)
+            while left and sent >= len(left[0]):
+                sent -= len(left.pop(0))
+            if left:
+                left[0] = left[0][sent:]
 
     def _take(self, count: int) -> bytes:
         taken = b""
