@@ -22,6 +22,7 @@ from depthsvc.model.resolve import resolve
 from depthsvc.model.spec import PreparedModel
 from depthsvc.options import DepthOptions, HeatmapOptions
 from depthsvc.pipeline.answer import Answer
+from depthsvc.pool import workers
 from depthsvc.pool.base import RestartCause
 from depthsvc.pool.config import WorkerConfig
 from depthsvc.pool.workers import WorkerPool
@@ -158,6 +159,17 @@ def test_a_cancelled_photo_leaves_the_queue(pool: WorkerPool, photo_png: bytes) 
     assert futures[-1].cancel()
     assert len([future.result() for future in futures[:-1]]) == 7
     until(lambda: pool.in_flight == 0)
+
+
+def test_idle_workers_are_woken_for_a_photo_and_for_the_end(
+    model: PreparedModel, photo_png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_IDLE_CHECK_S", 600)
+    with WorkerPool(config_of(model), workers=2, queue_size=8) as pool:
+        pool.wait_until_warm()
+        for _ in range(3):
+            submit(pool, photo_png).result(timeout=60)
+    assert not any(feeder.is_alive() for feeder in pool._feeders)
 
 
 def test_closing_fails_what_is_not_answered_and_leaves_no_process(model: PreparedModel, photo_png: bytes) -> None:

@@ -63,7 +63,7 @@ class PhotoPool(ABC):
 
     @abstractmethod
     def _wake(self) -> None:
-        """A job has been queued. Must not block."""
+        """A job has been queued. Must not block. Called without the lock."""
 
     @property
     def in_flight(self) -> int:
@@ -129,7 +129,7 @@ class PhotoPool(ABC):
                 self._schedule.check_time(job, deadline_s)
             self._schedule.add(job)
             job.future.add_done_callback(partial(self._forget, job.photo, client, job.cost))
-            self._wake()
+        self._wake()
         return job.future
 
     def _forget(self, photo: HeldPhoto, client: str, cost: float, _: Future[Answer]) -> None:
@@ -151,7 +151,7 @@ class PhotoPool(ABC):
         """Queue a job whose worker has died before all others."""
         with self._lock:
             self._schedule.put_back(job)
-            self._wake()
+        self._wake()
 
     def fail_all(self) -> None:
         """Fail the jobs that wait, because the pool is closing."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import signal
 import threading
 import time
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 _IDLE_CHECK_S = 0.2
 """Seconds between checks whether an idle worker has died and needs replacing."""
+_RINGS = 16
+"""More than a bell is ever rung before its thread looks."""
 _BACKOFF_S = (0.1, 10.0)
 """Initial and maximum back-off before restarting a worker that keeps dying before its first result."""
 
@@ -40,8 +43,8 @@ class WorkerPool(PhotoPool):
         super().__init__(workers=workers, queue_size=queue_size)
         self.config = config
         self.max_photos_per_worker = max_photos_per_worker
-        self._work = threading.Condition(self._lock)
-        """Notified when a job has been queued, or the pool is closed."""
+        self._idle: list[_Bell] = []
+        """The bells of feeders that wait for a job. The latest is rung first: its worker may still be in the caches."""
         self.first_failure: Future[None] = Future()
         self._feeders = [_Feeder(self, index) for index in range(workers)]
 
@@ -81,23 +84,32 @@ class WorkerPool(PhotoPool):
                 raise ModelError(f"Only {self.warm} of {self.workers} workers were ready after {timeout:g} s.")
 
     def _wake(self) -> None:
-        self._work.notify()
+        with self._lock:
+            bell = self._idle.pop() if self._idle else None
+        if bell:
+            bell.ring()
 
-    def take(self, timeout: float) -> Job | None:
+    def take(self, bell: _Bell, timeout: float) -> Job | None:
         """The next job, or None if there is none within `timeout` seconds or the pool is closed."""
-        with self._work:
-            end = time.monotonic() + timeout
-            while not self.closed.is_set():
-                job = self.take_now()
-                if job or not self._work.wait(end - time.monotonic()):
+        end = time.monotonic() + timeout
+        while True:
+            with self._lock:
+                if bell in self._idle:  # nobody has rung it
+                    self._idle.remove(bell)
+                job = None if self.closed.is_set() else self.take_now()
+                left = end - time.monotonic()
+                if job or left <= 0 or self.closed.is_set():
                     return job
-            return None
+                self._idle.append(bell)
+            bell.wait(left)
 
     def close(self) -> None:
         """Kill the workers at once. Accepted photos that are not finished fail with Unavailable."""
-        with self._work:
+        with self._lock:
             self.closed.set()
-            self._work.notify_all()
+            waiting = list(self._idle)
+        for bell in waiting:
+            bell.ring()
         self.fail_all()
         for pid in self.started_pids:
             with suppress(ProcessLookupError):
@@ -107,6 +119,31 @@ class WorkerPool(PhotoPool):
             if feeder.is_alive():
                 feeder.join(max(0.0, end - time.monotonic()))
         self.fail_all()
+
+
+class _Bell:
+    """Wakes a thread that waits for it.
+
+    To ring it is a system call, which lets go of the GIL. Who notifies a Condition keeps the GIL, but not always the
+    processor: the woken thread may get that, and can do nothing with it.
+    """
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        self._rung = select.poll()
+        self._rung.register(self._read, select.POLLIN)
+
+    def __del__(self) -> None:
+        os.close(self._read)
+        os.close(self._write)
+
+    def ring(self) -> None:
+        os.write(self._write, b"!")
+
+    def wait(self, seconds: float) -> None:
+        """Returns when it has been rung, or after so many seconds."""
+        if self._rung.poll(1000 * seconds):
+            os.read(self._read, _RINGS)
 
 
 class _Feeder(threading.Thread):
@@ -120,6 +157,7 @@ class _Feeder(threading.Thread):
         self.busy = False
         self._pool = pool
         self._index = index
+        self._bell = _Bell()
         self._deaths = 0
         """Workers that have died since the last result."""
         self._again = False
@@ -131,7 +169,7 @@ class _Feeder(threading.Thread):
             worker = worker or self._start()
             if worker is None:
                 return
-            job = self._pool.take(_IDLE_CHECK_S)
+            job = self._pool.take(self._bell, _IDLE_CHECK_S)
             if self._pool.closed.is_set():
                 self._end(worker)
                 return

@@ -14,8 +14,8 @@ logger = logging.getLogger(__name__)
 
 _OWN = 100
 """Descriptors of the process itself, such as its logs and the files that it reads: about 16, and room to spare."""
-_PER_WORKER = 4
-"""Descriptors for a worker: 3, and room to spare."""
+_PER_WORKER = 6
+"""Descriptors for a worker: 5, and room to spare."""
 
 
 def connection_limit(settings: Settings) -> int:
