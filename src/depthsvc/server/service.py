@@ -98,10 +98,13 @@ class Service:
         self.answers.check_share(client)
 
     def observe(self, cost: Cost, answer: Answer) -> None:
-        """Learn from a photo's times, and add them to the metrics and to the current request's trace."""
+        """Learn from a photo's times, and add them to the metrics."""
         self._appraisers[answer.model].learn(cost, answer.cpu_seconds)
         self.metrics.observe_cost(answer.model, cost.seconds, sum(answer.cpu_seconds.values()))
         self.metrics.observe_stages(answer.model, answer.seconds)
+
+    def trace(self, answer: Answer) -> None:
+        """Add a photo's stages, which have just ended, to the current request's trace."""
         if self.tracing:
             self.tracing.record_stages(answer.seconds)
 

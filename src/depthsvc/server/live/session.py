@@ -217,6 +217,7 @@ class LiveSession:
                 assert isinstance(answer, SeenFrame)
                 if predict:
                     service.observe(cost, answer)
+                    service.trace(answer)
                 if self._options.format is LiveFormat.JPEG:
                     self._options.heatmap_size(*answer.photo)  # what is too large fails here
                 return answer

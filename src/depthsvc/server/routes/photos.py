@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import ExitStack
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
@@ -190,11 +191,12 @@ async def _answer(request: Request, service: Service, query: Options) -> Respons
             hold = until_sent.enter_context(service.answers.promise(cost.answer_bytes, client))
             answer = await _computed(request, service, photo, options, cost)
             hold.resize(len(answer.body))
-            _note(service, cost, answer)
+            service.trace(answer)
             headers = _headers(answer, cost)
             until_sent.pop_all()  # the response releases it
     media_type = OCTETS if request.headers.get("Accept") == OCTETS else answer.media_type
-    return BufferedResponse(answer.body, hold=hold, media_type=media_type, headers=headers)
+    note = partial(_note, service, cost, answer.without_body())
+    return BufferedResponse(answer.body, hold=hold, media_type=media_type, headers=headers, afterwards=note)
 
 
 def _options(request: Request, query: Options, body: Body) -> Options:

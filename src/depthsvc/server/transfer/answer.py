@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
@@ -18,10 +18,20 @@ _CHUNK = 1 << 18
 class BufferedResponse(Response):
     """A body whose bytes are held until the client has read it. A client that stops reading is disconnected."""
 
-    def __init__(self, body: bytes, *, hold: Hold, media_type: str, headers: Mapping[str, str]) -> None:
-        """`hold`: what was promised for the body. It is released once the body has been sent."""
+    def __init__(
+        self,
+        body: bytes,
+        *,
+        hold: Hold,
+        media_type: str,
+        headers: Mapping[str, str],
+        afterwards: Callable[[], object],
+    ) -> None:
+        """`hold`: what was promised for the body. It is released once the body has been sent. `afterwards` is called
+        then, or if the body cannot be sent: what no client has to wait for."""
         super().__init__(body, media_type=media_type, headers=headers)
         self._hold = hold
+        self._afterwards = afterwards
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._hold as hold:
@@ -43,6 +53,7 @@ class BufferedResponse(Response):
                 await _cut_off(scope, receive)
             finally:
                 self.body = b""  # free the bytes even if something still refers to this response
+                self._afterwards()
 
 
 def _none() -> int:
