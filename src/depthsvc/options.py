@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -182,6 +183,7 @@ class UploadQuery(HeatmapOptions):
         f"at most {SIDE_BY_SIDE_MAX_SIDE} pixels a side.",
     )
 
+    @cached_property
     def options(self) -> HeatmapOptions | SideBySideOptions:
         """The options of the result that the query asks for."""
         chosen = SideBySideOptions if self.side_by_side else HeatmapOptions

@@ -124,7 +124,7 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT, MeshT]):
             palette=palette,
             side_by_side=side_by_side,
         )
-        return self._heatmap(photo, query.options())
+        return self._heatmap(photo, query.options)
 
     upload = heatmap
     """Alias of `heatmap`, named after the service's route."""

@@ -207,7 +207,7 @@ def test_a_map_is_refined_if_its_model_is_made_for_it_or_if_it_is_asked_for(
 def test_side_by_side_is_the_photo_and_its_heatmap() -> None:
     pipeline = pipeline_of(FixedEngine(SLOPE))
     heatmap = np.asarray(opened(pipeline.answer(PHOTO, HeatmapOptions(colormap="hot", invert=True)).body))
-    options = UploadQuery(colormap="hot", invert=True, side_by_side=True, palette=True).options()
+    options = UploadQuery(colormap="hot", invert=True, side_by_side=True, palette=True).options
     answer = pipeline.answer(PHOTO, options)
     pair = np.asarray(opened(answer.body))
     assert answer.shape == (30, 80)

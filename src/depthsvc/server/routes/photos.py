@@ -203,7 +203,7 @@ def _options(request: Request, query: Options, body: Body) -> Options:
     """The options of a query, and of the form's fields where the query says nothing. Raises InvalidParameter."""
     if body.fields:
         query = make_options(type(query), **{**body.fields, **request.query_params})
-    return query.options() if isinstance(query, UploadQuery) else query
+    return query.options if isinstance(query, UploadQuery) else query
 
 
 def _note(service: Service, cost: Cost, answer: Answer) -> None:
