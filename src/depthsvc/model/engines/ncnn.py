@@ -23,6 +23,8 @@ _INPUT, _OUTPUT = "photo", "depth"
 class NcnnEngine(Engine):
     """A loaded network."""
 
+    learns_shapes = False
+
     def __init__(self, path: Path, threads: int) -> None:
         self._network = ncnn.Net()
         options = self._network.opt
