@@ -35,17 +35,18 @@ LAYERS = """(() => {
 
 
 def layers(visit: Visit, nearness: Array, colours: Array) -> dict[str, Array]:
-    """The surfaces of a photo of HEIGHT x WIDTH, RGB, with vertices as (n, 3) and triangles as (n, 3)."""
-    rgba = np.dstack([colours, np.full((HEIGHT, WIDTH), 255)])
-    found = visit.computed("/static/depth/layers.js", LAYERS, nearness, rgba, width=WIDTH, height=HEIGHT)
+    """The surfaces of a photo, RGB, with vertices as (n, 3) and triangles as (n, 3)."""
+    height, width = nearness.shape
+    rgba = np.dstack([colours, np.full((height, width), 255)])
+    found = visit.computed("/static/depth/layers.js", LAYERS, nearness, rgba, width=width, height=height)
     names = ("vertices", "whole", "edges", "back", "back_triangles", "outline", "fill")
     made = dict(zip(names, found, strict=True))
     for name in ("vertices", "back"):
         made[name] = made[name].reshape(-1, 3)
     for name in ("whole", "edges", "back_triangles"):
         made[name] = made[name].astype(int).reshape(-1, 3)
-    made["outline"] = made["outline"].reshape(HEIGHT, WIDTH)
-    made["fill"] = made["fill"].reshape(HEIGHT, WIDTH, 4)
+    made["outline"] = made["outline"].reshape(height, width)
+    made["fill"] = made["fill"].reshape(height, width, 4)
     return made
 
 
@@ -93,6 +94,39 @@ def test_what_is_behind_a_step_is_continued_from_the_far_side(lasting_visit: Vis
     assert len(behind) >= 4
     assert np.abs(behind - 0.2).max() < 0.03, "as far as what is around the box"
     assert area(made["back"], made["back_triangles"]) == pytest.approx(1.8**2, rel=1e-3), "no hole, and a border"
+
+
+def test_what_is_behind_a_thing_has_the_texture_of_what_is_beside_it(lasting_visit: Visit) -> None:
+    nearness, colours, red = box()
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    stripes = np.where((x + y) // 4 % 2, 220, 60)
+    made = layers(lasting_visit, nearness, np.where(red[..., None], colours, stripes[..., None]))
+    hidden = made["fill"][35:55, 45:75, :3]
+    assert np.ptp(hidden.mean((0, 1))) < 3, "grey, not red"
+    assert 0.7 * stripes.std() < hidden.std() < 1.2 * stripes.std()
+
+
+def test_what_depth_leaves_of_a_thing_on_the_background_is_covered(lasting_visit: Visit) -> None:
+    """The red box is three pixels larger than its depth on each side, and there are mixed colours beside it."""
+    nearness, _, _ = box()
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    inside = np.minimum(np.minimum(x - 32, 87 - x), np.minimum(y - 22, 67 - y))
+    red = np.where((inside >= 0)[..., None], (200, 40, 30), (30, 60, 200))
+    made = layers(lasting_visit, nearness, red)
+    at_margin = (inside >= 0) & (np.minimum(np.minimum(x - 38, 81 - x), np.minimum(y - 28, 61 - y)) < 0)
+    assert (made["fill"][at_margin][:, 3] == 255).mean() > 0.9
+    assert made["fill"][at_margin][:, 0].mean() < 60
+    assert made["fill"][35:55, 45:75, 0].max() < 60
+
+
+@pytest.mark.parametrize(("wide", "is_cut"), [(6, False), (60, True)])
+def test_a_step_is_cut_if_it_is_long(lasting_visit: Visit, wide: int, is_cut: bool) -> None:
+    """The end of a ramp whose sides are no steps."""
+    y, x = np.mgrid[:HEIGHT, :400]
+    ramp = np.clip((y - 10) / 35, 0, 1) * np.clip(0.5 + (45 - y) / 5, 0, 1)
+    nearness = 0.3 + 0.3 * ramp * np.clip(1.25 - np.abs(x - 200) / 2 / wide, 0, 1)
+    made = layers(lasting_visit, nearness, np.full((*nearness.shape, 3), 128))
+    assert (len(made["edges"]) > 0) == is_cut
 
 
 @pytest.mark.parametrize("kind", ["ground", "corner"])

@@ -5,29 +5,29 @@
 const CHANNELS = 4;
 
 /**
- * Half the size: means of the known values of four pixels each.
+ * Half the size: means of the known values of four pixels each, with the greatest of their weights.
  * @param {Level} level
  * @returns {Level}
  */
 function pulled({ values, weights, width, height }) {
   const [columns, rows] = [Math.ceil(width / 2), Math.ceil(height / 2)];
-  const result = { values: new Float32Array(CHANNELS * columns * rows), weights: new Float32Array(columns * rows) };
+  const half = { values: new Float32Array(CHANNELS * columns * rows), weights: new Float32Array(columns * rows) };
+  const sums = new Float32Array(columns * rows);
   for (let y = 0, at = 0; y < height; y++) {
     for (let x = 0; x < width; x++, at++) {
+      if (!weights[at]) continue;
       const to = (y >> 1) * columns + (x >> 1);
-      result.weights[to] += weights[at];
+      sums[to] += weights[at];
+      half.weights[to] = Math.max(half.weights[to], weights[at]);
       for (let channel = 0; channel < CHANNELS; channel++) {
-        result.values[CHANNELS * to + channel] += weights[at] * values[CHANNELS * at + channel];
+        half.values[CHANNELS * to + channel] += weights[at] * values[CHANNELS * at + channel];
       }
     }
   }
-  for (let at = 0; at < columns * rows; at++) {
-    const weight = result.weights[at];
-    if (!weight) continue;
-    for (let channel = 0; channel < CHANNELS; channel++) result.values[CHANNELS * at + channel] /= weight;
-    result.weights[at] = Math.min(weight, 1);
-  }
-  return { ...result, width: columns, height: rows };
+  sums.forEach((sum, at) => {
+    for (let channel = 0; sum && channel < CHANNELS; channel++) half.values[CHANNELS * at + channel] /= sum;
+  });
+  return { ...half, width: columns, height: rows };
 }
 
 /**
@@ -65,7 +65,7 @@ function push({ values, weights, width, height }, coarse) {
 
 /**
  * Fill a level: pull and push, after Gortler et al., "The Lumigraph" (1996). Without anything known it becomes 0.
- * @param {Level} level changed in place; four values a pixel, weights 0 or 1
+ * @param {Level} level changed in place; four values a pixel; weights 0..1, which say how well they are known
  */
 export function spreadKnown(level) {
   const levels = [level];

@@ -2,6 +2,8 @@
 
 /** @import { Grid } from "./resize.js" */
 
+import { forNeighbours, isFront } from "./outlines.js";
+
 /**
  * A step's two sides: nearness with each pixel on either, and for the pixels around a step what is in front of it and
  * behind it there (elsewhere both are the pixel's own) and on which it is: above 0 in front, below 0 behind, 1 far from
@@ -9,10 +11,11 @@
  * @typedef {{front: Float32Array, behind: Float32Array, side: Float32Array, width: number, height: number}} Sides
  */
 
-const STEP = 0.08; // of the range of nearness: a lower step opens no gap that anybody sees
+const STEP = 0.18; // of the range of nearness: what a lower step opens is stretched more calmly than cut
 const COLOURED = 0.7; // weight of the photo's colours where they differ most and depth says least
 const NOISE = 300; // variance of colours, of 0..255 each, that says nothing
 const SURE = 0.75; // how much of a step is one of its sides, whatever the colours
+const SHORTEST = 0.15; // pixels in front of the shortest outline that is cut, in parts of the longer side
 const FLAT = 0.9; // how much of it is a side as it is, and not the slope to the other
 
 /**
@@ -155,7 +158,50 @@ export function sidesOf(nearness, pixels, half) {
     if (own < 1 - FLAT) behind[at] = values[at];
     if (!isAtStep) behind[at] = values[at];
   }
-  return { front, behind, side: smoothed(smoothed(raw, width), width), width, height };
+  const sides = { front, behind, side: smoothed(smoothed(raw, width), width), width, height };
+  levelShortSteps(sides, values, reach);
+  return sides;
+}
+
+/**
+ * Have there be no step where its outline is short.
+ * @param {Sides} sides changed in place
+ * @param {Float32Array} values of nearness
+ * @param {number} reach
+ */
+function levelShortSteps({ front, behind, side, width, height }, values, reach) {
+  const outlines = Float32Array.from(side, (value) => Number(isFront(value)));
+  const long = largeParts(outlines, { width, height }, SHORTEST * Math.max(width, height));
+  const beside = spread(long, width, reach, Math.max);
+  for (let at = 0; at < side.length; at++) {
+    if (beside[at] || side[at] === 1) continue;
+    side[at] = 1;
+    front[at] = behind[at] = values[at];
+  }
+}
+
+/**
+ * A mask without its small parts.
+ * @param {Float32Array} mask 0 or 1
+ * @param {{width: number, height: number}} size
+ * @param {number} least pixels of a part that stays
+ */
+function largeParts(mask, size, least) {
+  const rest = mask.slice();
+  const large = new Float32Array(mask.length);
+  for (let first = 0; first < mask.length; first++) {
+    if (!rest[first]) continue;
+    const part = [first];
+    rest[first] = 0;
+    for (let index = 0; index < part.length; index++) {
+      forNeighbours(part[index], size, (other) => {
+        if (rest[other]) part.push(other);
+        rest[other] = 0;
+      });
+    }
+    if (part.length >= least) for (const at of part) large[at] = 1;
+  }
+  return large;
 }
 
 /**
