@@ -357,14 +357,20 @@ def test_one_sway_is_saved_as_a_video(visit: Visit, scene: Path) -> None:
     assert apart[-1] < 0.7 * max(apart), "and comes back"
 
 
-def test_a_view_that_cannot_be_made_says_so_and_the_next_photo_is_tried(visit: Visit, scene: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "script"),
+    [("layers_worker.js", "no script"), ("layers.js", "export function layers() { throw new Error('no layers'); }")],
+)
+def test_a_view_that_cannot_be_made_says_so_and_the_next_photo_is_tried(
+    visit: Visit, scene: Path, file: str, script: str
+) -> None:
     page = visit.upload(scene).page
-    page.route("**/layers_worker.js", lambda route: route.abort())
+    page.route(f"**/{file}", lambda route: route.fulfill(body=script, content_type="text/javascript"))
     page.click("#tab-space")
     page.wait_for_selector("#space-frame .missing:visible")
     assert page.inner_text("#space-frame .missing").startswith("The 3-D view of this photo could not be made.")
     assert not page.locator("#space-frame[aria-busy]").count()
-    page.unroute("**/layers_worker.js")
+    page.unroute(f"**/{file}")
     page.set_input_files("#file", scene)
     page.wait_for_selector("#space-frame .missing", state="hidden")
     assert visit.complaints

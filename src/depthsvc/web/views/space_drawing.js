@@ -56,6 +56,8 @@ export class Scene {
   #gl;
   #programs;
   /** @type {Model | null} */
+  #wanted = null;
+  /** @type {Model | null} */
   #model = null;
   /** @type {Record<string, {array: WebGLVertexArrayObject, count: number}>} */
   #meshes = {};
@@ -71,7 +73,7 @@ export class Scene {
     canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
     canvas.addEventListener("webglcontextrestored", () => {
       this.#programs = this.#prepared();
-      if (this.#model) this.load(this.#model);
+      if (this.#wanted) this.load(this.#wanted);
     });
   }
 
@@ -85,20 +87,29 @@ export class Scene {
   }
 
   /**
-   * Take a photo.
+   * Take a photo, piece by piece, so that the page stays responsive; until then nothing is drawn.
    * @param {Model} model
    */
-  load(model) {
-    this.#model = model;
+  async load(model) {
+    this.#wanted = model;
+    this.#model = null;
     const gl = this.#gl;
-    const { layers, photo } = model;
-    this.#texture(0, () => gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, photo));
-    const { width, height } = layers;
-    this.#texture(1, () => gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, width, height, 0, gl.RGBA, gl.UNSIGNED_BYTE, layers.fill));
+    const { photo, layers: { width, height, fill, outline, front, edges, back } } = model;
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
-    this.#texture(2, () => gl.texImage2D(gl.TEXTURE_2D, 0, gl.R8, width, height, 0, gl.RED, gl.UNSIGNED_BYTE, layers.outline));
-    const edges = this.#mesh({ ...layers.front, triangles: layers.edges });
-    this.#meshes = { FRONT: this.#mesh(layers.front), EDGES: edges, BACK: this.#mesh(layers.back), RIMS: edges };
+    const pieces = [
+      () => this.#texture(0, () => gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, photo)),
+      () => this.#texture(1, () => gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, width, height, 0, gl.RGBA, gl.UNSIGNED_BYTE, fill)),
+      () => this.#texture(2, () => gl.texImage2D(gl.TEXTURE_2D, 0, gl.R8, width, height, 0, gl.RED, gl.UNSIGNED_BYTE, outline)),
+      () => (this.#meshes.FRONT = this.#mesh(front)),
+      () => (this.#meshes.EDGES = this.#meshes.RIMS = this.#mesh({ ...front, triangles: edges })),
+      () => (this.#meshes.BACK = this.#mesh(back)),
+    ];
+    for (const piece of pieces) {
+      piece();
+      await new Promise((resolve) => setTimeout(resolve));
+      if (this.#wanted !== model) return;
+    }
+    this.#model = model;
   }
 
   /**

@@ -5,7 +5,6 @@
 /** @import { Picture } from "../photo/picture.js" */
 /** @import { Pose } from "./space_camera.js" */
 
-import { context2d, newCanvas } from "../canvas.js";
 import { fieldOfView } from "../depth/pointcloud.js";
 import { recordingOf } from "../files/video.js";
 import { sizeOn } from "../photo/picture.js";
@@ -41,7 +40,9 @@ export class SpaceView {
   /** @type {Scene | null} */
   #scene = null;
   /** @type {Worker | null} */
-  #worker = null;
+  #idle = null;
+  /** @type {Worker | null} */
+  #busy = null;
   #frame = 0;
   #isRecording = false;
   #isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -80,21 +81,16 @@ export class SpaceView {
     this.#wanted = picture;
     this.#shown = null;
     frame.setAttribute("aria-busy", "true");
-    const scale = Math.min(1, LONGEST / Math.max(picture.width, picture.height));
-    const photo = await createImageBitmap(picture.seen, {
-      resizeWidth: Math.max(1, Math.round(scale * picture.width)),
-      resizeHeight: Math.max(1, Math.round(scale * picture.height)),
-      resizeQuality: "high",
-    });
-    const { relief: deep, layers } = await this.#layered(picture, photo);
+    const { relief: deep, layers, photo } = await this.#layered(picture);
     if (this.#wanted !== picture) return;
     const taken = fieldOfView(picture.depth);
     [fov.min, fov.max] = FIELDS_OF_VIEW.map((times) => String(Math.round(times * taken)));
     setDegrees(fov, taken);
     const isSwaying = sway.getAttribute("aria-pressed") === "true";
     const motion = new Motion(widestTurn(deep, taken), deep.pivot, this.#isCalm, isSwaying);
+    await scene.load({ layers, photo, low: deep.low, high: deep.high });
+    if (this.#wanted !== picture) return;
     this.#shown = { picture, relief: deep, motion };
-    scene.load({ layers, photo, low: deep.low, high: deep.high });
     this.#elements.missing.hidden = true;
     frame.removeAttribute("aria-busy");
     this.#draw();
@@ -117,27 +113,23 @@ export class SpaceView {
   /**
    * The surfaces of a picture, made by a worker.
    * @param {Picture} picture
-   * @param {ImageBitmap} photo
-   * @returns {Promise<{relief: Relief, layers: Layers}>}
+   * @returns {Promise<{relief: Relief, layers: Layers, photo: ImageBitmap}>}
    */
-  #layered({ depth }, photo) {
-    const share = Math.min(1, Math.sqrt(VERTICES / (photo.width * photo.height)));
-    const width = Math.max(2, Math.round(share * photo.width));
-    const height = Math.max(2, Math.round(share * photo.height));
-    const canvas = context2d(newCanvas(width, height), { willReadFrequently: true });
-    canvas.drawImage(photo, 0, 0, width, height);
-    const pixels = canvas.getImageData(0, 0, width, height).data;
-    const half = Math.max(2, Math.round((SPREAD * width) / depth.width));
-    this.#worker?.terminate();
-    const worker = new Worker(new URL("../depth/layers_worker.js", import.meta.url), { type: "module" });
-    this.#worker = worker;
+  #layered({ seen, depth, width, height }) {
+    const scale = Math.min(1, LONGEST / Math.max(width, height));
+    const size = scaled(scale, width, height, 1);
+    const grid = scaled(Math.min(1, Math.sqrt(VERTICES / (size.width * size.height))), size.width, size.height, 2);
+    const half = Math.max(2, Math.round((SPREAD * grid.width) / depth.width));
+    this.#busy?.terminate();
+    const worker = this.#idle ?? new Worker(new URL("../depth/layers_worker.js", import.meta.url), { type: "module" });
+    [this.#idle, this.#busy] = [null, worker];
     return new Promise((resolve, reject) => {
-      worker.addEventListener("message", ({ data }) => {
-        worker.terminate();
+      worker.onmessage = ({ data }) => {
+        [this.#idle, this.#busy] = [worker, null]; // to end it takes longer than to keep it
         resolve(data);
-      });
-      worker.addEventListener("error", reject);
-      worker.postMessage({ depth, width, height, pixels, half });
+      };
+      worker.onerror = reject;
+      worker.postMessage({ seen, depth, size, grid, half });
     });
   }
 
@@ -232,6 +224,18 @@ export class SpaceView {
     return scene;
   }
 }
+
+/**
+ * A size in whole pixels.
+ * @param {number} scale
+ * @param {number} width
+ * @param {number} height
+ * @param {number} least
+ */
+const scaled = (scale, width, height, least) => ({
+  width: Math.max(least, Math.round(scale * width)),
+  height: Math.max(least, Math.round(scale * height)),
+});
 
 /**
  * Set a slider to an angle, and show it in the output that follows it.
