@@ -93,7 +93,8 @@ def test_what_is_behind_a_step_is_continued_from_the_far_side(lasting_visit: Vis
     behind = near[(abs(x - 0.5) < 0.1) & (abs(y - 0.5) < 0.1)]
     assert len(behind) >= 4
     assert np.abs(behind - 0.2).max() < 0.03, "as far as what is around the box"
-    assert area(made["back"], made["back_triangles"]) == pytest.approx(1.8**2, rel=1e-3), "no hole, and a border"
+    seen = area(made["back"], made["back_triangles"])
+    assert red.mean() < seen < 0.5, "of 1.8 x 1.8: nothing is drawn where the front has no end"
 
 
 def test_what_is_behind_a_thing_has_the_texture_of_what_is_beside_it(lasting_visit: Visit) -> None:
@@ -137,7 +138,8 @@ def test_steep_ground_is_not_cut(lasting_visit: Visit, kind: str) -> None:
     nearness = np.broadcast_to(ground, (HEIGHT, WIDTH))
     made = layers(lasting_visit, nearness, np.random.default_rng(1).integers(0, 256, (HEIGHT, WIDTH, 3)))
     assert len(made["edges"]) == 0
-    assert area(made["vertices"], made["whole"]) == pytest.approx(1.8**2, rel=1e-3)
+    assert len(made["back_triangles"]) == 0
+    assert area(made["vertices"], made["whole"]) == pytest.approx(1.8**2, rel=1e-3), "no hole, and a border"
     assert np.abs(made["fill"][..., 3]).max() == 0
 
 

@@ -8,11 +8,11 @@
 import { background, reachOf } from "./background.js";
 import { behindOutlines, forNeighbours, isFront } from "./outlines.js";
 import { sidesOf } from "./steps.js";
-import { cutTriangles, OUTLINE, sheet, triangles } from "./triangles.js";
+import { cutTriangles, OUTLINE, sheet, trianglesAt } from "./triangles.js";
 
 /**
  * `front` is what the photo shows, and `edges` are more triangles of its vertices, which have an outline in them. `outline` has a
- * byte a pixel: the front ends where it falls below `OUTLINE`. `back` is behind the front and has no holes; `fill` is
+ * byte a pixel: the front ends where it falls below `OUTLINE`. `back` is what is behind the front where it opens; `fill` is
  * its colour, RGBA, where A says that it is not the photo's.
  * @typedef {{width: number, height: number, front: Mesh, edges: Uint32Array<ArrayBuffer>, back: Mesh,
  *     outline: Uint8Array<ArrayBuffer>, fill: Uint8Array<ArrayBuffer>}} Layers
@@ -66,12 +66,13 @@ export function layers(nearness, pixels, half) {
   const all = sheet({ values: shown, width, height }, 1);
   const { whole, edges } = cutTriangles(all, { outline, isRim, isFar, width, height });
   const coarse = sheet({ values: back, width, height }, COARSE);
+  const opened = outline.map((value, at) => Number(value < 255 || fill[4 * at + 3] > 0));
   return {
     width,
     height,
     front: { vertices: all.vertices, triangles: whole },
     edges,
-    back: { vertices: coarse.vertices, triangles: triangles(coarse) },
+    back: { vertices: coarse.vertices, triangles: trianglesAt(coarse, COARSE, opened, width) },
     outline,
     fill,
   };

@@ -22,7 +22,7 @@ export const SOLID = 180;
 
 const BORDER = 0.4; // of the photo: how far it goes on beyond its border, mirrored
 const [LARGEST, SMALLEST] = [16, 2]; // squares each way that are two triangles together where the surface is flat
-const FLAT = 0.012; // of the range of nearness: how far a flat surface may be off them
+const FLAT = 0.02; // of the range of nearness: how far a flat surface may be off them
 const APART = 0.02; // of that range: next to an outline, what is farther apart is cut
 
 /**
@@ -57,15 +57,25 @@ export function sheet({ values, width, height }, stride) {
 }
 
 /**
- * Two triangles for each square of a sheet.
+ * Two triangles for each square of a sheet that has some pixels in it, or is beside one that has.
  * @param {Sheet} sheet
+ * @param {number} stride of the sheet
+ * @param {Uint8Array} some pixels, other than 0
+ * @param {number} width of the photo
  */
-export function triangles({ columns, rows }) {
+export function trianglesAt({ columns, rows }, stride, some, width) {
+  const corners = [0, 1, columns, columns + 1];
+  const isNear = new Uint8Array(columns * rows);
+  some.forEach((value, at) => {
+    const square = (Math.floor(at / width / stride) + 1) * columns + Math.floor((at % width) / stride) + 1;
+    if (value) for (const corner of corners) isNear[square + corner] = 1;
+  });
   /** @type {number[]} */
   const found = [];
   for (let row = 0; row + 1 < rows; row++) {
     for (let column = 0; column + 1 < columns; column++) {
       const at = row * columns + column;
+      if (!corners.some((corner) => isNear[at + corner])) continue;
       found.push(at, at + columns, at + 1, at + 1, at + columns, at + columns + 1);
     }
   }
@@ -121,17 +131,11 @@ export function cutTriangles({ vertices, columns, rows }, { outline, isRim, isFa
     return true;
   };
   const blocks = blocksOf(columns, rows, isFlat);
-  for (const { left, top, right, bottom, flat } of blocks) {
-    if (!flat) continue;
-    straighten(vertices, top * columns + left, 1, right - left);
-    straighten(vertices, bottom * columns + left, 1, right - left);
-    straighten(vertices, top * columns + left, columns, bottom - top);
-    straighten(vertices, top * columns + right, columns, bottom - top);
-  }
-  for (const { left, top, right, bottom, flat } of blocks) {
+  const isCorner = cornersOf(blocks, columns, rows);
+  for (const block of blocks) {
+    const { left, top, right, bottom, flat } = block;
     if (flat) {
-      const [a, c] = [top * columns + left, bottom * columns + left];
-      whole.push(a, c, a + right - left, a + right - left, c, c + right - left);
+      whole.push(...fan(block, columns, isCorner));
       continue;
     }
     for (let row = top; row < bottom; row++) {
@@ -147,12 +151,18 @@ export function cutTriangles({ vertices, columns, rows }, { outline, isRim, isFa
 }
 
 /**
+ * Squares of a sheet between columns and rows of its vertices; flat ones have at least two each way.
+ * @typedef {{left: number, top: number, right: number, bottom: number, flat: boolean}} Block
+ */
+
+/**
  * A sheet in blocks of squares, the largest first: each is flat, or as small as can be.
  * @param {number} columns
  * @param {number} rows
  * @param {(left: number, top: number, right: number, bottom: number) => boolean} isFlat
  */
 function blocksOf(columns, rows, isFlat) {
+  /** @type {Block[]} */
   const blocks = [];
   /** @type {[left: number, top: number][]} */
   let open = [];
@@ -165,7 +175,7 @@ function blocksOf(columns, rows, isFlat) {
     for (const [left, top] of open) {
       const [right, bottom] = [Math.min(left + size, columns - 1), Math.min(top + size, rows - 1)];
       if (left >= right || top >= bottom) continue;
-      const flat = isFlat(left, top, right, bottom);
+      const flat = right - left > 1 && bottom - top > 1 && isFlat(left, top, right, bottom);
       if (flat || size === SMALLEST) blocks.push({ left, top, right, bottom, flat });
       else for (const y of [top, top + size / 2]) next.push([left, y], [left + size / 2, y]);
     }
@@ -175,16 +185,37 @@ function blocksOf(columns, rows, isFlat) {
 }
 
 /**
- * Have the vertices between two others be on the line between them, so that large and small triangles meet there.
- * @param {Float32Array} vertices
- * @param {number} first
- * @param {number} stride
- * @param {number} count how many strides there are to the last
+ * The vertices of a sheet that triangles have as corners, 1: those of flat blocks, and all in the others.
+ * @param {Block[]} blocks
+ * @param {number} columns
+ * @param {number} rows
  */
-function straighten(vertices, first, stride, count) {
-  const [from, to] = [vertices[3 * first + 2], vertices[3 * (first + count * stride) + 2]];
-  for (let step = 1; step < count; step++) {
-    const vertex = first + step * stride;
-    vertices[3 * vertex + 2] = from + ((to - from) * step) / count;
+function cornersOf(blocks, columns, rows) {
+  const isCorner = new Uint8Array(columns * rows);
+  for (const { left, top, right, bottom, flat } of blocks) {
+    const [across, down] = flat ? [right - left, bottom - top] : [1, 1];
+    for (let row = top; row <= bottom; row += down) {
+      for (let column = left; column <= right; column += across) isCorner[row * columns + column] = 1;
+    }
   }
+  return isCorner;
+}
+
+/**
+ * The triangles of a flat block: two, or more about its middle if its sides meet smaller ones, so that no crack shows.
+ * @param {Block} block
+ * @param {number} columns
+ * @param {Uint8Array} isCorner
+ */
+function fan({ left, top, right, bottom }, columns, isCorner) {
+  /** @type {number[]} */
+  const around = [];
+  for (let row = top; row < bottom; row++) around.push(row * columns + left);
+  for (let column = left; column < right; column++) around.push(bottom * columns + column);
+  for (let row = bottom; row > top; row--) around.push(row * columns + right);
+  for (let column = right; column > left; column--) around.push(top * columns + column);
+  const corners = around.filter((vertex) => isCorner[vertex]);
+  if (corners.length === 4) return [corners[0], corners[1], corners[3], corners[3], corners[1], corners[2]];
+  const middle = ((top + bottom) >> 1) * columns + ((left + right) >> 1);
+  return corners.flatMap((corner, index) => [middle, corner, corners[(index + 1) % corners.length]]);
 }
