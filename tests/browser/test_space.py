@@ -284,6 +284,7 @@ def test_the_view_turns_zooms_and_returns(visit: Visit, scene: Path) -> None:
 
 def test_a_double_click_looks_closer_and_another_one_goes_back(visit: Visit, scene: Path) -> None:
     first = shown(visit.upload(scene).view("space"))
+    assert "Keys: arrows" in visit.page.inner_text("#space-controls .hint")
     box = visit.page.locator("#space").bounding_box()
     assert box
     place = (box["x"] + 0.3 * box["width"], box["y"] + 0.7 * box["height"])
@@ -305,6 +306,10 @@ def test_two_taps_look_closer_on_a_phone(start_visit: StartVisit, scene: Path) -
     visit.page.locator("#space-frame").tap()
     visit.page.locator("#space-frame").tap()
     assert (shown(visit) != first).mean() > 0.5
+    hint = visit.page.inner_text("#space-controls .hint")
+    assert hint.startswith("Drag to look around, pinch to zoom, double-tap to look closer. What things hide")
+    visit.view("refocus")
+    assert visit.page.inner_text("#refocus-controls .hint") == "Tap what should be sharp."
 
 
 MOVES = """async () => {
