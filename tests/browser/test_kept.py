@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,65 @@ def test_a_strip_survives_with_the_photo_that_was_open(visit: Visit, scene: Path
     assert states(visit) == ["one.png done", "two.png done"], "kept photos can be sent again"
     page.wait_for_selector("#waiting", state="hidden")
     reopened(visit).shown("two.png")
+
+
+DAMAGED = """(wanted) => new Promise((resolve, reject) => {
+    const request = indexedDB.open(`depthsvc ${new URL(document.baseURI).pathname}`, 1);
+    request.onsuccess = () => {
+        const transaction = request.result.transaction("photos", "readwrite");
+        const store = transaction.objectStore("photos");
+        store.getAll().onsuccess = ({ target }) => {
+            for (const record of target.result) {
+                if (!wanted.includes(record.parts.photo.name)) continue;
+                store.put({ ...record, parts: { ...record.parts, seen: new Blob(["no picture"]) } });
+            }
+        };
+        transaction.oncomplete = () => resolve(request.result.close());
+        transaction.onabort = reject;
+    };
+})"""
+"""Stored pictures of these names are no pictures any more."""
+
+
+def test_a_picture_that_the_browser_has_lost_takes_no_other_along(visit: Visit, scene: Path, tmp_path: Path) -> None:
+    page = visit.page
+    page.set_input_files("#file", copies(scene, tmp_path, "one.png", "two.png", "three.png"))
+    page.wait_for_selector("#series-list li:nth-child(3) [data-state=done]")
+    page.click("#series-list li:nth-child(3) button")
+    visit.shown("three.png")
+    page.wait_for_selector("#kept-note:visible")
+    page.evaluate(DAMAGED, ["one.png", "three.png"])
+    reopened(visit).shown("two.png")
+    assert states(visit) == ["one.png done", "two.png done"]
+    with page.expect_download() as download:
+        page.click("#series-zip")
+    with zipfile.ZipFile(Path(download.value.path())) as archive:
+        assert archive.namelist() == ["two-depth.png"]
+    assert page.inner_text("#series-saved").endswith("Photos that the browser has lost, and that are not in it: 1.")
+    page.click("#series-list li:nth-child(1) button")
+    page.wait_for_selector("#failure:visible")
+    assert states(visit) == ["one.png failed", "two.png done"]
+    page.click("#series-list li:nth-child(2) button")
+    visit.shown("two.png")
+
+
+def test_a_record_that_cannot_be_read_takes_no_other_along(start_visit: StartVisit, scene: Path) -> None:
+    unreadable = """
+        const known = IDBObjectStore.prototype.get;
+        IDBObjectStore.prototype.get = function (key) {
+            if (!window.refused) window.refused = key;
+            if (key === window.refused) this.transaction.abort();
+            return known.call(this, key);
+        };
+    """
+    visit = start_visit(script=unreadable)
+    page = visit.page
+    page.set_input_files("#file", [scene])
+    visit.shown("scene.png")
+    page.click("[data-sample=cat]")
+    visit.shown("cat.jpg")
+    reopened(visit).shown("cat.jpg")
+    assert page.locator("#series").is_hidden(), "one photo is left, and needs no strip"
 
 
 def test_clearing_forgets(visit: Visit, scene: Path) -> None:

@@ -126,10 +126,16 @@ function followLink() {
 addEventListener("hashchange", followLink);
 followLink();
 const zipButton = element("series-zip", HTMLButtonElement);
-zipButton.addEventListener("click", () => {
+zipButton.addEventListener("click", async () => {
   const kind = element("series-kind", HTMLSelectElement).value;
-  const make = () => archive(sender.entries, downloadsOf(views)[kind]);
-  saveWith(zipButton, element("series-saved"), `depth-${kind}.zip`, make);
+  const name = `depth-${kind}.zip`;
+  let missing = 0;
+  const isSaved = await saveWith(zipButton, element("series-saved"), name, async () => {
+    const { blob, lost } = await archive(sender.entries, downloadsOf(views)[kind]);
+    missing = lost;
+    return blob;
+  });
+  if (isSaved && missing) say(element("series-saved"), "savedWithout", { name, count: missing });
 });
 /** @param {string} code */
 const failWith = (code) => fail({ code });
@@ -162,6 +168,7 @@ await Promise.all([formats, offered]);
 live.offer(offersLive());
 shelf.entries().then(async (entries) => {
   if (live.isOpen || !(await sender.restore(entries, Number(recall("sessionStorage", OPEN))))) return;
+  await shelf.settle(); // without what is lost, it has other photos to keep, and says so
   keptNote.hidden = false;
   say(keptNote, "keptAgain");
 });

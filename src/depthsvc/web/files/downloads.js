@@ -76,11 +76,12 @@ function download(button, { suffix, make }, picture) {
 }
 
 /**
- * Make a file and save it, and say so.
+ * Make a file and save it, and say so, or why not.
  * @param {HTMLButtonElement} button that is out of use meanwhile
  * @param {HTMLElement} words
  * @param {string} name of the file
  * @param {() => Promise<Blob>} make
+ * @returns {Promise<boolean>} whether it is saved
  */
 export async function saveWith(button, words, name, make) {
   button.setAttribute("aria-busy", "true");
@@ -89,10 +90,14 @@ export async function saveWith(button, words, name, make) {
   try {
     save(await make(), name);
     say(words, "saved", { name });
+    return true;
   } catch (error) {
-    if (error instanceof Problem) return explain(words, error, NO_PHOTO);
-    console.error(error);
-    say(words, "saveFailed");
+    if (error instanceof Problem) explain(words, error, NO_PHOTO);
+    else {
+      console.error(error);
+      say(words, "saveFailed");
+    }
+    return false;
   } finally {
     button.disabled = false;
     button.removeAttribute("aria-busy");

@@ -1,6 +1,7 @@
 // What was made of all photos of a series, in one file.
 
 /** @import { Download } from "../files/downloads.js" */
+/** @import { Kept } from "../photo/kept.js" */
 /** @import { Entry } from "./entry.js" */
 
 import { zip } from "../files/zip.js";
@@ -8,24 +9,32 @@ import { zip } from "../files/zip.js";
 const ELSEWHERE = /[\\/:*?"<>|\p{Cc}]/gu; // means something else in a name on another system
 
 /**
- * A ZIP of one file a photo.
+ * A ZIP of one file a photo, and how many photos are not in it because the browser has lost them. Rejects if that is all.
  * @param {Entry[]} entries of which those are left out that have no depth
  * @param {Download} download what the files are
  */
-export const archive = (entries, download) => zip(files(entries, download));
+export async function archive(entries, download) {
+  const done = entries.flatMap(({ kept }) => kept ?? []);
+  /** @type {unknown[]} */
+  const losses = [];
+  const blob = await zip(files(done, download, losses));
+  if (losses.length === done.length) throw losses[0];
+  return { blob, lost: losses.length };
+}
 
 /**
- * @param {Entry[]} entries
+ * @param {Kept[]} photos
  * @param {Download} download
+ * @param {unknown[]} losses to which is added why a photo can't be read
  */
-async function* files(entries, { suffix, make }) {
+async function* files(photos, { suffix, make }, losses) {
   /** @type {Set<string>} */
   const names = new Set();
-  for (const { kept } of entries) {
-    if (!kept) continue;
+  for (const kept of photos) {
+    const picture = await kept.picture().catch((error) => void losses.push(error));
+    if (!picture) continue;
     const name = unused(kept.parts.stem.replace(ELSEWHERE, "_"), suffix, names);
     names.add(name.toLowerCase());
-    const picture = await kept.picture();
     yield { name, blob: await make(picture).finally(() => picture.release()) };
   }
 }

@@ -40,19 +40,19 @@ export class Shelf {
     );
   }
 
+  /** Wait until all is kept that is to be kept. */
+  async settle() {
+    await this.#last;
+  }
+
   /**
-   * What was kept in the last visit.
+   * What was kept in the last visit, but for what the browser has lost.
    * @returns {Promise<Entry[]>}
    */
   async entries() {
-    try {
-      /** @type {Stored[]} */
-      const stored = await within("readonly", (store) => settled(store.getAll()));
-      if (this.#keys === UNKNOWN) this.#keys = keysOf(stored);
-      return stored.map(({ key, parts }) => Entry.of(key, new Kept(parts)));
-    } catch {
-      return [];
-    }
+    const stored = await kept().catch(() => []);
+    if (this.#keys === UNKNOWN) this.#keys = keysOf(stored);
+    return stored.map(({ key, parts }) => Entry.of(key, new Kept(parts)));
   }
 }
 
@@ -72,6 +72,18 @@ function newest(entries) {
 
 /** @param {Stored[]} stored */
 const keysOf = (stored) => stored.map(({ key }) => key).join();
+
+/**
+ * All photos that can still be read, oldest first. Each in a transaction of its own: one that can't ends its transaction.
+ * @returns {Promise<Stored[]>}
+ */
+async function kept() {
+  const found = [];
+  for (const key of await within("readonly", (store) => settled(store.getAllKeys()))) {
+    found.push(await within("readonly", (store) => settled(store.get(key))).catch(() => null));
+  }
+  return found.filter(Boolean);
+}
 
 /** @param {Stored[]} wanted */
 async function replace(wanted) {
@@ -97,7 +109,8 @@ async function within(mode, task) {
       transaction.oncomplete = resolve;
       transaction.onabort = () => reject(transaction.error);
     });
-    const [result] = await Promise.all([task(transaction.objectStore(STORE)), completed]);
+    const started = async () => task(transaction.objectStore(STORE));
+    const [result] = await Promise.all([started(), completed]);
     return result;
   } finally {
     database.close();

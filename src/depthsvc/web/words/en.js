@@ -132,6 +132,7 @@ export const ENGLISH = {
   saveRefocusedKind: "JPEG, up to 12.5 megapixels",
   saving: "Creating {name} …",
   saved: "{name} is ready.",
+  savedWithout: "{name} is ready. Photos that the browser has lost, and that are not in it: {count}.",
   saveFailed: "The file could not be created. The browser may be out of memory.",
   copy: "Copy",
   copyKind: "Heatmap, PNG",

@@ -132,6 +132,7 @@ export const CHINESE = {
   saveRefocusedKind: "JPEG，最大 1250 万像素",
   saving: "正在生成 {name}……",
   saved: "{name} 已生成。",
+  savedWithout: "{name} 已生成，其中缺少浏览器已丢失的 {count} 张照片。",
   saveFailed: "文件生成失败，可能是浏览器内存不足。",
   copy: "复制",
   copyKind: "热力图，PNG",
