@@ -148,8 +148,11 @@ def results() -> list[Options]:
         *(HeatmapOptions(palette=palette, refine=refine) for palette in (False, True) for refine in (False, True)),
         *(DepthOptions(format=format, refine=refine) for format in formats for refine in (False, True)),
         *(SideBySideOptions(refine=refine) for refine in (False, True)),
-        PointCloudOptions(),
-        PointCloudOptions(max_points=100_000),
+        *(
+            PointCloudOptions(max_points=most, refine=refine)
+            for most in (1_000_000, 100_000)
+            for refine in (False, True)
+        ),
         *(BokehOptions(strength=strength) for strength in (0, 0.5, 1)),
         *(
             StereoOptions(layout=layout, full_size=True)

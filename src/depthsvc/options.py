@@ -111,19 +111,14 @@ class SizedOptions(_Options):
     )
 
 
-class MapOptions(SizedOptions):
-    """A result that is a map: a value or a colour for each pixel."""
+class RefinedOptions(_Options):
+    """A result whose depth can have the photo's edges."""
 
     refine: Annotated[Refine, BeforeValidator(_checked_refine)] = Field(
         AUTO,
         description="Align depth edges with the photo's edges: `true`, `false`, or `auto`, which does it for models "
         "that are made for it, as the embedded one is. What MiDaS and the other published models return stays the "
-        "official result unless it is `true`. Does nothing with `size=model`.",
-    )
-    full_size: bool = Field(
-        False,
-        description="Where `refine` applies, use all pixels of a photo of more than "
-        f"{EDGE_PIXELS / 1e6:g} megapixels instead of a reduced copy. Takes longer.",
+        "official result unless it is `true`.",
     )
 
     def settled(self, *, follows_edges: bool) -> Self:
@@ -132,10 +127,22 @@ class MapOptions(SizedOptions):
     @property
     def refines(self) -> bool:
         """Whether to align depth with the photo's own pixels. Only for settled options."""
-        if self.size is OutputSize.MODEL:
-            return False
         assert isinstance(self.refine, bool), "these options have not been settled for a model"
         return self.refine
+
+
+class MapOptions(RefinedOptions, SizedOptions):
+    """A result that is a map: a value or a colour for each pixel."""
+
+    full_size: bool = Field(
+        False,
+        description="Where `refine` applies, use all pixels of a photo of more than "
+        f"{EDGE_PIXELS / 1e6:g} megapixels instead of a reduced copy. Takes longer.",
+    )
+
+    @property
+    def refines(self) -> bool:
+        return self.size is not OutputSize.MODEL and super().refines
 
     @property
     def normalizes(self) -> bool:
@@ -232,7 +239,7 @@ class CameraOptions(_Options):
     )
 
 
-class PointCloudOptions(CameraOptions):
+class PointCloudOptions(RefinedOptions, CameraOptions):
     """A PLY file of coloured points."""
 
     result = Result.POINT_CLOUD

@@ -137,17 +137,25 @@ class Verbs(ABC, Generic[DepthT, PictureT, CloudT, MeshT]):
         model: str | None = None,
         input_size: int | None = None,
         fov: float | None = None,
+        refine: Refine = "auto",
         stride: int = 1,
         max_points: int = 1_000_000,
     ) -> CloudT:
         """The photo as a cloud of coloured points: in metres if the model predicts them, else at plausible distances.
 
         `fov` is the angle in degrees that the photo's longer side spans. Without it, metres are placed by the photo's
-        EXIF data, if they say it, and everything else by 60 degrees. `stride` keeps every n-th pixel of each row
-        and column, and grows until there are at most `max_points`. Raises RequestError and OSError.
+        EXIF data, if they say it, and everything else by 60 degrees. `refine` aligns depth edges with the photo's, as
+        for `depth`. `stride` keeps every n-th pixel of each row and column, and grows until there are at most
+        `max_points`. Raises RequestError and OSError.
         """
         options = make_options(
-            PointCloudOptions, model=model, input_size=input_size, fov=fov, stride=stride, max_points=max_points
+            PointCloudOptions,
+            model=model,
+            input_size=input_size,
+            fov=fov,
+            refine=refine,
+            stride=stride,
+            max_points=max_points,
         )
         return self._point_cloud(photo, options)
 

@@ -95,11 +95,7 @@ def test_npy(visit: Visit, site: RunningService, scene: Path) -> None:
 
 
 def test_ply(visit: Visit, site: RunningService, scene: Path) -> None:
-    visit.upload(scene)
-    with visit.page.expect_response("**/depth?size=model*"):
-        visit.page.uncheck("#edges")  # the service's points do not follow them
-    visit.page.wait_for_selector("#waiting", state="hidden")
-    name, data = downloaded(visit, "ply")
+    name, data = downloaded(visit.upload(scene), "ply")
     assert name == "scene-points.ply"
     served, own = (pixels_and_points(ply) for ply in (asked(site, scene, "/pointcloud"), data))
     assert len(own) == pytest.approx(len(served), rel=0.002)  # those at the border of the sky may differ

@@ -21,7 +21,7 @@ from depthsvc.imaging.photo.pixels import Photo
 from depthsvc.imaging.picture import Picture
 from depthsvc.imaging.png import SIGNATURE as PNG_SIGNATURE
 from depthsvc.imaging.png import chunk as png_chunk
-from depthsvc.imaging.pointcloud import PointCloud
+from depthsvc.imaging.pointcloud import PointCloud, below_sky, relative_depth
 from depthsvc.imaging.spec import InputSpec, ResizeRule, StereoLayout
 from depthsvc.imaging.transparency import GROUND
 from depthsvc.model.choice import EngineChoice
@@ -192,9 +192,9 @@ SLOPE = np.linspace(0, 9, 64 * 64, dtype=np.float32).reshape(1, 64, 64)
 
 
 @pytest.mark.parametrize("follows_edges", [True, False])
-@pytest.mark.parametrize("kind", [DepthOptions, HeatmapOptions, SideBySideOptions])
+@pytest.mark.parametrize("kind", [DepthOptions, HeatmapOptions, SideBySideOptions, PointCloudOptions])
 def test_a_map_is_refined_if_its_model_is_made_for_it_or_if_it_is_asked_for(
-    kind: type[DepthOptions | HeatmapOptions | SideBySideOptions], follows_edges: bool
+    kind: type[DepthOptions | HeatmapOptions | SideBySideOptions | PointCloudOptions], follows_edges: bool
 ) -> None:
     pipeline = pipeline_of(FixedEngine(SLOPE), follows_edges=follows_edges)
     bodies = {refine: pipeline.answer(PHOTO, kind(refine=refine)).body for refine in (True, False)}
@@ -202,6 +202,15 @@ def test_a_map_is_refined_if_its_model_is_made_for_it_or_if_it_is_asked_for(
     assert (
         pipeline.answer(PHOTO, kind()).body == pipeline.answer(PHOTO, kind(refine="auto")).body == bodies[follows_edges]
     )
+
+
+@pytest.mark.parametrize("refine", [True, False])
+def test_points_are_as_far_away_as_the_map_of_the_photos_size_says(refine: bool) -> None:
+    pipeline = pipeline_of(FixedEngine(SLOPE))
+    values = np.load(io.BytesIO(pipeline.answer(PHOTO, DepthOptions(format=DepthFormat("npy"), refine=refine)).body))
+    cloud = PointCloud.of_ply(pipeline.answer(PHOTO, PointCloudOptions(refine=refine)).body)
+    expected = relative_depth(values.astype(np.float32))[below_sky(values.astype(np.float32))]
+    np.testing.assert_allclose(-cloud.points[:, 2], expected, rtol=0.01)
 
 
 def test_side_by_side_is_the_photo_and_its_heatmap() -> None:

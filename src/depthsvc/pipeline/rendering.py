@@ -156,10 +156,13 @@ class PointCloudRenderer(Renderer[PointCloudOptions]):
     """The photo's points."""
 
     def enough(self, width: int, height: int) -> float:
-        return min(self._grid(width, height))
+        edges = _detail(width, height, EDGE_PIXELS) if self.options.refines else 0
+        return max(edges, min(self._grid(width, height)))
 
     def outline(self, width: int, height: int, network: int) -> Outline:
-        return Outline(self.options.file_format.name, math.prod(self._grid(width, height)))
+        detail = min(width * height, EDGE_PIXELS) if self.options.refines else 0
+        kind = self.options.file_format.name
+        return Outline(f"{kind}_refined" if detail else kind, math.prod(self._grid(width, height)), round(detail))
 
     def _grid(self, width: int, height: int) -> tuple[int, int]:
         return grid_size(width, height, stride=self.options.stride, max_points=self.options.max_points)
@@ -170,10 +173,16 @@ class PointCloudRenderer(Renderer[PointCloudOptions]):
         opacity = None if photo.opacity is None else resized(photo.opacity, columns, rows)
         if opacity is not None:
             colors = with_opacity(colors, opacity)[..., :3]
-        enlarged = depth.enlarged(columns, rows)
+        placed = self._placed(photo, depth, columns, rows)
         fov = _fov(self.options, photo, depth.kind)
-        cloud = point_cloud(colors, enlarged.values, enlarged.kind, fov=fov, opacity=opacity)
+        cloud = point_cloud(colors, placed.values, placed.kind, fov=fov, opacity=opacity)
         return Drawing(cloud, (rows, columns), depth)
+
+    def _placed(self, photo: Photo, depth: DepthMap, columns: int, rows: int) -> DepthMap:
+        """The depth of each point."""
+        if self.options.refines:
+            return _with_edges(depth, photo.pixels, EDGE_PIXELS, columns, rows)
+        return depth.enlarged(columns, rows)
 
 
 def _fov(options: CameraOptions, photo: Photo, kind: DepthKind) -> float:
