@@ -11,11 +11,11 @@ import { forNeighbours, isFront } from "./outlines.js";
  * @typedef {{front: Float32Array, behind: Float32Array, side: Float32Array, width: number, height: number}} Sides
  */
 
-const STEP = 0.18; // of the range of nearness: what a lower step opens is stretched more calmly than cut
+const STEP = 0.16; // of the range of nearness: what a lower step opens is stretched more calmly than cut
 const COLOURED = 0.7; // weight of the photo's colours where they differ most and depth says least
 const NOISE = 300; // variance of colours, of 0..255 each, that says nothing
 const SURE = 0.75; // how much of a step is one of its sides, whatever the colours
-const SHORTEST = 0.15; // pixels in front of the shortest outline that is cut, in parts of the longer side
+const SHORTEST = 0.3; // pixels in front of the shortest outline that is cut, in parts of the longer side
 const FLAT = 0.9; // how much of it is a side as it is, and not the slope to the other
 
 /**
