@@ -5,10 +5,13 @@ The folders are written here by what the data sets' own pages and tools say, not
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import cv2
 import h5py
@@ -22,6 +25,7 @@ from depthsvc.evaluation.accuracy import Floats
 from depthsvc.evaluation.layouts.base import BrokenPair, Layout, Pair
 from depthsvc.evaluation.layouts.registry import LAYOUTS, layout_of
 from depthsvc.evaluation.protocol import Ordinal, Truth
+from depthsvc.evaluation.run import Rules, find_sources
 
 _HEIGHT, _WIDTH = 6, 8
 
@@ -336,6 +340,148 @@ def _is_photo(path: Path) -> bool:
         return False
     with Image.open(path) as opened:
         return opened.mode == "RGB"
+
+
+def test_a_photo_that_is_written_again_is_another_version(tmp_path: Path) -> None:
+    _simple(tmp_path)
+    before = {pair.name: pair.version() for pair in _read(tmp_path)[1]}
+    assert before == {pair.name: pair.version() for pair in _read(tmp_path)[1]}
+    _photo(tmp_path / "rgb/npy.jpg", value=200)
+    _png(tmp_path / "mask/pfm.png", np.full((_HEIGHT, _WIDTH), 255, np.uint8))
+    after = {pair.name: pair.version() for pair in _read(tmp_path)[1]}
+    assert [name for name in before if before[name] != after[name]] == ["npy", "pfm"]
+    (tmp_path / "scale.txt").write_text("1000\n")
+    assert {pair.version() for pair in _read(tmp_path)[1]} & set(after.values()) == set()
+
+
+@pytest.mark.parametrize("write", [write for _, write, _ in _WRITERS])
+def test_every_pair_knows_its_files(tmp_path: Path, write: Callable[[Path], None]) -> None:
+    write(tmp_path)
+    pairs = _read(tmp_path)[1]
+    before = [pair.version() for pair in pairs]
+    read = {path for pair in pairs for path in pair.files if path.exists()}
+    unread = {path.name for path in tmp_path.rglob("*") if path.is_file()} - {path.name for path in read}
+    assert unread <= {"splits.mat"} or write is _tum  # whose photos do not all have depth
+    for path in read:
+        os.utime(path, ns=(0, 0))
+    assert not {pair.version() for pair in pairs} & set(before)
+
+
+def test_whatever_a_reader_raises_is_a_broken_pair() -> None:
+    def fail() -> NoReturn:
+        raise ZeroDivisionError("odd")
+
+    with pytest.raises(BrokenPair, match="cannot be read: odd"):
+        Pair("a", lambda: b"", fail).read()
+
+
+@pytest.mark.parametrize("write", [write for _, write, _ in _WRITERS])
+def test_what_a_desktop_leaves_behind_is_no_photo(tmp_path: Path, write: Callable[[Path], None]) -> None:
+    """macOS puts a file ._NAME beside each NAME on disks of other systems."""
+    write(tmp_path)
+    expected = [pair.name for pair in _read(tmp_path)[1]]
+    for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+        path.with_name(".DS_Store").write_bytes(b"Bud1")
+    assert [pair.name for pair in _read(tmp_path)[1]] == expected
+
+
+@pytest.mark.parametrize("write", [_simple, _nyu_folders, _kitti_drives, _diode, _middlebury])
+def test_parts_of_a_data_set_may_be_links_to_folders(tmp_path: Path, write: Callable[[Path], None]) -> None:
+    write(tmp_path / "disk")
+    expected = [pair.name for pair in _read(tmp_path / "disk")[1]]
+    (tmp_path / "data").mkdir()
+    for path in (tmp_path / "disk").iterdir():
+        (tmp_path / "data" / path.name).symlink_to(path)
+    found = _read(tmp_path / "data")[1]
+    assert [pair.name for pair in found] == expected
+    assert [_reasons(pair) for pair in found] == len(expected) * [""]
+
+
+def test_suffixes_may_have_capitals_and_a_mask_of_another_kind_is_not_ignored(tmp_path: Path) -> None:
+    _simple(tmp_path)
+    (tmp_path / "rgb/npy.jpg").rename(tmp_path / "rgb/npy.JPG")
+    (tmp_path / "depth/npy.npy").rename(tmp_path / "depth/npy.NPY")
+    _png(tmp_path / "mask/npy.png", np.eye(_HEIGHT, _WIDTH, dtype=np.uint8))
+    (tmp_path / "mask/npy.png").rename(tmp_path / "mask/npy.PNG")
+    _photo(tmp_path / "mask/pfm.jpg")
+    for suffix in ("png", "npy"):
+        _bytes(tmp_path / f"mask/png.{suffix}", b"")
+    pairs = {pair.name: pair for pair in _read(tmp_path)[1]}
+    truth = pairs["npy"].truth()
+    assert isinstance(truth, Truth)
+    assert np.array_equal(np.isfinite(truth.depth), np.eye(_HEIGHT, _WIDTH, dtype=bool))
+    assert "pfm.jpg is not a PNG" in _reasons(pairs["pfm"])
+    assert "There are 2 files mask/png." in _reasons(pairs["png"])
+
+
+@pytest.mark.parametrize("place", ["", "data_depth_annotated", "data_depth_annotated/val", "$"])
+@pytest.mark.parametrize("relative", [False, True])
+def test_photos_of_kitti_are_found_from_wherever_data_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, relative: bool
+) -> None:
+    """Raw data and annotations are two downloads, unpacked side by side."""
+    drive = "2011_09_26_drive_0002_sync"
+    _png(tmp_path / f"data_depth_annotated/val/{drive}/proj_depth/groundtruth/image_02/0000000005.png", _units(256))
+    _photo(tmp_path / f"raw/2011_09_26/{drive}/image_02/data/0000000005.png")
+    folder = tmp_path / place.replace("$", f"data_depth_annotated/val/{drive}")
+    monkeypatch.chdir(folder)
+    given = Path() if relative else folder
+    [source] = find_sources([given], {given: layout_of(given)}, Rules(), None)
+    [pair] = source.pairs
+    assert _reasons(pair) == ""
+
+
+def test_lists_of_tum_may_have_commas_and_windows_line_ends(tmp_path: Path) -> None:
+    _tum(tmp_path)
+    sequence = next(tmp_path.iterdir())
+    expected = [pair.name for pair in _read(tmp_path)[1]]
+    for name in ("rgb.txt", "depth.txt"):
+        lines = [f"  {line}" if line[0] == "#" else line.replace(" ", ",") for line in _lines(sequence / name)]
+        (sequence / name).write_text("\ufeff" + "\r\n".join(lines), encoding="utf-8")
+    assert [pair.name for pair in _read(tmp_path)[1]] == expected
+    (sequence / "rgb.txt").write_text("1.0\n")
+    with pytest.raises(BrokenPair, match="not a list of times and files"):
+        _read(tmp_path)
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines()
+
+
+def test_undistorted_photos_of_eth3d_have_no_depth(tmp_path: Path) -> None:
+    _eth3d(tmp_path)
+    _photo(tmp_path / "courtyard/images/dslr_images_undistorted/DSC_0286.JPG")
+    assert [pair.name for pair in _read(tmp_path)[1]] == ["courtyard/dslr_images/DSC_0286.JPG"]
+
+
+def test_a_list_names_nothing_outside_its_folder(tmp_path: Path) -> None:
+    """Else a downloaded data set could have any file sent to a service."""
+    _photo(tmp_path / "secret.jpg")
+    _bytes(tmp_path / "diw/DIW_test.csv", b"../secret.jpg\n1,1,6,8,>,8,6\n")
+    _bytes(tmp_path / "tum/rgb.txt", b"1.0 ../secret.jpg\n")
+    _bytes(tmp_path / "tum/depth.txt", b"1.0 depth/1.png\n")
+    for name in ("diw", "tum"):
+        [pair] = _read(tmp_path / name)[1]
+        assert "is not in" in _reasons(pair)
+
+
+@pytest.mark.parametrize("points", ["1,1,6,8,>,0,6", "nan,1,6,8,>,8,6", "1,1,6,8,=,8,6", "1 1 6 8 > 8 6"])
+def test_points_that_are_none_are_refused(tmp_path: Path, points: str) -> None:
+    _photo(tmp_path / "a.jpg")
+    _bytes(tmp_path / "DIW_test.csv", f"a.jpg\n{points}\n".encode())
+    [pair] = _read(tmp_path)[1]
+    with pytest.raises(BrokenPair, match=re.escape(points)):
+        pair.truth()
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_no_layout_finds_anything_in_an_empty_folder_or_another_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file.txt").touch()
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "file.txt", tmp_path / "folder"):
+        assert not LAYOUTS[name].recognises(path)
+        assert list(LAYOUTS[name].pairs(path)) == []
 
 
 def test_a_scale_that_is_no_number_is_refused(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import OpenEXR
 import pytest
@@ -61,6 +63,8 @@ def test_unknown_depth_is_not_a_number() -> None:
         (files.grey_png, b"not a PNG"),
         (files.grey_png, b""),
         (files.npy, b"not an array"),
+        (files.npy, b""),
+        (files.npy, b"\x93NUMPY\x01\x00\x0e\x00{'descr':((('f4'"),
         (files.exr, b"not an EXR"),
         (files.matlab, b"not MATLAB"),
     ],
@@ -77,6 +81,28 @@ def test_an_array_of_objects_is_not_opened(tmp_path: Path) -> None:
     np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(BrokenPair):
         files.npy(path)
+
+
+def test_several_arrays_are_not_one(tmp_path: Path) -> None:
+    with (tmp_path / "a.npy").open("wb") as file:
+        np.savez(file, _VALUES)
+    with pytest.raises(BrokenPair, match="archive"):
+        files.npy(tmp_path / "a.npy")
+
+
+def test_nothing_but_a_file_is_read(tmp_path: Path) -> None:
+    """A pipe would never end."""
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", tmp_path):
+        with pytest.raises(BrokenPair, match="is not a file"):
+            files.grey_png(path)
+
+
+def test_hdf5_that_is_arranged_otherwise_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.mat", "w") as file:
+        file["images"] = np.dtype("f4")
+    with pytest.raises(BrokenPair, match="damaged"), files.hdf5(tmp_path / "a.mat") as file:
+        len(file["images"])
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,8 @@ class Pair:
     """The photo's file. Raises BrokenPair or OSError."""
     truth: Callable[[], Truth | Ordinal]
     """Raises BrokenPair or OSError."""
+    files: tuple[Path, ...] = ()
+    """What is read, as far as it exists."""
 
     @classmethod
     def broken(cls, name: str, reason: str) -> Pair:
@@ -36,9 +40,29 @@ class Pair:
         return cls(name, fail, fail)
 
     @classmethod
-    def of_files(cls, name: str, photo: Path, truth: Callable[[], Truth | Ordinal]) -> Pair:
-        """A pair whose photo is a file of its own."""
-        return cls(name, lambda: read_file(photo), truth)
+    def of_files(cls, name: str, photo: Path, truth: Callable[[], Truth | Ordinal], *others: Path) -> Pair:
+        """A pair whose photo is a file of its own, with the other files that are read."""
+        return cls(name, lambda: read_file(photo), truth, (photo, *others))
+
+    def read(self) -> tuple[bytes, Truth | Ordinal]:
+        """The photo's file and its truth. Raises BrokenPair, OSError or MissingExtra."""
+        try:
+            return self.photo(), self.truth()
+        except (DepthServiceError, OSError):
+            raise
+        except Exception as error:  # libraries raise whatever a damaged file leads to
+            raise BrokenPair(f"The photo or its depth cannot be read: {error}") from error
+
+    def version(self) -> str:
+        """Of its files: another one when they are replaced or written again."""
+        digest = hashlib.blake2b(digest_size=8)
+        for path in self.files:
+            try:
+                status = path.stat()
+                digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode(errors="surrogateescape"))
+            except OSError:
+                digest.update(b"missing\n")
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -61,12 +85,14 @@ _MOST_BYTES = 1 << 30
 
 
 def checked(path: Path) -> Path:
-    """The same path. Raises BrokenPair if there is no file or it is too large."""
+    """The same path. Raises BrokenPair if there is no file or it is too large, and OSError."""
     try:
-        size = path.stat().st_size
+        status = path.stat()
     except FileNotFoundError as error:
         raise BrokenPair(f"{path} is missing.") from error
-    if size > _MOST_BYTES:
+    if not stat.S_ISREG(status.st_mode):
+        raise BrokenPair(f"{path} is not a file.")
+    if status.st_size > _MOST_BYTES:
         raise BrokenPair(f"{path.name} has more than a gigabyte.")
     return path
 

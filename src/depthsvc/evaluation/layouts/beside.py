@@ -14,6 +14,7 @@ import numpy as np
 from depthsvc.evaluation.accuracy import Floats
 from depthsvc.evaluation.layouts import files
 from depthsvc.evaluation.layouts.base import Layout, Pair
+from depthsvc.evaluation.layouts.tree import visible
 from depthsvc.evaluation.protocol import Truth
 
 _INVERSE, _DEPTH = ".inverse_depth.npy", ".depth.npy"
@@ -22,7 +23,7 @@ _PICTURES = (".png", ".jpg")
 
 def labels_in(folder: Path) -> list[Path]:
     """The files of depth in a folder, by name."""
-    return sorted([*folder.glob(f"*{_INVERSE}"), *folder.glob(f"*{_DEPTH}")])
+    return visible([*folder.glob(f"*{_INVERSE}"), *folder.glob(f"*{_DEPTH}")])
 
 
 def picture_of(label: Path) -> Path:
@@ -47,7 +48,7 @@ def _recognises(folder: Path) -> bool:
 
 def _pairs(folder: Path) -> Iterator[Pair]:
     for label in labels_in(folder):
-        yield Pair.of_files(label.name.split(".")[0], picture_of(label), partial(_truth, label))
+        yield Pair.of_files(label.name.split(".")[0], picture_of(label), partial(_truth, label), label)
 
 
 def _truth(label: Path) -> Truth:

@@ -10,20 +10,26 @@ import numpy as np
 
 from depthsvc.evaluation.layouts import files
 from depthsvc.evaluation.layouts.base import BrokenPair, Layout, Pair
+from depthsvc.evaluation.layouts.tree import files_below
 from depthsvc.evaluation.protocol import Range, Truth
 
 _PHOTO, _DEPTH, _MASK = ".png", "_depth.npy", "_depth_mask.npy"
 
 
 def _recognises(folder: Path) -> bool:
-    return next(folder.glob(f"**/*{_MASK}"), None) is not None
+    return any(path.name.endswith(_MASK) for path in files_below(folder))
 
 
 def _pairs(folder: Path) -> Iterator[Pair]:
-    found = {path: suffix for suffix in (_PHOTO, _DEPTH, _MASK) for path in folder.glob(f"**/*{suffix}")}
-    for stem in sorted({str(path).removesuffix(suffix) for path, suffix in found.items()}):
+    found = {
+        str(path).removesuffix(suffix)
+        for path in files_below(folder)
+        for suffix in (_PHOTO, _DEPTH, _MASK)
+        if path.name.endswith(suffix)
+    }
+    for stem in sorted(found):
         photo, depth, mask = (Path(stem + suffix) for suffix in (_PHOTO, _DEPTH, _MASK))
-        yield Pair.of_files(str(Path(stem).relative_to(folder)), photo, partial(_truth, depth, mask))
+        yield Pair.of_files(str(Path(stem).relative_to(folder)), photo, partial(_truth, depth, mask), depth, mask)
 
 
 def _truth(path: Path, mask: Path) -> Truth:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from depthsvc.evaluation.layouts.base import BrokenPair, Layout, Pair
+from depthsvc.evaluation.layouts.tree import within
 from depthsvc.evaluation.protocol import Ordinal
 
 _LISTS = ("DIW_test.csv", "DIW_Annotations/DIW_test.csv")
@@ -26,10 +27,17 @@ def _recognises(folder: Path) -> bool:
 
 
 def _pairs(folder: Path) -> Iterator[Pair]:
-    lines = (_list(folder) or folder / _LISTS[0]).read_text().split("\n")
+    path = _list(folder)
+    if not path:
+        return
+    lines = path.read_text(errors="replace").split("\n")
     lines = [line.strip() for line in lines if line.strip()]
     for file, points in zip(lines[::2], lines[1::2], strict=False):
-        yield Pair.of_files(file.removeprefix("./"), folder / file, partial(_truth, points))
+        name, photo = file.removeprefix("./"), within(folder, file)
+        if photo:
+            yield Pair.of_files(name, photo, partial(_truth, points), path)
+        else:
+            yield Pair.broken(name, f"{file} is not in {folder}.")
     if len(lines) % 2:
         yield Pair.broken(lines[-1], "The list ends before its points.")
 
@@ -37,9 +45,14 @@ def _pairs(folder: Path) -> Iterator[Pair]:
 def _truth(line: str) -> Ordinal:
     try:
         *numbers, relation, width, height = line.split(",")
-        points = (np.array([float(number) for number in numbers]).reshape(2, 2) - 0.5) / [float(height), float(width)]
+        size = np.array([float(height), float(width)])
+        points = (np.array([float(number) for number in numbers]).reshape(2, 2) - 0.5) / np.where(
+            size > 0, size, np.nan
+        )
     except ValueError as error:
         raise BrokenPair(f"These are not two points: {line[:80]}") from error
+    if not np.isfinite(points).all():
+        raise BrokenPair(f"These are not two points of a photo: {line[:80]}")
     if relation not in ("<", ">"):
         raise BrokenPair(f"The relation is neither < nor >: {line[:80]}")
     a_is_farther = relation == ">"

@@ -1,7 +1,7 @@
 """ETH3D (Schoeps et al., CVPR 2017): scenes with photos and ground_truth_depth, of the same names.
 
 The depth of SCENE/images/dslr_images/DSC_0001.JPG is SCENE/ground_truth_depth/dslr_images/DSC_0001.JPG: bare float32 of
-the photo's size, infinite where it is unknown.
+the photo's size, infinite where it is unknown. Undistorted photos, in a folder beside dslr_images, have no depth.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from PIL import Image
 
 from depthsvc.evaluation.layouts import files
 from depthsvc.evaluation.layouts.base import BrokenPair, Layout, Pair, read_file
+from depthsvc.evaluation.layouts.tree import files_below
 from depthsvc.evaluation.protocol import Range, Truth
 
 _FOLDER = "ground_truth_depth"
@@ -31,10 +32,12 @@ def _recognises(folder: Path) -> bool:
 def _pairs(folder: Path) -> Iterator[Pair]:
     for scene in _scenes(folder):
         photos, depths = scene / "images", scene / _FOLDER
-        places = {path.relative_to(root) for root in (photos, depths) for path in root.rglob("*") if path.is_file()}
-        for place in sorted(places):
-            truth = partial(_truth, photos / place, depths / place)
-            yield Pair.of_files(f"{scene.name}/{place}", photos / place, truth)
+        measured = {path.relative_to(depths) for path in files_below(depths)}
+        folders = {place.parent for place in measured}
+        seen = {place for path in files_below(photos) if (place := path.relative_to(photos)).parent in folders}
+        for place in sorted(measured | seen):
+            photo, depth = photos / place, depths / place
+            yield Pair.of_files(f"{scene.name}/{place}", photo, partial(_truth, photo, depth), depth)
 
 
 def _truth(photo: Path, path: Path) -> Truth:

@@ -106,8 +106,10 @@ def npy(path: Path) -> NDArray[Any]:
     checked(path)
     try:
         values = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # NumPy's reader raises whatever a damaged file leads to
         raise BrokenPair(f"{path.name} is not a NumPy file of numbers, or it is damaged.") from error
+    if not isinstance(values, np.ndarray):
+        raise BrokenPair(f"{path.name} is an archive, not one array.")
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[..., 0]
     if values.ndim != 2 or values.dtype.kind not in "fiub" or not 0 < values.size <= MOST_PIXELS:
@@ -159,5 +161,7 @@ def hdf5(path: Path) -> Iterator[File]:
             yield file
     except FileNotFoundError as error:
         raise BrokenPair(f"{path} is missing.") from error
-    except (OSError, KeyError) as error:
+    except BrokenPair:
+        raise
+    except Exception as error:  # h5py raises whatever a damaged file leads to
         raise BrokenPair(f"{path.name} is not a MATLAB file of version 7.3, or it is damaged.") from error

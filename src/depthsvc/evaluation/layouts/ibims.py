@@ -17,6 +17,7 @@ import numpy as np
 from depthsvc.evaluation.boundaries import Mask
 from depthsvc.evaluation.layouts import files
 from depthsvc.evaluation.layouts.base import BrokenPair, Layout, Pair
+from depthsvc.evaluation.layouts.tree import visible
 from depthsvc.evaluation.protocol import Range, Truth
 
 _MASKS = ("mask_invalid", "mask_transp")
@@ -25,9 +26,8 @@ _UNITS_PER_METRE = np.float32(65535 / _FARTHEST_M)
 
 
 def _mats(folder: Path) -> list[Path]:
-    return sorted(
-        path for place in (folder, folder / "gt_depth", folder / "ibims1_core_mat") for path in place.glob("*.mat")
-    )
+    places = (folder, folder / "gt_depth", folder / "ibims1_core_mat")
+    return visible(path for place in places for path in place.glob("*.mat"))
 
 
 def _raw(folder: Path) -> Path | None:
@@ -53,10 +53,11 @@ def _pairs(folder: Path) -> Iterator[Pair]:
     raw = _raw(folder)
     if not raw:
         for path in _mats(folder):
-            yield Pair(path.stem, partial(_photo_in, path), partial(_truth_in, path))
+            yield Pair(path.stem, partial(_photo_in, path), partial(_truth_in, path), (path,))
         return
-    for photo in sorted((raw / "rgb").glob("*.png")):
-        yield Pair.of_files(photo.stem, photo, partial(_truth, raw, photo.name))
+    for photo in visible((raw / "rgb").glob("*.png")):
+        others = [raw / part / photo.name for part in ("depth", *_MASKS, "edges")]
+        yield Pair.of_files(photo.stem, photo, partial(_truth, raw, photo.name), *others)
 
 
 def _data(path: Path) -> Any:

@@ -15,15 +15,17 @@ import numpy as np
 
 from depthsvc.evaluation.layouts import files
 from depthsvc.evaluation.layouts.base import BrokenPair, Layout, Pair, read_file
+from depthsvc.evaluation.layouts.tree import files_below
 from depthsvc.evaluation.protocol import Truth
 
 _DISPARITIES = ("disp0.pfm", "disp0GT.pfm")
+_CALIBRATION, _MASK = "calib.txt", "mask0nocc.png"
 _SEEN_BY_BOTH = 255
 
 
 def _scenes(folder: Path) -> list[Path]:
     """Folders with a calibration or a disparity."""
-    return sorted({path.parent for name in ("calib.txt", *_DISPARITIES) for path in folder.glob(f"**/{name}")})
+    return sorted({path.parent for path in files_below(folder) if path.name in (_CALIBRATION, *_DISPARITIES)})
 
 
 def _recognises(folder: Path) -> bool:
@@ -39,16 +41,17 @@ def _disparity(scene: Path) -> Path:
 def _pairs(folder: Path) -> Iterator[Pair]:
     for scene in _scenes(folder):
         name = scene.name if scene == folder else str(scene.relative_to(folder))
-        yield Pair.of_files(name, scene / "im0.png", partial(_truth, scene))
+        others = (_disparity(scene), scene / _CALIBRATION, scene / _MASK)
+        yield Pair.of_files(name, scene / "im0.png", partial(_truth, scene), *others)
 
 
 def _truth(scene: Path) -> Truth:
     disparity = files.pfm(_disparity(scene))
-    focal_length, offset, baseline_mm = _calibration(scene / "calib.txt")
+    focal_length, offset, baseline_mm = _calibration(scene / _CALIBRATION)
     with np.errstate(divide="ignore", invalid="ignore"):
         depth = files.known(baseline_mm * focal_length / (disparity + offset) / 1000)
     depth[~np.isfinite(disparity)] = np.nan
-    if (mask := scene / "mask0nocc.png").exists():
+    if (mask := scene / _MASK).exists():
         seen = files.grey_picture(mask)
         if seen.shape != depth.shape:
             raise BrokenPair(f"{mask.name} and {scene.name}'s disparity differ in size.")

@@ -17,14 +17,16 @@ import numpy as np
 from depthsvc.evaluation.accuracy import Floats
 from depthsvc.evaluation.layouts import files
 from depthsvc.evaluation.layouts.base import BrokenPair, Layout, Pair
+from depthsvc.evaluation.layouts.tree import files_below
 from depthsvc.evaluation.protocol import Range, Truth
 
 _FILE = "nyu_depth_v2_labeled.mat"
+_DEPTH, _PHOTOS = "sync_depth_*.png", ("rgb_*.jpg", "rgb_*.png")
 _FARTHEST_M = 10.0
 
 
 def _recognises(folder: Path) -> bool:
-    return _labelled(folder) is not None or next(folder.glob("**/sync_depth_*.png"), None) is not None
+    return _labelled(folder) is not None or any(path.match(_DEPTH) for path in files_below(folder))
 
 
 def _labelled(folder: Path) -> Path | None:
@@ -50,7 +52,7 @@ def _in_file(file: Path) -> Iterator[Pair]:
         if not 1 <= number <= count:
             yield Pair.broken(f"{number:04}", f"splits.mat names it, but {file.name} has {count} pairs.")
             continue
-        yield Pair(f"{number:04}", partial(_photo, file, number - 1), partial(_truth, file, truth, number - 1))
+        yield Pair(f"{number:04}", partial(_photo, file, number - 1), partial(_truth, file, truth, number - 1), (file,))
 
 
 def _photo(file: Path, index: int) -> bytes:
@@ -70,12 +72,12 @@ def _measured(depth: Floats) -> Truth:
 
 
 def _in_folders(folder: Path) -> Iterator[Pair]:
-    found = [*folder.glob("**/sync_depth_*.png"), *folder.glob("**/rgb_*.jpg"), *folder.glob("**/rgb_*.png")]
+    found = [path for path in files_below(folder) if any(map(path.match, (_DEPTH, *_PHOTOS)))]
     for place, number in sorted({(path.parent, path.stem.rpartition("_")[2]) for path in found}):
         photos = [place / f"rgb_{number}.{suffix}" for suffix in ("jpg", "png")]
         photo = next((path for path in photos if path.exists()), photos[0])
-        name = str(place.relative_to(folder) / number)
-        yield Pair.of_files(name, photo, partial(_millimetres, place / f"sync_depth_{number}.png"))
+        name, depth = str(place.relative_to(folder) / number), place / _DEPTH.replace("*", number)
+        yield Pair.of_files(name, photo, partial(_millimetres, depth), depth)
 
 
 def _millimetres(path: Path) -> Truth:

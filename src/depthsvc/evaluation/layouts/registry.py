@@ -29,6 +29,7 @@ def layout_of(folder: Path) -> Layout:
     """The layout of a folder, or of a file. Raises ConfigurationError if it has none that is known."""
     if not folder.exists():
         raise ConfigurationError(f"{folder} does not exist.")
+    folder = folder.resolve()
     for layout in LAYOUTS.values():
         if layout.recognises(folder):
             return layout

@@ -16,6 +16,7 @@ import numpy as np
 from depthsvc.evaluation.accuracy import Floats
 from depthsvc.evaluation.layouts import files
 from depthsvc.evaluation.layouts.base import BrokenPair, Layout, Pair
+from depthsvc.evaluation.layouts.tree import files_below
 from depthsvc.evaluation.protocol import Truth
 from depthsvc.imaging.photo.formats import SUFFIXES
 
@@ -33,24 +34,26 @@ def _recognises(folder: Path) -> bool:
 
 
 def _pairs(folder: Path) -> Iterator[Pair]:
-    units = _units_per_metre(folder / "scale.txt")
-    photos, depths = _files(folder / "rgb", SUFFIXES), _files(folder / "depth", _SUFFIXES)
+    scale = folder / "scale.txt"
+    units = _units_per_metre(scale)
+    photos, depths, masks = (
+        _files(folder / part, suffixes) for part, suffixes in (("rgb", SUFFIXES), ("depth", _SUFFIXES), ("mask", None))
+    )
     for name in sorted({*photos, *depths}):
-        wrong = {part: found[name] for part, found in (("rgb", photos), ("depth", depths)) if len(found[name]) != 1}
-        if wrong:
-            yield Pair.broken(
-                name, " ".join(f"There are {len(paths)} files {part}/{name}." for part, paths in wrong.items())
-            )
+        counts = {"rgb": len(photos[name]), "depth": len(depths[name]), "mask": len(masks[name]) or 1}
+        if wrong := [f"There are {count} files {part}/{name}." for part, count in counts.items() if count != 1]:
+            yield Pair.broken(name, " ".join(wrong))
         else:
-            mask = folder / f"mask/{name}.png"
-            yield Pair.of_files(name, photos[name][0], partial(_truth, depths[name][0], mask, units))
+            [photo], [depth], mask = photos[name], depths[name], next(iter(masks[name]), None)
+            others = [path for path in (depth, mask, scale) if path]
+            yield Pair.of_files(name, photo, partial(_truth, depth, mask, units), *others)
 
 
-def _files(folder: Path, suffixes: Container[str]) -> dict[str, list[Path]]:
-    """Files by their names without suffixes, also in folders."""
+def _files(folder: Path, suffixes: Container[str] | None) -> dict[str, list[Path]]:
+    """Files by their names without suffixes, also in folders; `suffixes`: which ones, None: all."""
     found: dict[str, list[Path]] = defaultdict(list)
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in suffixes:
+    for path in files_below(folder):
+        if suffixes is None or path.suffix.lower() in suffixes:
             found[str(path.relative_to(folder).with_suffix(""))].append(path)
     return found
 
@@ -65,10 +68,12 @@ def _units_per_metre(path: Path) -> float:
     return units
 
 
-def _truth(path: Path, mask: Path, units: float) -> Truth:
+def _truth(path: Path, mask: Path | None, units: float) -> Truth:
     reader = _READERS.get(path.suffix.lower())
     depth = files.known(reader(path) if reader else files.grey_png(path) / units)
-    if mask.exists():
+    if mask:
+        if mask.suffix.lower() != ".png":
+            raise BrokenPair(f"The mask {mask.name} is not a PNG.")
         kept = files.mask(mask)
         if kept.shape != depth.shape:
             raise BrokenPair(f"The mask of {path.name} has another size.")

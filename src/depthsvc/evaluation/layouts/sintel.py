@@ -8,6 +8,7 @@ from pathlib import Path
 
 from depthsvc.evaluation.layouts import files
 from depthsvc.evaluation.layouts.base import Layout, Pair
+from depthsvc.evaluation.layouts.tree import visible
 from depthsvc.evaluation.protocol import Range, Truth
 
 _PASSES = ("final", "clean")
@@ -27,8 +28,9 @@ def _pairs(folder: Path) -> Iterator[Pair]:
     root = _root(folder) or folder
     drawn = next((name for name in _PASSES if (root / name).is_dir()), _PASSES[0])
     found = [*root.glob("depth/*/*.dpt"), *root.glob(f"{drawn}/*/*.png")]
-    for name in sorted({f"{path.parent.name}/{path.stem}" for path in found}):
-        yield Pair.of_files(name, root / drawn / f"{name}.png", partial(_truth, root / "depth" / f"{name}.dpt"))
+    for name in sorted({f"{path.parent.name}/{path.stem}" for path in visible(found)}):
+        depth = root / "depth" / f"{name}.dpt"
+        yield Pair.of_files(name, root / drawn / f"{name}.png", partial(_truth, depth), depth)
 
 
 def _truth(path: Path) -> Truth:

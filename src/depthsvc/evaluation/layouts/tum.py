@@ -14,6 +14,7 @@ import numpy as np
 
 from depthsvc.evaluation.layouts import files
 from depthsvc.evaluation.layouts.base import BrokenPair, Layout, Pair
+from depthsvc.evaluation.layouts.tree import within
 from depthsvc.evaluation.protocol import Range, Truth
 
 _UNITS_PER_METRE = np.float32(5000)
@@ -35,16 +36,20 @@ def _pairs(folder: Path) -> Iterator[Pair]:
         matched = dict(_associated(list(photos), list(depths)))
         for time, file in photos.items():
             if time in matched:
-                truth = partial(_truth, sequence / depths[matched[time]])
-                yield Pair.of_files(f"{prefix}{Path(file).stem}", sequence / file, truth)
+                name = f"{prefix}{Path(file).stem}"
+                photo, depth = (within(sequence, listed) for listed in (file, depths[matched[time]]))
+                if photo and depth:
+                    yield Pair.of_files(name, photo, partial(_truth, depth), depth)
+                else:
+                    yield Pair.broken(name, f"A file of the lists is not in {sequence}.")
 
 
 def _listed(path: Path) -> dict[float, str]:
-    """Files by their times, from lines of both."""
+    """Files by their times, from lines of both, between which there may be commas."""
     try:
-        lines = [line.split() for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
-        return {float(time): file for time, file, *_ in lines}
-    except (OSError, ValueError) as error:
+        lines = [line.replace(",", " ").split() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        return {float(line[0]): line[1] for line in lines if line and not line[0].startswith("#")}
+    except (OSError, ValueError, IndexError) as error:
         raise BrokenPair(f"{path} is not a list of times and files.") from error
 
 
