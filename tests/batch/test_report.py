@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from contextlib import closing
 from pathlib import Path
 
@@ -48,6 +49,24 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path, whole: int, torn: str) -> N
     with closing(Report(path)) as report:
         report.add(DONE)
     assert [line["path"] for line in lines(path)] == whole * ["before"] + ["a.jpg"]
+
+
+def test_a_line_that_does_not_fit_leaves_nothing(tmp_path: Path) -> None:
+    """What follows, once there is room again, is not appended to half a line."""
+    path = tmp_path / "report.jsonl"
+    with closing(Report(path)) as report:
+        report.add(DONE)
+        size = path.stat().st_size
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, before[1]))
+        try:
+            with pytest.raises(OSError, match="too large"):
+                report.add(DONE)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert path.stat().st_size == size
+        report.add(DONE)
+    assert [line["path"] for line in lines(path)] == ["a.jpg", "a.jpg"]
 
 
 @pytest.mark.parametrize("content", [b"\xff\xd8\xff photo", b'{"important": [1, 2]}', b'{\n  "path": 1\n}'])

@@ -105,6 +105,18 @@ def test_depth_of_another_photo_is_refused() -> None:
         Protocol().compare(_predicted(_scene(), DepthKind.INVERSE_DEPTH), Truth(np.ones((40, 30), np.float32)))
 
 
+def test_what_is_farther_than_infinite_is_far() -> None:
+    """A network's inverse depth of the sky may be 0 or, before it is clipped, less."""
+    truth = np.tile(np.linspace(2, 9, 64, dtype=np.float32), (48, 1))
+    inverse = 10 / truth
+    inverse[:5] = 0
+    inverse[5:9] = -1
+    depth = Protocol(Fit.MEDIAN).compare(DepthMap(inverse, "made"), Truth(truth)).depth
+    assert (depth[:9] == Range().farthest_m).all()
+    with pytest.raises(NotComparable, match="infinite for most"):
+        Protocol(Fit.MEDIAN).compare(DepthMap(np.zeros_like(truth), "made"), Truth(truth))
+
+
 def test_truth_without_a_pixel_that_counts_is_refused() -> None:
     with pytest.raises(NotComparable, match="No pixel"):
         Protocol().compare(_predicted(_scene(), _METRES), Truth(np.full((48, 64), np.nan, np.float32)))
@@ -122,6 +134,8 @@ def test_a_prediction_is_resized_to_the_truth() -> None:
         (Crop.EIGEN, "nyu", (480, 640), (45, 471, 41, 601)),
         (Crop.EIGEN, "kitti", (375, 1242), (124, 342, 44, 1197)),
         (Crop.GARG, "kitti", (375, 1242), (153, 371, 44, 1197)),
+        (Crop.GARG, "kitti", (370, 1226), (151, 366, 44, 1181)),
+        (Crop.GARG, "kitti", (352, 1216), (143, 349, 43, 1172)),
         (Crop.NONE, "kitti", (375, 1242), (0, 375, 0, 1242)),
     ],
 )

@@ -82,6 +82,18 @@ def test_it_names_what_failed(report: str) -> None:
     assert "2 photos failed" in report
 
 
+def test_names_need_not_be_utf_8(tmp_path: Path) -> None:
+    data = make_data(tmp_path / "data", 2).rename(tmp_path / "da\udcffta")
+    (data / "rgb/001.png").rename(data / "rgb/b\udcfe.png")
+    sources = sources_in(data)
+    summary, _ = evaluate(tmp_path / "out", sources, contender())
+    with records_in(tmp_path / "out", Rules()) as records:
+        write_report(tmp_path / "report.html", summary, sources, records, Pictures(tmp_path / "out/pictures"))
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "There are 0 files depth/b?." in text
+    assert "da\N{REPLACEMENT CHARACTER}ta" in summary.table().markdown()
+
+
 def test_it_can_be_made_of_nothing_but_failures(tmp_path: Path) -> None:
     data = make_data(tmp_path / "data", 2)
     for path in (data / "rgb").iterdir():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +14,14 @@ import pytest
 from depthsvc.batch.estimators import Result
 from depthsvc.errors import BrokenImage, ConfigurationError, ServiceUnreachable
 from depthsvc.evaluation.contenders import Contender
-from depthsvc.evaluation.layouts.registry import layout_of
+from depthsvc.evaluation.layouts.registry import LAYOUTS, layout_of
 from depthsvc.evaluation.pictures import Pictures
 from depthsvc.evaluation.protocol import Fit
 from depthsvc.evaluation.records import Records
 from depthsvc.evaluation.run import Evaluation, Rules, Source, cases, check_units, find_sources
 from depthsvc.evaluation.summary import ALL, Summary, summarize
 from depthsvc.imaging.spec import DepthKind
-from tests.evaluation.making import Guesser, contender, make_data
+from tests.evaluation.making import Guesser, contender, depth_of, make_data
 
 USUAL = Rules()
 
@@ -229,6 +231,76 @@ def test_a_range_limits_what_is_scored(tmp_path: Path) -> None:
     assert errors[2.0] < 0.5 * errors[50.0]
     with pytest.raises(ConfigurationError, match="No depth"):
         sources_in(data, rules=Rules(nearest_m=5, farthest_m=5))
+
+
+def test_a_range_must_end(tmp_path: Path) -> None:
+    """An infinite error would have no mean."""
+    with pytest.raises(ConfigurationError, match="finite"):
+        sources_in(make_data(tmp_path / "data", 1), rules=Rules(farthest_m=float("inf")))
+
+
+def test_photos_whose_files_have_changed_are_scored_again(tmp_path: Path) -> None:
+    data, out = make_data(tmp_path / "data", 5), tmp_path / "out"
+    evaluate(out, sources_in(data), contender())
+    np.save(data / "depth/003.npy", 3 * depth_of(3))
+    (data / "depth/003.png").unlink()
+    (data / "rgb/004.png").unlink()
+    model = Guesser(lambda number: 0.01 * number, DepthKind.INVERSE_DEPTH)
+    changed, _ = evaluate(out, sources_in(data), contender(estimator=model))
+    fresh, _ = evaluate(tmp_path / "fresh", sources_in(data), contender())
+    assert model.asked == 1 + 1  # scored and drawn
+    assert changed.csv() == fresh.csv()
+    assert [failure.key.pair for failure in changed.failures] == ["004"]
+
+
+def test_another_layout_of_the_same_files_is_scored_again(tmp_path: Path) -> None:
+    data, out = make_data(tmp_path / "data", 2), tmp_path / "out"
+    evaluate(out, sources_in(data), contender())
+    like_simple = replace(LAYOUTS["simple"], name="another")
+    model = Guesser(lambda _: 0, DepthKind.INVERSE_DEPTH)
+    evaluate(out, find_sources([data], {data: like_simple}, USUAL, None), contender(estimator=model))
+    assert model.asked >= 2
+
+
+def test_a_photo_that_cannot_be_drawn_any_more_does_not_end_it(tmp_path: Path) -> None:
+    data, out = make_data(tmp_path / "data", 3), tmp_path / "out"
+    sources = sources_in(data)
+    evaluate(out, sources, contender())
+    shutil.rmtree(out / "pictures")
+    found = sources_in(data)
+    assert found[0].key("guesser", found[0].pairs[0])  # the files are looked at
+    shutil.rmtree(data)
+    summary, shown = evaluate(out, found, contender())
+    assert summary.rows[0].images == 3
+    assert [note for note in shown.notes if "no picture" in note]
+
+
+def test_a_model_that_fails_on_a_source_has_no_mean_over_sources(tmp_path: Path) -> None:
+    """It would be compared with means over more of them."""
+    folders = [make_data(tmp_path / name, 3) for name in ("a", "b")]
+    shutil.copytree(folders[0], tmp_path / "c")
+    sources = sources_in(*folders)
+
+    class Half(Guesser):
+        def estimate(self, photo: bytes) -> Result:
+            if self.asked >= 3:
+                raise BrokenImage("no")
+            return super().estimate(photo)
+
+    half = replace(contender("half", estimator=Half(lambda _: 0.1, DepthKind.METRES)), concurrency=1)
+    summary, _ = evaluate(tmp_path / "out", sources, half, contender("whole"))
+    means = {row.model: row.means for row in summary.rows if row.source == ALL}
+    assert "abs_rel" in means["whole"]
+    assert means["half"] == {}
+
+
+def test_damaged_scores_are_named_by_their_line(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    evaluate(out, sources_in(make_data(tmp_path / "data", 1)), contender())
+    with (out / "scores.jsonl").open("a") as lines:
+        lines.write('{"model": "guesser"}\n')
+    with pytest.raises(ConfigurationError, match="line 4 is damaged"), records_in(out, USUAL):
+        pass
 
 
 def test_scores_of_another_protocol_are_not_mixed(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -56,6 +57,7 @@ class JsonLines:
         self.path = path
         self._beginning = beginning
         self._refusal = refusal
+        self._appending = threading.Lock()
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         try:
             self._file = os.open(path, flags if may_be_link else flags | os.O_NOFOLLOW, 0o666)
@@ -70,7 +72,7 @@ class JsonLines:
             raise
 
     def _cut_torn_line(self) -> None:
-        """Remove the half line that a killed process may have left, so that nothing is appended to it."""
+        """Remove the half line that a killed process or a full disk may have left: nothing is appended to it."""
         end = os.fstat(self._file).st_size
         begins = os.pread(self._file, len(self._beginning), 0)
         if begins != self._beginning[: len(begins)]:
@@ -86,10 +88,15 @@ class JsonLines:
         os.ftruncate(self._file, 0)
 
     def append(self, content: Mapping[str, object]) -> None:
-        """Append one line. Raises OSError, for example when the disk is full."""
+        """Append one line, whole or not at all. Raises OSError, for example when the disk is full."""
         line = memoryview(json.dumps(content, allow_nan=False).encode() + b"\n")
-        while line:
-            line = line[os.write(self._file, line) :]
+        with self._appending:
+            try:
+                while line:
+                    line = line[os.write(self._file, line) :]
+            except OSError:
+                self._cut_torn_line()
+                raise
 
     def close(self) -> None:
         os.close(self._file)

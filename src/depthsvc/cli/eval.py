@@ -110,6 +110,8 @@ def _sources(data: tuple[Path, ...], layout: str | None, rules: Rules, limit: in
 
 
 def _evaluated(contenders: list[Contender], sources: list[Source], rules: Rules, output: Path) -> Summary:
+    import cv2
+
     from depthsvc.batch.progress import display
     from depthsvc.batch.session import Interrupted, ended_by_signals
     from depthsvc.evaluation.pictures import Pictures
@@ -118,6 +120,7 @@ def _evaluated(contenders: list[Contender], sources: list[Source], rules: Rules,
     from depthsvc.evaluation.run import Evaluation
     from depthsvc.evaluation.summary import summarize
 
+    cv2.utils.logging.setLogLevel(0)  # what is damaged is named with its photo
     with _locked(output), ended_by_signals(), closing(Records(output, rules.text())) as records:
         pictures, shown = Pictures(output / "pictures"), display()
         evaluation = Evaluation(sources, records, pictures, shown)

@@ -44,7 +44,7 @@ class Pictures:
     def path(self, record: Record) -> Path:
         """Where the picture of a record is, or will be."""
         key = record.key
-        text = "\0".join([key.model, key.source, key.pair, record.made_by])
+        text = "\0".join([key.model, key.source, key.pair, key.version, record.made_by])
         return self._folder / f"{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:24]}.jpg"
 
     def draw(self, record: Record, photo: bytes, truth: Truth, comparison: Comparison) -> None:

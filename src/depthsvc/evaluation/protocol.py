@@ -20,8 +20,8 @@ from depthsvc.evaluation.accuracy import Doubles, Floats, depth_errors, rank_cor
 from depthsvc.evaluation.boundaries import Mask, boundary_errors, predicted_edges, true_edges
 from depthsvc.imaging.spec import DepthKind
 
-_ROUNDING = 1e-6
-"""45 / 480 of 480 rows are 45, not 44.999."""
+_ROUNDING = 1e-9
+"""45 / 480 of 480 rows are 45, not 44.999; but 366.9999993 of 370 rows are 366, as in AdaBins."""
 _MOST_STRETCHED = 1.02
 """A truth whose proportions differ from the photo's by more than this factor is of another photo."""
 
@@ -140,8 +140,11 @@ class Protocol:
                 scale, shift = scale_and_shift(nearness[counts], 1 / true[counts])
                 return np.asarray(1 / np.maximum(scale * nearness + shift, 0))
             if self.fit is Fit.MEDIAN:
-                depth = 1 / nearness
-                return np.asarray(np.median(true[counts]) / np.median(depth[counts]) * depth)
+                depth = 1 / np.maximum(nearness, 0)
+                median = np.median(depth[counts])
+                if not np.isfinite(median):
+                    raise NotComparable("The model's depth is infinite for most pixels: it has no median.")
+                return np.asarray(np.median(true[counts]) / median * depth)
             if kind is not DepthKind.METRES:
                 raise NotComparable("The model's depth has no unit. Choose --protocol midas or median.")
             return np.asarray(1 / nearness)

@@ -25,6 +25,8 @@ class Key:
     source: str
     """Path of the data."""
     pair: str
+    version: str
+    """Of what is read of it: a photo that has changed has no score."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,17 @@ class Records:
         self._records: dict[Key, Record] = {}
         if not path.stat().st_size:
             self._lines.append({"version": _VERSION, "protocol": protocol})
-        for line in _objects(path):
-            self._take(line)
+        for number, line in _lines(path):
+            try:
+                self._take(json.loads(line))
+            except (ValueError, LookupError, TypeError, AttributeError) as error:
+                raise ConfigurationError(f"{path}: line {number} is damaged. Remove it.") from error
 
     def _take(self, line: Mapping[str, Any]) -> None:
         if "about" in line:
             self.models[line["model"]] = line["about"]
             return
-        key = Key(line["model"], line["source"], line["pair"])
+        key = Key(line["model"], line["source"], line["pair"], line["version"])
         scores = {name: math.nan if score is None else score for name, score in line["scores"].items()}
         self._records[key] = Record(
             key, line["made_by"], scores, line["code"], line["reason"], line["seconds"], line["peak_memory"]
@@ -101,12 +106,8 @@ class Records:
         self._lines.close()
 
 
-def _objects(path: Path) -> Iterator[Mapping[str, Any]]:
-    """All lines but the first."""
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """All lines but the first, with their numbers from 1."""
     with path.open("rb") as lines:
         next(lines, None)
-        for number, line in enumerate(lines, 2):
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise ConfigurationError(f"{path}: line {number} is damaged. Remove it.") from error
+        yield from enumerate(lines, 2)

@@ -24,7 +24,8 @@ _FIRST = ("abs_rel", "whdr")
 def write_report(path: Path, summary: Summary, sources: Sequence[Source], records: Records, pictures: Pictures) -> None:
     """Write the report, whole or not at all. Raises OSError."""
     temporary = path.with_suffix(".part")
-    temporary.write_text("\n".join(_page(summary, sources, records, pictures)), encoding="utf-8")
+    page = "\n".join(_page(summary, sources, records, pictures))
+    temporary.write_bytes(page.encode(errors="replace"))  # a name need not be UTF-8
     temporary.replace(path)
 
 

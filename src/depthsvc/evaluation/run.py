@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from depthsvc.batch.estimators import Estimator
-from depthsvc.batch.progress import Display, harmless
+from depthsvc.batch.progress import Display, harmless, printable
 from depthsvc.errors import ConfigurationError, RequestError
 from depthsvc.evaluation.contenders import Contender, depth_map
 from depthsvc.evaluation.layouts.base import BrokenPair, Layout, Pair
@@ -31,7 +33,12 @@ class Source:
     protocol: Protocol
 
     def key(self, model: str, pair: Pair) -> Key:
-        return Key(model, str(self.path), pair.name)
+        return Key(model, str(self.path), pair.name, self._versions[pair.name])
+
+    @cached_property
+    def _versions(self) -> dict[str, str]:
+        """What is read of each pair, as it was when the evaluation began."""
+        return {pair.name: f"{self.layout.name} {pair.version()}" for pair in self.pairs}
 
     def facts(self) -> dict[str, str]:
         """What people want to know of it."""
@@ -58,8 +65,10 @@ class Rules:
         usual = layout.range
         nearest = usual.nearest_m if self.nearest_m is None else self.nearest_m
         farthest = usual.farthest_m if self.farthest_m is None else self.farthest_m
-        if nearest >= farthest:
+        if not nearest < farthest:
             raise ConfigurationError(f"No depth is beyond {nearest:g} and within {farthest:g} m.")
+        if math.isinf(farthest):
+            raise ConfigurationError("--max-depth must be finite: predictions are clipped to it.")
         return Protocol(self.fit, Range(nearest, farthest), *crop_of(self.crop, layout.name))
 
     def text(self) -> dict[str, object]:
@@ -79,21 +88,21 @@ def find_sources(
     """The data in folders, at most `limit` pairs of each, evenly spread. Raises ConfigurationError."""
     sources: list[Source] = []
     for folder in folders:
+        path = folder.resolve()
         try:
-            pairs = list(layout_for[folder].pairs(folder))
+            pairs = list(layout_for[folder].pairs(path))
         except BrokenPair as error:
             raise ConfigurationError(f"{folder}: {error}") from error
         if not pairs:
             raise ConfigurationError(f"{folder}: no photo with depth is in it.")
         if limit and limit < len(pairs):
             pairs = [pairs[number * len(pairs) // limit] for number in range(limit)]
-        path = folder.resolve()
         taken = {source.name for source in sources}
         names = ["/".join(path.parts[-count:]) for count in range(1, len(path.parts))]
         name = next((name for name in names if name not in taken), str(path))
         if any(source.path == path for source in sources):
             raise ConfigurationError(f"{folder} is given twice.")
-        sources.append(Source(name, path, layout_for[folder], pairs, rules.protocol(layout_for[folder])))
+        sources.append(Source(printable(name), path, layout_for[folder], pairs, rules.protocol(layout_for[folder])))
     return sources
 
 
@@ -105,6 +114,10 @@ def check_units(contenders: Sequence[Contender], fit: Fit) -> None:
             f"{', '.join(relative)}: depth without a unit cannot be compared with metres as it is. "
             "Choose --protocol midas or median."
         )
+
+
+_FAILURES = (BrokenPair, OSError, NotComparable, RequestError, RuntimeError)
+"""What is wrong with a photo, and not with all of them."""
 
 
 class Evaluation:
@@ -140,7 +153,10 @@ class Evaluation:
                 for consumer in consuming:
                     consumer.result()
                 for source, pair in self._undrawn(contender):
-                    self._draw(contender, estimator, source, pair)
+                    try:
+                        self._draw(contender, estimator, source, pair)
+                    except _FAILURES as error:
+                        self._display.note(harmless(f"{source.name}: {pair.name}: no picture: {_why(error)[1]}"))
             finally:
                 self._stop.set()
         self._stop.clear()
@@ -163,7 +179,7 @@ class Evaluation:
     def _scored(self, contender: Contender, estimator: Estimator, source: Source, pair: Pair) -> Record:
         key, made_by = source.key(contender.name, pair), contender.about["made_by"]
         try:
-            photo, truth = pair.photo(), pair.truth()
+            photo, truth = pair.read()
             result = estimator.estimate(photo)
             prediction = depth_map(result)
             if isinstance(truth, Ordinal):
@@ -171,7 +187,7 @@ class Evaluation:
             else:
                 with self._room.of(truth.depth.size):
                     scores = source.protocol.compare(prediction, truth).scores
-        except (BrokenPair, OSError, NotComparable, RequestError, RuntimeError) as error:
+        except _FAILURES as error:
             return Record(key, made_by, {}, *_why(error))
         return Record(key, made_by, scores, seconds=result.facts.seconds, peak_memory=estimator.peak_memory())
 
@@ -188,7 +204,7 @@ class Evaluation:
     def _draw(self, contender: Contender, estimator: Estimator, source: Source, pair: Pair) -> None:
         record = self._records.get(source.key(contender.name, pair))
         assert record
-        photo, truth = pair.photo(), pair.truth()
+        photo, truth = pair.read()
         prediction = depth_map(estimator.estimate(photo))
         if isinstance(truth, Ordinal):
             self._pictures.draw_ordinal(record, photo, prediction, truth)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -100,7 +100,16 @@ class Summary:
     def json(self) -> dict[str, Any]:
         """Everything, for programs."""
         rows = [{**vars(row), "means": {name: asdict(mean) for name, mean in row.means.items()}} for row in self.rows]
-        failures = [{**vars(record.key), "code": record.code, "reason": record.reason} for record in self.failures]
+        failures = [
+            {
+                "model": record.key.model,
+                "source": record.key.source,
+                "pair": record.key.pair,
+                "code": record.code,
+                "reason": record.reason,
+            }
+            for record in self.failures
+        ]
         return {
             "protocol": self.protocol,
             "models": self.models,
@@ -164,7 +173,7 @@ def summarize(records: Records, protocol: Mapping[str, object], sources: Sequenc
         if by_source[number]
     ]
     if len(sources) > 1:
-        rows += [_row(model, ALL, by_source) for model, by_source in found.items() if all(by_source)]
+        rows += [_comparable(_row(model, ALL, by_source), rows) for model, by_source in found.items() if all(by_source)]
     tried = [record for by_source in found.values() for of_source in by_source for record in of_source]
     return Summary(
         protocol,
@@ -174,6 +183,14 @@ def summarize(records: Records, protocol: Mapping[str, object], sources: Sequenc
         [record for record in tried if not record.is_ok],
         len(found) * sum(len(source.pairs) for source in sources) - len(tried),
     )
+
+
+def _comparable(row: Row, rows: Sequence[Row]) -> Row:
+    """The mean over sources, without scores that the model lacks on a source where another model has them."""
+    measured = {(name, of_source.source) for of_source in rows for name in of_source.means}
+    own = {(name, of_source.source) for of_source in rows if of_source.model == row.model for name in of_source.means}
+    missing = {name for name, _ in measured - own}
+    return replace(row, means={name: mean for name, mean in row.means.items() if name not in missing})
 
 
 def _records(records: Records, model: str, source: Source) -> list[Record]:
