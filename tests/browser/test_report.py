@@ -16,7 +16,10 @@ from tests.evaluation.test_run import USUAL, evaluate, records_in, sources_in
 
 @pytest.fixture
 def report(tmp_path: Path) -> Path:
-    sources = sources_in(make_data(tmp_path / "first", 4), make_data(tmp_path / "second", 4))
+    second = make_data(tmp_path / ("second_" * 9), 4)
+    for part in ("rgb", "depth"):
+        (second / part / "000.png").rename(second / part / f"{'2011_09_26_drive_0002_sync_image_' * 4}.png")
+    sources = sources_in(make_data(tmp_path / "first", 4), second)
     models = [contender("good"), contender("bad", wrong_by=lambda _: 0.1), contender("worse", wrong_by=lambda _: 0.2)]
     summary, _ = evaluate(tmp_path / "out", sources, *models)
     with records_in(tmp_path / "out", USUAL) as records:

@@ -78,8 +78,14 @@ def test_it_has_three_pictures_a_model_and_plots(report: str) -> None:
 
 
 def test_it_names_what_failed(report: str) -> None:
-    assert report.count("004.png is not a picture") == 2
-    assert "2 photos failed" in report
+    assert report.count("004.png is not a picture") == 1  # of all models
+    assert "1 photo failed" in report
+    assert re.search(r"<td>data</td><td[^>]*>004</td><td[^>]*>all</td>", report)
+
+
+def test_nothing_is_best_where_all_are_the_same(tmp_path: Path) -> None:
+    report = _report(tmp_path, contender("one"), contender("two"))
+    assert 'class="best"' not in report
 
 
 def test_names_need_not_be_utf_8(tmp_path: Path) -> None:

@@ -94,8 +94,9 @@ class JsonLines:
             try:
                 while line:
                     line = line[os.write(self._file, line) :]
-            except OSError:
+            except OSError as error:
                 self._cut_torn_line()
+                error.filename = str(self.path)
                 raise
 
     def close(self) -> None:

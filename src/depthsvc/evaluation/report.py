@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -50,10 +51,11 @@ def _page(summary: Summary, sources: Sequence[Source], records: Records, picture
 
 
 def _opening(summary: Summary) -> str:
-    models, failed = len(summary.models), len(summary.failures)
+    models, failed = len(summary.models), len({(record.key.source, record.key.pair) for record in summary.failures})
     text = f"{models} model{'s' if models != 1 else ''}, by depthsvc {__version__}. Means with 95 % confidence."
     if failed or summary.missing:
-        text += f' <a href="#failures">{failed} photos failed</a>, {summary.missing} have not been tried.'
+        text += f' <a href="#failures">{failed} photo{"s" if failed != 1 else ""} failed</a>, '
+        text += f"{summary.missing} have not been tried."
     return text
 
 
@@ -95,7 +97,7 @@ def _arrow(metric: Metric) -> str:
 def _best(rows: Sequence[Row], metric: Metric) -> float | None:
     """The best mean as it is shown; None if there is nothing to compare."""
     values = [round(row.means[metric.name].value, metric.digits) for row in rows if metric.name in row.means]
-    return (max(values) if metric.larger_is_better else min(values)) if len(values) > 1 else None
+    return (max(values) if metric.larger_is_better else min(values)) if len(set(values)) > 1 else None
 
 
 def _cell(row: Row, metric: Metric, best: float | None) -> str:
@@ -167,13 +169,16 @@ def _failures(summary: Summary, sources: Sequence[Source]) -> Iterator[str]:
     names = {str(source.path): source.name for source in sources}
     yield '<div class="wide"><table><tr><th>source</th><th class="text">photo</th><th class="text">model</th>'
     yield '<th class="text">reason</th></tr>'
-    for record in summary.failures[:_MOST_FAILURES]:
-        cells = (record.key.pair, record.key.model, f"{record.reason} ({record.code})")
-        texts = "".join(f'<td class="text">{escape(cell)}</td>' for cell in cells)
-        yield f"<tr><td>{escape(names[record.key.source])}</td>{texts}</tr>"
+    failed: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for record in summary.failures:
+        failed[names[record.key.source], record.key.pair, f"{record.reason} ({record.code})"].append(record.key.model)
+    for (source, pair, reason), models in list(failed.items())[:_MOST_FAILURES]:
+        of_models = "all" if len(models) == len(summary.models) else ", ".join(models)
+        texts = "".join(f'<td class="text">{escape(cell)}</td>' for cell in (pair, of_models, reason))
+        yield f"<tr><td>{escape(source)}</td>{texts}</tr>"
     yield "</table></div>"
-    if len(summary.failures) > _MOST_FAILURES:
-        yield f"<p>And {len(summary.failures) - _MOST_FAILURES} more, in scores.jsonl.</p>"
+    if len(failed) > _MOST_FAILURES:
+        yield f"<p>And {len(failed) - _MOST_FAILURES} more, in scores.jsonl.</p>"
 
 
 def _settings(summary: Summary) -> Iterator[str]:
