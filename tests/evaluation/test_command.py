@@ -170,3 +170,17 @@ def test_models_are_compared_in_one_picture(tmp_path: Path, embedded_service: Ru
     refused = _run("compare", photos[0], "-o", tmp_path / "a.gif", "--model", "embedded")
     assert refused.exit_code == 1
     assert "unknown kind of picture" in refused.output
+
+
+def test_compare_refuses_before_it_computes_and_names_the_photo(tmp_path: Path) -> None:
+    [photo] = (make_data(tmp_path / "data", 1) / "rgb").iterdir()
+    (tmp_path / "junk.jpg").write_bytes(b"junk")
+    for arguments, reason in (
+        ([photo, "-o", tmp_path / "nowhere/a.png"], "nowhere does not exist"),
+        ([photo, "-o", photo], "is one of the photos"),
+        ([photo, tmp_path / "junk.jpg", "-o", tmp_path / "a.png"], "junk.jpg: This does not look like"),
+    ):
+        result = _run("compare", *arguments, "--model", "embedded")
+        assert result.exit_code == 1
+        assert reason in result.output
+    assert opened(photo).size == (64, 48)

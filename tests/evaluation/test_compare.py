@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,14 @@ def test_the_time_is_written_above(photos: list[bytes]) -> None:
     assert {estimate.seconds for estimate in timed} == {0.25}
     drawn = picture(photos, [("a", timed)])
     assert (drawn[_GAP : _GAP + _LABEL, 2 * _GAP + _TILE :] < 100).any()
+
+
+def test_a_long_name_gives_way_to_the_time(photos: list[bytes]) -> None:
+    [estimate] = list(estimates(photos[:1], contender()))
+    faster = replace(estimate, seconds=0.111)
+    slow, fast = (picture(photos[:1], [("name " * 40, [one])]) for one in (estimate, faster))
+    assert (slow[: _GAP + _LABEL] != fast[: _GAP + _LABEL]).any()
+    assert (slow[_GAP : _GAP + _LABEL, -_GAP - 4 :] == 255).all()
 
 
 @pytest.mark.parametrize(("suffix", "signature"), [(".png", b"\x89PNG"), (".JPG", b"\xff\xd8")])

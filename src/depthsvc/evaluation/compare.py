@@ -24,6 +24,7 @@ _TILE = 480
 _GAP = 8
 _LABEL = 30
 _FONT_SIZE = 18
+_INDENT = 4
 _GROUND, _INK = (255, 255, 255), (30, 28, 34)
 _PERCENTILES = (1, 99)
 _MOST_PIXELS = 1_000_000_000
@@ -63,10 +64,10 @@ def picture(photos: Sequence[bytes], models: Sequence[tuple[str, Sequence[Estima
     for number, photo in enumerate(photos):
         row = [(name, of_photos[number]) for name, of_photos in models]
         height = row[0][1].depth.height
-        tiles = [_labelled(_photo(photo, height), "")]
+        tiles = [_labelled(_photo(photo, height))]
         for (name, estimate), colours in zip(row, _in_one_scale([estimate.depth for _, estimate in row]), strict=True):
             time = "" if estimate.seconds is None else f", {1000 * estimate.seconds:.0f} ms"
-            tiles.append(_labelled(colours, f"{name}{time}"))
+            tiles.append(_labelled(colours, name, time))
         rows.append(_joined(tiles, axis=1))
     return _joined(rows, axis=0)
 
@@ -102,10 +103,14 @@ def _photo(photo: bytes, height: int) -> Picture:
     return np.asarray(cv2.resize(pixels, (_TILE, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _labelled(pixels: Picture, text: str) -> Picture:
-    """With a line of text above."""
-    strip = Image.new("RGB", (pixels.shape[1], _LABEL), _GROUND)
-    ImageDraw.Draw(strip).text((4, 4), text, _INK, ImageFont.load_default(_FONT_SIZE))
+def _labelled(pixels: Picture, name: str = "", time: str = "") -> Picture:
+    """With a line of text above, in which a long name gives way to the time."""
+    strip, font = Image.new("RGB", (pixels.shape[1], _LABEL), _GROUND), ImageFont.load_default(_FONT_SIZE)
+    text, kept = f"{name}{time}", len(name)
+    while kept and font.getlength(text) > pixels.shape[1] - 2 * _INDENT:
+        kept -= 1
+        text = f"{name[:kept]}...{time}"
+    ImageDraw.Draw(strip).text((_INDENT, _INDENT), text, _INK, font)
     return np.vstack([np.asarray(strip), pixels])
 
 
