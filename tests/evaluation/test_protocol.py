@@ -103,6 +103,8 @@ def test_a_prediction_without_a_unit_has_to_be_fitted() -> None:
 def test_depth_of_another_photo_is_refused() -> None:
     with pytest.raises(NotComparable, match=r"64 x 48.*30 x 40"):
         Protocol().compare(_predicted(_scene(), DepthKind.INVERSE_DEPTH), Truth(np.ones((40, 30), np.float32)))
+    with pytest.raises(NotComparable, match="EXIF orientation turns the photo"):
+        Protocol().compare(_predicted(_scene(), DepthKind.INVERSE_DEPTH), Truth(np.ones((64, 48), np.float32)))
 
 
 def test_what_is_farther_than_infinite_is_far() -> None:

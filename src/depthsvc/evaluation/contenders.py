@@ -91,7 +91,7 @@ def remote_contenders(remote: Remote, names: tuple[str, ...], input_size: int | 
             f"{_named(name, input_size)} at {host}",
             kinds.get(name, DepthKind.INVERSE_DEPTH),
             {
-                "made_by": f"{remote.url} {input_size}",
+                "made_by": f"{remote.url} {input_size} {models.engine} {models.precision} {models.device}",
                 "service": remote.url,
                 "input size": str(input_size or "its own"),
             },

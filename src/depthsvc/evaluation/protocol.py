@@ -194,9 +194,10 @@ def _check_proportions(prediction: DepthMap, shape: tuple[int, ...]) -> None:
     height, width = shape
     stretched = (prediction.width / prediction.height) / (width / height)
     if max(stretched, 1 / stretched) > _MOST_STRETCHED:
+        turned = (prediction.width, prediction.height) == (height, width)
         raise NotComparable(
             f"The photo is {prediction.width} x {prediction.height} and its true depth {width} x {height}: "
-            "they do not belong together."
+            + ("its EXIF orientation turns the photo but not the depth." if turned else "they do not belong together.")
         )
 
 
