@@ -34,6 +34,7 @@ def offer(visit: Visit, *models: dict[str, Any]) -> list[str | None]:
         asked.append(name)
         model = name or served[0]
         headers = {"X-Depth-Shape": "24,32", "X-Depth-Model": model, "X-Depth-Kind": kinds[model]}
+        headers["Server-Timing"] = "queue;dur=100, decode;dur=1.2, infer;dur=20, render;dur=3"
         route.fulfill(headers=headers, body=DEPTH.tobytes())
 
     body = json.dumps({"in_use": served[0], "served": served, "models": models})

@@ -110,7 +110,7 @@ def test_depth_of_another_photo_is_refused() -> None:
 def test_what_is_farther_than_infinite_is_far() -> None:
     """A network's inverse depth of the sky may be 0 or, before it is clipped, less."""
     truth = np.tile(np.linspace(2, 9, 64, dtype=np.float32), (48, 1))
-    inverse = 10 / truth
+    inverse = np.asarray(10 / truth, np.float32)
     inverse[:5] = 0
     inverse[5:9] = -1
     depth = Protocol(Fit.MEDIAN).compare(DepthMap(inverse, "made"), Truth(truth)).depth

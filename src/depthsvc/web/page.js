@@ -19,6 +19,7 @@ import { describeModel, fail } from "./service/status.js";
 import { loadColormaps } from "./views/heatmap_drawing.js";
 import { speakOfKind } from "./views/kind_words.js";
 import { settingsOf } from "./views/link.js";
+import { ModelMaps } from "./views/model_maps.js";
 import { Views } from "./views/views.js";
 import { recall, remember } from "./storage.js";
 import { say, speak } from "./words/i18n.js";
@@ -66,6 +67,16 @@ const colormaps = await loadColormaps().catch(() => ({}));
 const views = new Views(colormaps, renewDownloads);
 offerDownloads(views);
 offerSharing(views);
+const maps = new ModelMaps(
+  { details: element("by-model", HTMLDetailsElement), list: element("model-maps") },
+  () => views.heatmap,
+);
+offered.then(() => maps.offer(models.served));
+/** Colour everything again that is not the heatmap itself. */
+function repaint() {
+  strip.repaint();
+  maps.paint();
+}
 const live = new LiveEntrance(colormaps, () => models.asked(), {
   onOpen: () => sender.cancel(),
   onLeave: showResult,
@@ -82,6 +93,7 @@ const asked = async () => ({ model: await models.asked(), inputSize: detail.inpu
 const sender = new Sender(asked, (picture) => {
   askForKey(false);
   views.show(picture);
+  maps.show(picture);
   speakOfKind(picture.depth.kind);
   element("shrunk-note").hidden = !picture.isShrunk;
 }, follow);
@@ -108,10 +120,11 @@ const send = (photos) => {
   live.leave();
   sender.send(photos);
 };
-element("colour-controls").addEventListener("input", () => strip.repaint());
-for (const id of ["whole", "auto"]) element(id).addEventListener("click", () => strip.repaint());
+element("colour-controls").addEventListener("input", repaint);
+for (const id of ["whole", "auto"]) element(id).addEventListener("click", repaint);
 element("clear").addEventListener("click", () => {
   views.clear();
+  maps.show(null);
   sender.clear();
   showResult();
   element("file").focus();
@@ -121,7 +134,7 @@ function followLink() {
   const settings = settingsOf(location.hash);
   if (!settings) return;
   views.choose(settings);
-  strip.repaint();
+  repaint();
 }
 addEventListener("hashchange", followLink);
 followLink();
@@ -161,6 +174,7 @@ fromCamera(
 fromForm(async () => {
   await models.load();
   describe();
+  maps.offer(models.served);
   resume();
 }, () => failWith("wrong_key"));
 element("cancel").addEventListener("click", () => sender.cancel());

@@ -38,6 +38,11 @@ export class ModelChoice {
     return this.#loading;
   }
 
+  /** All of them, the default first. */
+  get served() {
+    return this.#served;
+  }
+
   /** The chosen model, or the default; null if the service does not say. */
   get model() {
     return this.#served.find(({ name }) => name === this.#elements.select.value) ?? null;

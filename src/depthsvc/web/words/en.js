@@ -142,6 +142,10 @@ export const ENGLISH = {
   shareKind: "View and colours",
   linkCopied: "The link is in the clipboard. It opens this view with these colours, without the photo.",
   linkShown: "The link is in the address bar. It opens this view with these colours, without the photo.",
+  byModel: "This photo by every model",
+  byModelHint:
+    "In the colours above. Each map goes from its own farthest to its own nearest point. Times leave out waiting.",
+  mapTime: "{milliseconds} ms",
   recipes: "Use it in Blender, Photoshop, After Effects or ControlNet",
   recipesRelative: "In the 16-bit depth, white is near and black is far.",
   recipesMetres: "This model's 16-bit depth is in metres, white is far: invert it where white should be near.",
