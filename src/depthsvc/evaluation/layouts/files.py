@@ -106,6 +106,8 @@ def npy(path: Path) -> NDArray[Any]:
     checked(path)
     try:
         values = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError:
+        raise
     except Exception as error:  # NumPy's reader raises whatever a damaged file leads to
         raise BrokenPair(f"{path.name} is not a NumPy file of numbers, or it is damaged.") from error
     if not isinstance(values, np.ndarray):
@@ -161,7 +163,7 @@ def hdf5(path: Path) -> Iterator[File]:
             yield file
     except FileNotFoundError as error:
         raise BrokenPair(f"{path} is missing.") from error
-    except BrokenPair:
+    except (BrokenPair, PermissionError):
         raise
     except Exception as error:  # h5py raises whatever a damaged file leads to
         raise BrokenPair(f"{path.name} is not a MATLAB file of version 7.3, or it is damaged.") from error
