@@ -44,3 +44,11 @@ def test_sources_are_resampled_apart() -> None:
     assert one is not None
     assert two is not None
     assert (two.high - two.low) / (one.high - one.low) == pytest.approx(2**-0.5, abs=0.08)
+
+
+def test_a_single_image_has_no_confidence() -> None:
+    one, several = mean_of_images(np.array([0.5])), mean_of_images(np.array([0.5, 0.7, 0.9]))
+    assert one
+    assert several
+    assert one.half_width(2) == ""
+    assert several.half_width(2) == f"\N{PLUS-MINUS SIGN}{(several.high - several.low) / 2:.2f}"

@@ -27,6 +27,10 @@ class Mean:
     count: int
     """Number of images."""
 
+    def half_width(self, digits: int) -> str:
+        """Half the width of its confidence interval, as text; empty for a single image, of which nobody knows."""
+        return f"\N{PLUS-MINUS SIGN}{(self.high - self.low) / 2:.{digits}f}" if self.count > 1 else ""
+
 
 def mean_of_images(scores: Doubles) -> Mean | None:
     """The mean of one score over images, (N,), which are resampled; NaN is left out. None if nothing is left."""

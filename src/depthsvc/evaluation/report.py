@@ -106,7 +106,7 @@ def _cell(row: Row, metric: Metric, best: float | None) -> str:
         return "<td>–</td>"
     kind = ' class="best"' if round(mean.value, metric.digits) == best else ""
     limits = f"{mean.low:.{metric.digits}f} to {mean.high:.{metric.digits}f}, {mean.count} photos"
-    half = f"±{(mean.high - mean.low) / 2:.{metric.digits}f}"
+    half = mean.half_width(metric.digits)
     return f'<td{kind} title="{limits}">{mean.value:.{metric.digits}f}<small>{half}</small></td>'
 
 

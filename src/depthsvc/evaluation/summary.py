@@ -159,7 +159,7 @@ def _cell(row: Row, metric: Metric) -> str:
     mean = row.means.get(metric.name)
     if not mean:
         return "-"
-    return f"{mean.value:.{metric.digits}f} \N{PLUS-MINUS SIGN}{(mean.high - mean.low) / 2:.{metric.digits}f}"
+    return f"{mean.value:.{metric.digits}f} {mean.half_width(metric.digits)}".rstrip()
 
 
 def summarize(records: Records, protocol: Mapping[str, object], sources: Sequence[Source]) -> Summary:

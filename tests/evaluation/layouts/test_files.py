@@ -47,8 +47,8 @@ def test_an_exr_has_a_channel_of_depth(tmp_path: Path, channel: str) -> None:
 
 
 def test_unknown_depth_is_not_a_number() -> None:
-    known = files.known(np.array([1.0, 0, -1, np.inf, np.nan, 5]))
-    assert np.array_equal(known, np.array([1, np.nan, np.nan, np.nan, np.nan, 5], np.float32), equal_nan=True)
+    known = files.known(np.array([1.0, 0, -1, np.inf, np.nan, 1e300, 5]))
+    assert np.array_equal(known, np.array([1, *[np.nan] * 5, 5], np.float32), equal_nan=True)
 
 
 @pytest.mark.parametrize(

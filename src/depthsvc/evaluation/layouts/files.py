@@ -31,8 +31,8 @@ _DEPTH_CHANNELS = ("Z", "Y", "R", "V", "depth.Z", "depth.V")
 
 def known(depth: NDArray[Any]) -> Floats:
     """Depth with NaN where it is not a positive number."""
-    depth = np.asarray(depth, np.float32)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
+        depth = np.asarray(depth, np.float32)
         return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32("nan"))
 
 
