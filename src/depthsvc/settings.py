@@ -173,7 +173,11 @@ class WorkerSettings(BaseSettings):
         "there are CPUs, or fewer if the memory allows fewer; on a GPU as many as fit into its free memory, 4 at most.",
     )
     worker_threads: int | None = Field(
-        None, ge=1, le=256, description="Threads per worker; by default the CPUs divided by the workers."
+        None,
+        ge=1,
+        le=256,
+        description="Threads per worker; by default the CPUs divided by the workers, and in a service with OpenVINO at "
+        "least 2.",
     )
     queue_size: int = Field(64, ge=0, description="Photos that may wait for a worker; one more gets a 503.")
     deadline_s: float = Field(

@@ -14,7 +14,7 @@ from depthsvc.model.choice import EngineChoice, EngineName
 from depthsvc.model.registry import registered
 from depthsvc.model.spec import PreparedModel, VerifiedFile
 from depthsvc.pool import fitting
-from depthsvc.pool.fitting import deadline_s, with_threads, worker_bytes, workers_that_fit
+from depthsvc.pool.fitting import deadline_s, with_idle_cpus, with_threads, worker_bytes, workers_that_fit
 from depthsvc.settings import Settings, read_settings
 
 
@@ -102,3 +102,13 @@ def test_a_deadline_gives_a_slow_model_time_unless_it_is_set(dpt_large: Prepared
 
 def test_every_model_gets_the_threads_of_its_worker(dpt_large: PreparedModel, embedded: PreparedModel) -> None:
     assert [model.choice.threads for model in with_threads((dpt_large, embedded), 3)] == [3, 3]
+
+
+def test_a_photo_alone_uses_two_cpus_with_an_engine_whose_threads_sleep(
+    tmp_path: Path, embedded: PreparedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openvino = prepared("embedded", tmp_path, 1, EngineName.OPENVINO)
+    assert [model.choice.threads for model in with_idle_cpus((embedded, openvino))] == [1, 2]
+    assert [model.choice.threads for model in with_idle_cpus(with_threads((openvino,), 4))] == [4]
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    assert [model.choice.threads for model in with_idle_cpus((openvino,))] == [1]

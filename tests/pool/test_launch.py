@@ -124,3 +124,16 @@ class _Lost:
 def test_a_worker_that_has_lost_its_gpu_ends_instead_of_failing_every_photo() -> None:
     with pytest.raises(DeviceLost):
         reply(_Lost(), b"", HeatmapOptions())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "serving", "threads"), [({}, True, 2), ({}, False, 1), ({"worker_threads": 1}, True, 1)]
+)
+def test_only_a_service_gives_idle_cpus_to_a_photo_alone(
+    given: dict[str, Any], serving: bool, threads: int, children: Callable[..., list[Any]]
+) -> None:
+    children()
+    settings = Settings(model="embedded", engine="openvino", workers=available_cpus(), **given)
+    config = pool_config(settings, serving=serving)
+    assert config.worker.models[0].choice.threads == min(threads, available_cpus())
+    assert config.worker.max_photo_cost == (settings.max_photo_cost if serving else float("inf"))

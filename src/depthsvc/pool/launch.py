@@ -18,7 +18,7 @@ from depthsvc.model.prepare import is_prepared, prepare
 from depthsvc.model.resolve import resolve
 from depthsvc.model.spec import PreparedModel
 from depthsvc.pool.config import PoolConfig, WorkerConfig
-from depthsvc.pool.fitting import with_threads, workers_that_fit
+from depthsvc.pool.fitting import with_idle_cpus, with_threads, workers_that_fit
 from depthsvc.pool.processes import run_in_child
 from depthsvc.settings import Settings
 
@@ -26,10 +26,11 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
-def pool_config(settings: Settings, *, most: int | None = None, max_photo_cost: float = math.inf) -> PoolConfig:
+def pool_config(settings: Settings, *, most: int | None = None, serving: bool = False) -> PoolConfig:
     """The configuration of a pool, with its number of workers, at most `most`.
 
-    `max_photo_cost`: as in the settings, for a pool that serves. Raises ConfigurationError, ModelError or WeightsError.
+    `serving`: photos come from clients, at any time: they may cost as much as the settings say, and one alone may use
+    more than one CPU. Raises ConfigurationError, ModelError or WeightsError.
     """
     models = prepared_models(settings)
     gpu = None
@@ -41,6 +42,9 @@ def pool_config(settings: Settings, *, most: int | None = None, max_photo_cost: 
         gpu = _apart(measured_memory, models)
         workers = gpu.workers
     models = with_threads(models, settings.threads_of(workers))
+    if serving and settings.worker_threads is None:
+        models = with_idle_cpus(models)
+    max_photo_cost = settings.max_photo_cost if serving else math.inf
     worker = WorkerConfig(models, settings.max_pixels, settings.max_input_size, max_photo_cost)
     return PoolConfig(worker, min(workers, most or workers), gpu)
 

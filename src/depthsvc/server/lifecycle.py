@@ -65,7 +65,7 @@ def run(settings: Settings, listening: socket.socket, keys: ApiKeys, proxies: Tr
 
 @contextmanager
 def _processes(settings: Settings) -> Iterator[_Served]:
-    config = pool_config(settings, max_photo_cost=settings.max_photo_cost)
+    config = pool_config(settings, serving=True)
     models, words = config.worker.models, _workers_text(settings, config)
     fields = {"workers": config.workers, "deadline_s": deadline_s(settings, models)}
     settings = settings.model_copy(update=fields)
