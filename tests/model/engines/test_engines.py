@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -207,3 +208,37 @@ def test_openvino_runs_a_users_onnx_file(tmp_path: Path) -> None:
 def test_auto_is_no_engine() -> None:
     assert set(KINDS) == set(EngineName) - {EngineName.AUTO}
     assert engines.KINDS[EngineName.TORCHSCRIPT].can_write()
+
+
+class _Tokens(Network):
+    """Computes with a row of tokens, as transformers do, whose map takes its shape from the photo's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = torch.nn.Conv2d(3, 8, 4, stride=4)
+        self.mix = torch.nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = self.mix(self.embed(x).flatten(2).transpose(1, 2))
+        grid = tokens.transpose(1, 2).reshape(x.shape[0], 8, x.shape[2] // 4, x.shape[3] // 4)
+        size = grid.shape[2] * 4, grid.shape[3] * 4
+        return torch.nn.functional.interpolate(grid, size, mode="bilinear", align_corners=True)[:, 0]
+
+
+def test_what_openvino_compiled_is_kept_only_if_it_computes_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+    torch.manual_seed(0)
+    spec, network = registered("embedded").spec.input, _Tokens().eval()
+    OPENVINO.write(network, spec, tmp_path / "net.xml", Precision.FP32)
+    engine = OPENVINO.open(tmp_path / "net.xml", 1, Precision.FP32)
+    for height, width in SHAPES:
+        planes = parity.network_input(height, width)
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(planes)).numpy()
+        assert np.abs(engine.infer(planes) - expected).max() <= 1e-5 * np.ptp(expected)
+    openvino = import_module("depthsvc.model.engines.openvino")
+    monkeypatch.setattr(openvino, "_imported", lambda *_: lambda planes: [np.zeros((1, 0, 0), np.float32)])
+    OPENVINO.write(network, spec, tmp_path / "other.xml", Precision.FP32)
+    assert sorted(path.name for path in tmp_path.glob("other.*")) == ["other.bin", "other.xml"]

@@ -13,11 +13,10 @@ from depthsvc.errors import ModelError
 from depthsvc.imaging.spec import Shape
 from depthsvc.model.choice import Device, Precision
 from depthsvc.model.engines.base import Engine
+from depthsvc.model.engines.ncnn_file import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     from depthsvc.model.networks.base import Network
-
-_INPUT, _OUTPUT = "photo", "depth"
 
 
 class NcnnEngine(Engine):
@@ -37,8 +36,8 @@ class NcnnEngine(Engine):
 
     def infer(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         extractor = self._network.create_extractor()
-        extractor.input(_INPUT, ncnn.Mat(np.ascontiguousarray(planes[0], np.float32)))
-        failed, depth = extractor.extract(_OUTPUT)
+        extractor.input(INPUT, ncnn.Mat(np.ascontiguousarray(planes[0], np.float32)))
+        failed, depth = extractor.extract(OUTPUT)
         if failed:
             raise RuntimeError("ncnn could not compute it, as it does if there is too little memory")
         return np.array(depth, np.float32)

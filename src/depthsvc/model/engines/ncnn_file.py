@@ -9,11 +9,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 INPUT, OUTPUT = "photo", "depth"
+"""Names of the network's input and of its output."""
 _MAGIC = "7767517"
 _FLOAT32 = b"\0\0\0\0"
 _WIDE = 384 * 512

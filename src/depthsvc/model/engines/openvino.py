@@ -6,6 +6,7 @@ A compiled network names the version and the instructions it is for; OpenVINO re
 from __future__ import annotations
 
 import errno
+import math
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -94,14 +95,24 @@ def _imported(core: openvino.Core, path: Path, configuration: dict[str, Any]) ->
     return None
 
 
-def _compile(path: Path, precision: Precision) -> None:
-    """Keep a small network as this processor runs it beside its file, so that loading does not compile it again."""
+def _compile(path: Path, precision: Precision, example_shape: Shape) -> None:
+    """Keep a small network as this processor runs it beside its file, so that loading does not compile it again.
+
+    Not if it computes something else when it is loaded: OpenVINO loses the shapes of some transformers' outputs.
+    """
     if not _is_small(path):
         return
-    configuration = {**_configuration(1, precision), **_WITHOUT_WEIGHTS}
-    with suppress(RuntimeError):  # it is compiled whenever it is loaded
-        compiled = openvino.Core().compile_model(path, "CPU", configuration)
+    core, configuration = openvino.Core(), _configuration(1, precision)
+    try:
+        compiled = core.compile_model(path, "CPU", {**configuration, **_WITHOUT_WEIGHTS})
         path.with_suffix(_COMPILED_SUFFIX).write_bytes(compiled.export_model().getvalue())
+        planes = np.linspace(-1, 1, math.prod(example_shape), dtype=np.float32).reshape(example_shape)
+        imported = _imported(core, path, configuration)
+        is_same = imported is not None and np.array_equal(imported(planes)[0], compiled(planes)[0])
+    except RuntimeError:
+        is_same = False
+    if not is_same:  # it is compiled whenever it is loaded
+        path.with_suffix(_COMPILED_SUFFIX).unlink(missing_ok=True)
 
 
 def _is_small(path: Path) -> bool:
@@ -130,7 +141,7 @@ def write(
     except RuntimeError as error:
         raise OSError(errno.EIO, f"OpenVINO cannot write it ({error})", str(path)) from error
     if not whole:
-        _compile(path, precision)
+        _compile(path, precision, example_shape)
 
 
 def open_file(path: Path, threads: int, precision: Precision, content: bytes | None, device: Device) -> OpenVinoEngine:
