@@ -121,7 +121,7 @@ def test_what_is_sent_before_the_models_are_known_waits_for_them(visit: Visit, s
 
 def test_a_model_chosen_before_a_photo_only_says_what_it_is(visit: Visit) -> None:
     offer(visit, EMBEDDED, METRIC)
-    assert visit.page.inner_text("#model") == "Model: embedded"
+    visit.page.wait_for_selector("#model:text-is('Model: embedded')")
     assert visit.page.locator("#licence-note").is_hidden()
     visit.requests.clear()
     visit.page.select_option("#model-choice", "metric")
@@ -188,7 +188,7 @@ def test_a_service_with_keys_offers_its_models_to_who_has_one(visit: Visit, scen
     visit.open().page.set_input_files("#file", scene)
     visit.page.wait_for_selector("#access:visible")
     assert visit.page.locator("#models").is_hidden()
-    assert visit.page.inner_text("#model") == "Model: embedded"
+    visit.page.wait_for_selector("#model:text-is('Model: embedded')")
     visit.page.fill("#key", "open-sesame")
     visit.page.keyboard.press("Enter")
     visit.shown("scene.png")

@@ -539,7 +539,7 @@ def test_the_page_speaks_the_browsers_language_and_can_be_switched(start_visit: 
     page = visit.page
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
     assert page.inner_text("label[for=file]") == "上传照片测距"
-    assert page.inner_text("#model") == "模型：embedded"
+    page.wait_for_selector("#model:text-is('模型：embedded')")
     visit.upload(scene)
     page.hover("#heatmap")
     assert page.inner_text("#readout").startswith("相对远近")
