@@ -52,7 +52,7 @@ LAYOUTS = ("simple", "beside", "nyu", "kitti", "tum", "eth3d", "diode", "sintel"
 )
 @click.option("--min-depth", type=click.FloatRange(0), help="Smallest true depth that counts, in metres.  [the data's]")
 @click.option("--max-depth", type=click.FloatRange(0), help="Largest one, in metres.  [the data's]")
-@click.option("--limit", type=click.IntRange(1), help="Score at most so many photos of each DATA, evenly spread.")
+@click.option("--limit", type=click.IntRange(1), help="Score at most this many photos of each DATA, evenly spread.")
 @click.option("--input-size", type=click.IntRange(32), help="Input size of the network in pixels.  [the model's own]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of a table.")

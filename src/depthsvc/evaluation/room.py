@@ -25,7 +25,7 @@ class Room:
 
     @contextmanager
     def of(self, pixels: int) -> Iterator[None]:
-        """Wait for room for so many pixels, and keep it in the block."""
+        """Wait for room for this many pixels, and keep it in the block."""
         with self._changed:
             self._changed.wait_for(lambda: not self._taken or self._taken + pixels <= self._size)
             self._taken += pixels

@@ -61,7 +61,7 @@ def deadline_s(settings: Settings, models: tuple[PreparedModel, ...]) -> float:
 
 
 def with_threads(models: tuple[PreparedModel, ...], threads: int) -> tuple[PreparedModel, ...]:
-    """The models with so many threads in each worker."""
+    """The models with this many threads in each worker."""
     return tuple(replace(model, choice=replace(model.choice, threads=threads)) for model in models)
 
 

@@ -141,7 +141,7 @@ class _Bell:
         os.write(self._write, b"!")
 
     def wait(self, seconds: float) -> None:
-        """Returns when it has been rung, or after so many seconds."""
+        """Returns when it has been rung, or after this many seconds."""
         if self._rung.poll(1000 * seconds):
             os.read(self._read, _RINGS)
 

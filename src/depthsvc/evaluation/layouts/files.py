@@ -1,6 +1,6 @@
 """Files of depth: PNG, PFM, Sintel's .dpt, NumPy, OpenEXR, bare float32, and MATLAB's of both kinds.
 
-Nobody vouches for them: each is checked before memory is taken for what it promises.
+They are untrusted: each header is checked before memory is allocated for what it declares.
 """
 
 from __future__ import annotations
