@@ -25,7 +25,7 @@ from depthsvc.model.weights.files import check_unchanged, sha256_of, status_of
 
 logger = logging.getLogger(__name__)
 
-ARTEFACT_FORMAT = 6
+ARTEFACT_FORMAT = 7
 """Part of an artefact's name; increase it when the network or the way it is written changes."""
 _SUMS = "sha256.json"
 _UNFINISHED = ".part"

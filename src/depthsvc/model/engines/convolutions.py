@@ -15,6 +15,7 @@ from torch import Tensor
 from torch._C import Node, Value
 
 from depthsvc.model.engines import winograd
+from depthsvc.model.engines.winograd import Tiles
 
 Graph = Any
 """torch._C.Graph, of whose methods PyTorch's types have few."""
@@ -23,6 +24,8 @@ _WINOGRAD_BYTES = 20_000_000
 _LEAST_CHANNELS = 48
 """Channels of the input and of the output from which Winograd's algorithm is used; together _LEAST_PAIRS."""
 _LEAST_PAIRS = 64 * 64
+_MOST_LARGE_PAIRS = 128 * 128
+"""Pairs of channels up to which large tiles save more than their kernels cost in memory."""
 _WIDE = 384 * 512
 """Pairs of channels of a 3x3 convolution from which oneDNN rearranges weights for longer than it computes."""
 _MOST_WEIGHTS = 1 << 14
@@ -47,10 +50,10 @@ def with_fast_convolutions(traced: torch.jit.ScriptModule) -> Graph:
         return graph
     nodes = [node for node in graph.findAllNodes("aten::_convolution") if _is_constant(node)]
     if not _has_avx512():
-        changed = _suiting_winograd(nodes)
-        for node in changed:
-            _use_winograd(graph, node)
-        nodes = [node for node in nodes if node not in changed and not _suits_mkl(node)]
+        tiles = _suiting_winograd(nodes)
+        nodes = [node for node in nodes if node not in tiles and not _suits_mkl(node)]
+        for node in tiles:
+            _use_winograd(graph, node, tiles[node])
     for node in nodes:
         if len(_weight(node)) > 1:  # a single channel takes oneDNN twice as long
             _use_onednn(graph, node)
@@ -98,14 +101,17 @@ def _suits_mkl(node: Node) -> bool:
     return _weight(node).shape[2:] == (1, 1) and _weight(node).numel() > _MOST_WEIGHTS
 
 
-def _suiting_winograd(nodes: list[Node]) -> list[Node]:
+def _suiting_winograd(nodes: list[Node]) -> dict[Node, Tiles]:
     """The convolutions for which Winograd's algorithm is used: small ones first, which save most for their bytes."""
-    chosen, room = [], _WINOGRAD_BYTES
+    chosen: dict[Node, Tiles] = {}
+    room = float(_WINOGRAD_BYTES)
     for node in sorted(filter(_can_use_winograd, nodes), key=lambda node: _weight(node).numel()):
-        room -= 4 * _weight(node).numel() * (36 - 9) // 9
+        outputs, inputs, *_ = _weight(node).shape
+        tiles = winograd.LARGE if outputs * inputs <= _MOST_LARGE_PAIRS else winograd.SMALL
+        room -= 4 * _weight(node).numel() * (tiles.weight_ratio - 1)
         if room < 0:
             break
-        chosen.append(node)
+        chosen[node] = tiles
     return chosen
 
 
@@ -133,14 +139,14 @@ def _use_onednn(graph: Graph, node: Node) -> None:
         node.destroy()
 
 
-def _use_winograd(graph: Graph, node: Node) -> None:
+def _use_winograd(graph: Graph, node: Node, tiles: Tiles) -> None:
     x, _, bias, *_ = node.inputs()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of TorchScript's age
         callee = torch.jit.script(winograd.convolve).graph  # compiled once
     with graph.insert_point_guard(node):
-        matrices = winograd.transformed_kernels(_weight(node)), *winograd.tile_transforms()
-        (result,) = graph.insertGraph(callee, [x, bias, *map(graph.insertConstant, matrices)])
+        constants = tiles.transformed(_weight(node)), *tiles.transforms(), tiles.side
+        (result,) = graph.insertGraph(callee, [x, bias, *map(graph.insertConstant, constants)])
     _replace(node, result)
 
 
