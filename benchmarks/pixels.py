@@ -96,13 +96,13 @@ def encoders(depth: NDArray[np.float32], size: tuple[int, int]) -> Ways:
     """Depth (h, w) on the network's grid to files of `size`, (width, height); other libraries start from levels."""
     values = upsample(depth, *size)
     heat, table = levels(values), color_table(Colormap.INFERNO)
-    rgb = colored(heat, table)
+    rgb = colored(heat, Colormap.INFERNO)
     paletted = Image.fromarray(heat, mode=None)
     paletted.putpalette(table.tobytes())
     return {
         "depthsvc: scale up": lambda: upsample(depth, *size),
         "depthsvc: depth to levels": lambda: levels(values),
-        "depthsvc: levels to colours": lambda: colored(heat, table),
+        "depthsvc: levels to colours": lambda: colored(heat, Colormap.INFERNO),
         "depthsvc: depth to RGB PNG": lambda: encode.heatmap_png(values),
         "depthsvc: depth to palette PNG": lambda: encode.heatmap_png(values, palette=True),
         "depthsvc: depth to 16-bit PNG": lambda: encode.png16(values),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from depthsvc.imaging.colormaps import color_table, levels, normalized
+from depthsvc.imaging.colormaps import color_table, colored, levels, normalized, painter
 from depthsvc.imaging.spec import Colormap
 
 
@@ -30,6 +30,18 @@ def test_ends_of_the_tables_are_the_published_colours(
 @pytest.mark.parametrize("colormap", Colormap)
 def test_every_colormap_can_be_turned_round(colormap: Colormap) -> None:
     assert np.array_equal(color_table(colormap, invert=True), color_table(colormap)[::-1])
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 640, 641])
+@pytest.mark.parametrize("invert", [False, True])
+def test_every_level_gets_its_colour(width: int, invert: bool) -> None:
+    shape = 67, width
+    chosen = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    expected = color_table(Colormap.TURBO, invert=invert)[chosen]
+    assert np.array_equal(colored(chosen, Colormap.TURBO, invert=invert), expected)
+    rows = np.zeros((67, 1 + 3 * width), np.uint8)  # as a PNG holds them
+    painter(Colormap.TURBO, invert=invert).paint(chosen, rows[:, 1:].reshape(67, width, 3))
+    assert np.array_equal(rows[:, 1:].reshape(expected.shape), expected)
 
 
 @pytest.mark.parametrize("colormap", ["inferno", "magma", "plasma", "viridis", "hot", "gray"])

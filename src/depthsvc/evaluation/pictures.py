@@ -15,7 +15,7 @@ from depthsvc.evaluation.accuracy import Doubles, Floats
 from depthsvc.evaluation.boundaries import Mask
 from depthsvc.evaluation.protocol import Comparison, Ordinal, Truth
 from depthsvc.evaluation.records import Record
-from depthsvc.imaging.colormaps import color_table, colored
+from depthsvc.imaging.colormaps import colored
 from depthsvc.imaging.photo.decode import decode
 from depthsvc.imaging.photo.pixels import Bounds, at_least
 from depthsvc.imaging.spec import Colormap
@@ -98,6 +98,6 @@ def _coloured(values: Doubles, colormap: Colormap) -> Picture:
     """Values 0..1 as colours; NaN is grey."""
     unknown: Mask = np.isnan(values)
     levels = np.rint(255 * np.where(unknown, 0, values)).astype(np.uint8)
-    colours = colored(levels, color_table(colormap))
+    colours = colored(levels, colormap)
     colours[unknown] = _UNKNOWN
     return colours

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from depthsvc.imaging.blocks import ROWS, extremes, row_blocks, to_float16
-from depthsvc.imaging.colormaps import color_table, colored, levels, quantized_blocks
+from depthsvc.imaging.colormaps import Painter, color_table, colored, levels, painter, quantized_blocks
 from depthsvc.imaging.exr import exr_file
 from depthsvc.imaging.glb import glb_file
 from depthsvc.imaging.mesh import TexturedSurface
@@ -35,7 +35,7 @@ def heatmap(
     values: NDArray[np.float32], colormap: Colormap = Colormap.INFERNO, *, invert: bool = False
 ) -> NDArray[np.uint8]:
     """Inverse depth (h, w) as RGB (h, w, 3), from the map's minimum to its maximum."""
-    return colored(levels(values), color_table(colormap, invert=invert))
+    return colored(levels(values), colormap, invert=invert)
 
 
 def heatmap_png(
@@ -51,22 +51,19 @@ def heatmap_png(
     save it as JPEG without a conversion.
     """
     height, width = values.shape
-    table = color_table(colormap, invert=invert)
     blocks = quantized_blocks(values, np.uint8)
     if palette:
-        rows = filtered(blocks, PixelFormat.PALETTE)
+        rows, table = filtered(blocks, PixelFormat.PALETTE), color_table(colormap, invert=invert)
         return png(rows, width, height, PixelFormat.PALETTE, palette=table.tobytes())
-    return png(_coloured_rows(blocks, table, width), width, height, PixelFormat.RGB)
+    return png(_coloured_rows(blocks, painter(colormap, invert=invert), width), width, height, PixelFormat.RGB)
 
 
-def _coloured_rows(
-    blocks: Iterator[NDArray[np.uint8]], table: NDArray[np.uint8], width: int
-) -> Iterator[NDArray[np.uint8]]:
+def _coloured_rows(blocks: Iterator[NDArray[np.uint8]], colours: Painter, width: int) -> Iterator[NDArray[np.uint8]]:
     """Rows of a truecolour PNG, without filter, in memory that the next block reuses."""
     rows = np.full((ROWS, 1 + 3 * width), Filter.NONE.value, np.uint8)
     pixels = rows[:, 1:].reshape(ROWS, width, 3)
     for block in blocks:
-        cv2.applyColorMap(block, np.ascontiguousarray(table)[:, None], pixels[: len(block)])
+        colours.paint(block, pixels[: len(block)])
         yield rows[: len(block)]
 
 

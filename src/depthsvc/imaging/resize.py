@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from depthsvc.imaging.blocks import row_blocks
+from depthsvc.imaging.blocks import extremes, row_blocks
 from depthsvc.imaging.spec import Enlargement, InputSpec, Interpolation, ResizeRule
 
 MAX_ASPECT = 4
@@ -206,8 +206,9 @@ def upsample(
     if enlargement is Enlargement.BILINEAR_CORNERS:
         return _between_corners(values, width, height)
     interpolation = cv2.INTER_CUBIC if enlargement is Enlargement.BICUBIC else cv2.INTER_LINEAR
-    resized = cv2.resize(values, (width, height), interpolation=interpolation)
-    return np.maximum(resized, 0, out=resized).astype(np.float32, copy=False)
+    resized = np.asarray(cv2.resize(values, (width, height), interpolation=interpolation), np.float32)
+    low, _ = extremes(resized)
+    return resized if low >= 0 else np.maximum(resized, 0, out=resized)
 
 
 def _between_corners(values: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
