@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
@@ -28,12 +29,16 @@ def by_form(url: str, photo: bytes) -> Ask:
 
 
 def by_gradio(url: str, photo: bytes) -> Ask:
-    """Gradio's four requests: upload the file, start the call, wait for its end, download the result."""
-    upload = form_request_bytes(photo, "/gradio_api/upload", "files")
+    """Gradio's four requests: upload the file, start the call, wait for its end, download the result.
+
+    No two files are alike, as in practice: Gradio would write the same file again while another call reads it.
+    """
+    numbers = itertools.count()
 
     async def ask() -> Reply:
         started = time.perf_counter()
-        reply = await send(url, upload)
+        numbered = photo + next(numbers).to_bytes(8)
+        reply = await send(url, form_request_bytes(numbered, "/gradio_api/upload", "files"))
         if reply.status == 200:
             file = {"path": json.loads(reply.body)[0], "meta": {"_type": "gradio.FileData"}}
             call = json.dumps({"data": [file]}).encode()

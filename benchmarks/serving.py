@@ -107,6 +107,8 @@ class Entrant:
         for size in self.courses:
             tally = await closed_load(patient(self.ask(size), PATIENCE_S), clients=2 * available_cpus(), seconds=0.1)
             for reply in tally.replies:
+                if reply.status != 200:
+                    raise ServerFailed(f"answered {size} with status {reply.status}: {reply.body[:200]!r}")
                 with Image.open(io.BytesIO(reply.body)) as heatmap:
                     if heatmap.size != size or heatmap.format != "PNG":
                         raise ServerFailed(f"answered {size} with {heatmap.format} {heatmap.size}")
