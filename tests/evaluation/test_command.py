@@ -151,6 +151,22 @@ def test_what_cannot_work_is_refused_with_a_reason(tmp_path: Path, arguments: li
     assert reason in result.output
 
 
+def test_a_model_that_cannot_be_started_is_left_out(tmp_path: Path) -> None:
+    data, junk = make_data(tmp_path / "data", 2), tmp_path / "junk.onnx"
+    junk.write_bytes(b"junk")
+    spec = {"input": {"size": 32, "rule": "lower_bound", "multiple": 32, "mean": [0, 0, 0], "std": [1, 1, 1]}}
+    junk.with_suffix(".json").write_text(json.dumps({**spec, "output": "inverse_depth"}))
+    result = _run("eval", data, "-o", tmp_path / "out", "--model", junk, "--model", "embedded", "--json")
+    assert result.exit_code == 1
+    assert "(junk.onnx) is left out: " in result.stderr
+    assert [row["model"] for row in json.loads(result.stdout)["rows"]] == ["embedded"]
+    assert (tmp_path / "out/report.html").exists()
+    alone = _run("eval", data, "-o", tmp_path / "alone", "--model", junk)
+    assert alone.exit_code == 1
+    assert "junk.onnx" in alone.stderr
+    assert not (tmp_path / "alone/report.html").exists()
+
+
 def test_two_input_sizes_are_two_models(tmp_path: Path) -> None:
     data, out = make_data(tmp_path / "data", 2), tmp_path / "out"
     _evaluate(data, out)

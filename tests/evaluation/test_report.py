@@ -69,6 +69,13 @@ def test_it_has_the_scores_the_better_one_in_bold(report: str) -> None:
     assert "<bad>" not in report
 
 
+def test_it_marks_what_may_be_as_good(tmp_path: Path) -> None:
+    alternating = contender("alternating", wrong_by=lambda number: 0.12 if number % 2 else 0.09)
+    report = _report(tmp_path, contender("steady", wrong_by=lambda _: 0.1), alternating)
+    assert 'class="tied"' in report
+    assert "from the best on the same photos" in report
+
+
 def test_it_has_three_pictures_a_model_and_plots(report: str) -> None:
     elements = _Elements(report)
     assert len(elements.values("src")) == 6

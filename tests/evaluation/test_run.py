@@ -80,6 +80,28 @@ def test_a_model_that_is_right_scores_best_and_one_that_guesses_worse(tmp_path: 
     assert (rows["right"].images, rows["right"].seconds, rows["right"].peak_memory) == (6, 0.25, 123_000_000)
 
 
+def test_models_are_compared_photo_by_photo(tmp_path: Path) -> None:
+    """Photos are so unlike that the models' own intervals overlap, but on each photo one of them is better."""
+    hard = [0.02, 0.05, 0.1, 0.2, 0.3, 0.4]
+    models = [
+        contender("good", wrong_by=lambda number: hard[number % 6]),
+        contender("worse", wrong_by=lambda number: 1.1 * hard[number % 6]),
+        contender("uneven", wrong_by=lambda number: (1.4 if number // 6 % 2 else 0.7) * hard[number % 6]),
+    ]
+    folders = [make_data(tmp_path / name, 24) for name in ("one", "two")]
+    summary, _ = evaluate(tmp_path / "out", sources_in(*folders), *models)
+    for source in ("one", "two", ALL):
+        rows = {row.model: row for row in summary.rows if row.source == source}
+        good, worse = (rows[name].means["abs_rel"] for name in ("good", "worse"))
+        assert worse.low < good.value < worse.value < good.high
+        assert "abs_rel" not in rows["good"].differences
+        difference = rows["worse"].differences["abs_rel"]
+        assert difference.value == pytest.approx(worse.value - good.value)
+        assert 0 < difference.low < difference.high < good.high - good.low
+        assert not difference.may_be_zero
+        assert rows["uneven"].differences["abs_rel"].may_be_zero
+
+
 def test_what_has_a_score_is_not_computed_again(tmp_path: Path) -> None:
     sources = sources_in(make_data(tmp_path / "data", 6))
     first, again = Guesser(lambda _: 0.1, DepthKind.INVERSE_DEPTH), Guesser(lambda _: 0.1, DepthKind.INVERSE_DEPTH)

@@ -14,7 +14,7 @@ import click
 from depthsvc.cli.contenders import contenders_for
 from depthsvc.cli.service_options import check_no_worker_options, service_options
 from depthsvc.cli.setting_options import COMPUTING, CommandWithSettings, log_to_stderr
-from depthsvc.errors import ConfigurationError
+from depthsvc.errors import ConfigurationError, DepthServiceError
 
 if TYPE_CHECKING:
     from depthsvc.evaluation.contenders import Contender
@@ -81,7 +81,7 @@ def evaluate(
     rerunning the same command resumes after an interruption, and the report shows all models that have been scored
     into the same folder.
 
-    Exit status: 0 if all photos have been scored, 1 if some could not be.
+    Exit status: 0 if all photos have been scored, 1 if some could not be or a model could not be started.
     """
     log_to_stderr(settings)
     if as_json and as_csv:
@@ -94,11 +94,11 @@ def evaluate(
     sources = _sources(data, layout, rules, limit)
     contenders = contenders_for(context, settings, input_size, url, api_key, concurrency)
     check_units(contenders, rules.fit)
-    summary = _evaluated(contenders, sources, rules, output)
+    summary, is_complete = _evaluated(contenders, sources, rules, output)
     _print(summary, as_json=as_json, as_csv=as_csv)
     click.echo(f"{output / 'report.html'}", err=True)
     scored = {contender.name for contender in contenders}
-    sys.exit(1 if any(failure.key.model in scored for failure in summary.failures) else 0)
+    sys.exit(0 if is_complete and not any(failure.key.model in scored for failure in summary.failures) else 1)
 
 
 def _sources(data: tuple[Path, ...], layout: str | None, rules: Rules, limit: int | None) -> list[Source]:
@@ -109,7 +109,8 @@ def _sources(data: tuple[Path, ...], layout: str | None, rules: Rules, limit: in
     return find_sources(data, layouts, rules, limit)
 
 
-def _evaluated(contenders: list[Contender], sources: list[Source], rules: Rules, output: Path) -> Summary:
+def _evaluated(contenders: list[Contender], sources: list[Source], rules: Rules, output: Path) -> tuple[Summary, bool]:
+    """The scores, and whether all models could be started. Raises DepthServiceError if none could."""
     import cv2
 
     from depthsvc.batch.progress import display
@@ -124,17 +125,24 @@ def _evaluated(contenders: list[Contender], sources: list[Source], rules: Rules,
     with _locked(output), ended_by_signals(), closing(Records(output, rules.text())) as records:
         pictures, shown = Pictures(output / "pictures"), display()
         evaluation = Evaluation(sources, records, pictures, shown)
+        errors: list[DepthServiceError] = []
         try:
             for contender in contenders:
-                evaluation.score(contender)
+                try:
+                    evaluation.score(contender)
+                except DepthServiceError as error:
+                    shown.note(f"{contender.name} is left out: {error}")
+                    errors.append(error)
         except Interrupted:
             shown.note("Interrupted. Run the same command again to resume.")
             raise
         finally:
             shown.end()
+        if len(errors) == len(contenders):
+            raise errors[0]
         summary = summarize(records, rules.text(), sources)
         write_report(output / "report.html", summary, sources, records, pictures)
-        return summary
+        return summary, not errors
 
 
 @contextmanager

@@ -27,6 +27,11 @@ class Mean:
     count: int
     """Number of images."""
 
+    @property
+    def may_be_zero(self) -> bool:
+        """Whether 0 is within the limits, or nobody knows."""
+        return self.count == 1 or self.low <= 0 <= self.high
+
     def half_width(self, digits: int) -> str:
         """Half the width of its confidence interval, as text; empty for a single image, of which nobody knows."""
         return f"\N{PLUS-MINUS SIGN}{(self.high - self.low) / 2:.{digits}f}" if self.count > 1 else ""

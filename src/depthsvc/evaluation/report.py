@@ -61,6 +61,9 @@ def _opening(summary: Summary) -> str:
 
 def _scores(summary: Summary) -> Iterator[str]:
     yield '<h2 id="scores">Scores</h2>'
+    if len(summary.models) > 1:
+        yield '<p class="quiet">Bold: the best mean. Underlined: one that may be as good; on the same photos its '
+        yield "difference from the best may be chance (95 %).</p>"
     for source in dict.fromkeys(row.source for row in summary.rows):
         rows = [row for row in summary.rows if row.source == source]
         metrics = metrics_of(rows)
@@ -104,8 +107,15 @@ def _cell(row: Row, metric: Metric, best: float | None) -> str:
     mean = row.means.get(metric.name)
     if not mean:
         return "<td>–</td>"
-    kind = ' class="best"' if round(mean.value, metric.digits) == best else ""
+    difference = row.differences.get(metric.name)
+    tied = best is not None and difference is not None and difference.may_be_zero
+    kind = ' class="best"' if round(mean.value, metric.digits) == best else ' class="tied"' if tied else ""
     limits = f"{mean.low:.{metric.digits}f} to {mean.high:.{metric.digits}f}, {mean.count} photos"
+    if difference:
+        low, value, high = (
+            f"{number:+.{metric.digits}f}" for number in (difference.low, difference.value, difference.high)
+        )
+        limits += f"; {value} ({low} to {high}) from the best on the same photos"
     half = mean.half_width(metric.digits)
     return f'<td{kind} title="{limits}">{mean.value:.{metric.digits}f}<small>{half}</small></td>'
 

@@ -70,6 +70,8 @@ class Row:
     failed: int
     means: Mapping[str, Mean]
     """By metric, those that the source allows."""
+    differences: Mapping[str, Mean]
+    """By metric, the mean minus that of the model whose mean is best, on the photos of both: of the other models."""
     seconds: float | None
     """Median time that a worker spends on a photo."""
     peak_memory: int | None
@@ -99,7 +101,9 @@ class Summary:
 
     def json(self) -> dict[str, Any]:
         """Everything, for programs."""
-        rows = [{**vars(row), "means": {name: asdict(mean) for name, mean in row.means.items()}} for row in self.rows]
+        rows = [
+            {**vars(row), "means": _as_dicts(row.means), "differences": _as_dicts(row.differences)} for row in self.rows
+        ]
         failures = [
             {
                 "model": record.key.model,
@@ -123,14 +127,20 @@ class Summary:
         """A line a model, source and metric."""
         text = io.StringIO()
         lines = csv.writer(text, lineterminator="\n")
-        lines.writerow(
-            ["source", "model", "metric", "mean", "low", "high", "images", "failed", "seconds", "peak_memory"]
-        )
+        of_best = [f"{name}_from_best" for name in ("difference", "low", "high")]
+        heads = ["source", "model", "metric", "mean", "low", "high", "images", "failed", "seconds", "peak_memory"]
+        lines.writerow(heads + of_best)
         for row in self.rows:
             for name, mean in row.means.items():
                 figures = [mean.value, mean.low, mean.high, mean.count, row.failed, row.seconds, row.peak_memory]
-                lines.writerow([row.source, row.model, name, *figures])
+                difference = row.differences.get(name)
+                from_best = [difference.value, difference.low, difference.high] if difference else [None] * 3
+                lines.writerow([row.source, row.model, name, *figures, *from_best])
         return text.getvalue()
+
+
+def _as_dicts(means: Mapping[str, Mean]) -> dict[str, dict[str, float]]:
+    return {name: asdict(mean) for name, mean in means.items()}
 
 
 def metrics_of(rows: Sequence[Row]) -> list[Metric]:
@@ -166,14 +176,14 @@ def summarize(records: Records, protocol: Mapping[str, object], sources: Sequenc
     """All models that have been scored on one of the sources, and their means over all sources if they have all."""
     found = {model: [_records(records, model, source) for source in sources] for model in records.models}
     found = {model: by_source for model, by_source in found.items() if any(by_source)}
-    rows = [
-        _row(model, source.name, [by_source[number]])
-        for number, source in enumerate(sources)
-        for model, by_source in found.items()
-        if by_source[number]
-    ]
+    rows: list[Row] = []
+    for number, source in enumerate(sources):
+        groups = {model: [by_source[number]] for model, by_source in found.items() if by_source[number]}
+        rows += _against_the_best([_row(model, source.name, group) for model, group in groups.items()], groups)
     if len(sources) > 1:
-        rows += [_comparable(_row(model, ALL, by_source), rows) for model, by_source in found.items() if all(by_source)]
+        groups = {model: by_source for model, by_source in found.items() if all(by_source)}
+        over_all = [_comparable(_row(model, ALL, by_source), rows) for model, by_source in groups.items()]
+        rows += _against_the_best(over_all, groups)
     tried = [record for by_source in found.values() for of_source in by_source for record in of_source]
     return Summary(
         protocol,
@@ -193,6 +203,41 @@ def _comparable(row: Row, rows: Sequence[Row]) -> Row:
     return replace(row, means={name: mean for name, mean in row.means.items() if name not in missing})
 
 
+def _against_the_best(rows: list[Row], groups: Mapping[str, Sequence[Sequence[Record]]]) -> list[Row]:
+    """Rows of one source, or over all, with the differences; `groups`: the records of each model by source."""
+    best = {metric.name: _best(rows, metric) for metric in metrics_of(rows)}
+    compared = []
+    for row in rows:
+        differences = {
+            name: difference
+            for name, other in best.items()
+            if name in row.means
+            and other != row.model
+            and (difference := _difference(name, groups[row.model], groups[other]))
+        }
+        compared.append(replace(row, differences=differences))
+    return compared
+
+
+def _best(rows: Sequence[Row], metric: Metric) -> str:
+    """The model whose mean is best."""
+    sign = -1 if metric.larger_is_better else 1
+    means = {row.model: sign * row.means[metric.name].value for row in rows if metric.name in row.means}
+    return min(means, key=means.__getitem__)
+
+
+def _difference(metric: str, mine: Sequence[Sequence[Record]], others: Sequence[Sequence[Record]]) -> Mean | None:
+    """The mean of one model's scores minus another's on the same photos of each source."""
+    differences = []
+    for own_records, other_records in zip(mine, others, strict=True):
+        own, other = (
+            {record.key.pair: record.scores.get(metric) for record in group} for group in (own_records, other_records)
+        )
+        scores = ((score, other.get(pair)) for pair, score in own.items())
+        differences.append(np.array([a - b for a, b in scores if a is not None and b is not None], np.float64))
+    return mean_of_images(differences[0]) if len(differences) == 1 else mean_of_sources(differences)
+
+
 def _records(records: Records, model: str, source: Source) -> list[Record]:
     return [record for pair in source.pairs if (record := records.get(source.key(model, pair)))]
 
@@ -206,6 +251,7 @@ def _row(model: str, source: str, groups: Sequence[Sequence[Record]]) -> Row:
         sum(record.is_ok for record in records),
         sum(not record.is_ok for record in records),
         dict(_means(groups)),
+        {},
         median(seconds) if seconds else None,
         max((record.peak_memory for record in records if record.peak_memory), default=None),
     )
