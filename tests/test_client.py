@@ -341,11 +341,18 @@ def test_errors_that_are_not_of_depthsvc(ask: Ask) -> None:
     assert (raised.value.status, raised.value.code) == (502, "bad_gateway")
     with pytest.raises(ServiceUnreachable, match=r"returned text/html instead of image/png\. Is it"):
         ask(URL, "upload", b"photo", handler=Answers(httpx.Response(200, html="<p>Log in</p>")))
-    short = httpx.Response(
-        200, content=b"1", headers={"Content-Type": "application/octet-stream", "X-Depth-Shape": "2,2"}
-    )
+
+
+@pytest.mark.parametrize("shape", ["2,2", "-1,2", "2", "2,2,1", "two,two", "", "0,0", "1e3,1"])
+def test_depth_of_another_shape_is_not_depth(ask: Ask, shape: str) -> None:
+    headers = {"Content-Type": "application/octet-stream", "X-Depth-Shape": shape}
     with pytest.raises(ServiceUnreachable, match="did not return depth"):
-        ask(URL, "depth", b"photo", handler=Answers(short))
+        ask(URL, "depth", b"photo", handler=Answers(httpx.Response(200, content=bytes(4), headers=headers)))
+
+
+def test_a_proxy_may_write_the_media_type_in_capitals(ask: Ask) -> None:
+    shouted = httpx.Response(200, content=b"heatmap", headers={"Content-Type": "Image/PNG; charset=x"})
+    assert ask(URL, "upload", b"photo", handler=Answers(shouted)) == b"heatmap"
 
 
 def test_an_error_of_a_later_version_keeps_its_code(ask: Ask) -> None:

@@ -39,7 +39,7 @@ def parse(body: type[Body], response: httpx.Response) -> Body:
 def depth_map(response: httpx.Response) -> DepthMap:
     try:
         height, width = map(int, response.headers["X-Depth-Shape"].split(","))
-        values = np.frombuffer(response.content, "<f2").reshape(height, width)
+        values = np.frombuffer(response.content, "<f2").reshape(max(0, height), max(0, width))
         enlargement = Enlargement(response.headers.get("X-Depth-Enlargement", Enlargement.BICUBIC))
         kind = DepthKind(response.headers.get("X-Depth-Kind", DepthKind.INVERSE_DEPTH))
     except (KeyError, ValueError) as error:

@@ -96,7 +96,7 @@ def _check_response(response: httpx.Response, call: Call) -> httpx.Response:
 
 
 def _media_type(response: httpx.Response) -> str:
-    return str(response.headers.get("Content-Type", "")).partition(";")[0].strip()
+    return str(response.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
 
 
 def _pause_s(outcome: httpx.Response | httpx.TransportError, attempt: int) -> float | None:
