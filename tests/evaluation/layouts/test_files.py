@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import h5py
 import numpy as np
 import OpenEXR
 import pytest
+from scipy.io import savemat
 
 from depthsvc.evaluation.layouts import files
 from depthsvc.evaluation.layouts.base import BrokenPair
@@ -103,6 +105,27 @@ def test_hdf5_that_is_arranged_otherwise_is_refused(tmp_path: Path) -> None:
         file["images"] = np.dtype("f4")
     with pytest.raises(BrokenPair, match="damaged"), files.hdf5(tmp_path / "a.mat") as file:
         len(file["images"])
+
+
+def _ending_its_process(path: Path) -> dict[str, object]:
+    os.kill(os.getpid(), signal.SIGSEGV)
+    return {}
+
+
+def test_a_file_that_ends_its_reader_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    savemat(tmp_path / "a.mat", {"x": [1]})
+    assert files.matlab(tmp_path / "a.mat")["x"] == 1
+    monkeypatch.setattr(files, "_loaded", _ending_its_process)
+    savemat(tmp_path / "b.mat", {"x": [1]})
+    with pytest.raises(BrokenPair, match=r"b\.mat is not a MATLAB file"):
+        files.matlab(tmp_path / "b.mat")
+
+
+def test_a_file_that_has_changed_is_read_again(tmp_path: Path) -> None:
+    for value in (1, 2):
+        savemat(tmp_path / "a.mat", {"x": [value]})
+        os.utime(tmp_path / "a.mat", (value, value))
+        assert files.matlab(tmp_path / "a.mat")["x"] == value
 
 
 def test_a_file_that_may_not_be_read_is_not_called_damaged(folder_of_nobody: Path) -> None:

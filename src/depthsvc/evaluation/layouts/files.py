@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from depthsvc.errors import MissingExtra
 from depthsvc.evaluation.accuracy import Floats
 from depthsvc.evaluation.boundaries import Mask
 from depthsvc.evaluation.layouts.base import BrokenPair, checked, read_file
+from depthsvc.pool.processes import run_in_child
 
 if TYPE_CHECKING:
     from h5py import File
@@ -140,15 +143,25 @@ def exr(path: Path) -> Floats:
 
 def matlab(path: Path) -> dict[str, Any]:
     """The variables of a MATLAB file of version 5, structures as objects with attributes."""
-    try:
-        from scipy.io import loadmat
-    except ImportError as missing:
-        raise MissingExtra("SciPy is not installed", "eval") from missing
+    if not find_spec("scipy"):
+        raise MissingExtra("SciPy is not installed", "eval")
     checked(path)
+    return dict(_variables(path, path.stat().st_mtime_ns))
+
+
+@lru_cache(maxsize=4)
+def _variables(path: Path, changed: int) -> dict[str, Any]:
+    """Read in a process of its own, because a damaged file can end it. Kept, because photo and truth are in one."""
     try:
-        return dict(loadmat(path, squeeze_me=True, struct_as_record=False))
+        return run_in_child(_loaded, path)
     except Exception as error:  # SciPy's reader raises whatever a damaged file leads to
         raise BrokenPair(f"{path.name} is not a MATLAB file of version 5, or it is damaged.") from error
+
+
+def _loaded(path: Path) -> dict[str, Any]:
+    from scipy.io import loadmat
+
+    return dict(loadmat(path, squeeze_me=True, struct_as_record=False))
 
 
 @contextmanager
