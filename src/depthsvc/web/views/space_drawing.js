@@ -65,15 +65,17 @@ export class Scene {
   /**
    * Throws if the browser has no WebGL.
    * @param {HTMLCanvasElement} canvas
+   * @param {() => void} redraw called when the browser has taken the canvas away and given it back empty
    */
-  constructor(canvas) {
+  constructor(canvas, redraw) {
     this.canvas = canvas;
     this.#gl = context(canvas, { antialias: false, alpha: false, preserveDrawingBuffer: true });
     this.#programs = this.#prepared();
     canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
-    canvas.addEventListener("webglcontextrestored", () => {
+    canvas.addEventListener("webglcontextrestored", async () => {
       this.#programs = this.#prepared();
-      if (this.#wanted) this.load(this.#wanted);
+      if (this.#wanted) await this.load(this.#wanted);
+      redraw();
     });
   }
 

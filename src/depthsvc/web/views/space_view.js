@@ -184,7 +184,7 @@ export class SpaceView {
     const { canvas, frame, missing, closer, farther, reset, sway, fov } = this.#elements;
     let scene;
     try {
-      scene = new Scene(canvas);
+      scene = new Scene(canvas, () => this.#draw());
     } catch {
       missing.hidden = false;
       return null;
