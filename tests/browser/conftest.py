@@ -96,6 +96,20 @@ class Visit:
         _, _, data = self.page.evaluate(script, canvas).partition(",")
         return opened(base64.b64decode(data)).tobytes()
 
+    def lose_canvas(self, name: str) -> None:
+        """Have the browser take a canvas of WebGL away and give it back, as after a reset of the GPU."""
+        script = """async (id) => {
+            const canvas = document.getElementById(id);
+            const losing = canvas.getContext("webgl2").getExtension("WEBGL_lose_context");
+            const happened = (event) => new Promise((done) => canvas.addEventListener(event, done, { once: true }));
+            const [lost, restored] = ["webglcontextlost", "webglcontextrestored"].map(happened);
+            losing.loseContext();
+            await lost;
+            setTimeout(() => losing.restoreContext());
+            await restored;
+        }"""
+        self.page.evaluate(script, name)
+
     def computed(self, module: str, expression: str, *numbers: np.ndarray, **given: object) -> list[np.ndarray]:
         """What a module of the page makes of numbers, float32 both: of `numbers[0]` and so on, and of what is given.
 

@@ -17,7 +17,7 @@ from playwright.sync_api import FloatRect, Route
 from depthsvc.imaging.colormaps import color_table
 from depthsvc.imaging.spec import Colormap
 from tests.browser.conftest import SAMPLES, StartVisit, Visit
-from tests.conftest import RunningService, StartService, encoded, opened
+from tests.conftest import RunningService, StartService, encoded, opened, until
 from tests.parity import photo
 
 PHONE: dict[str, Any] = {
@@ -244,6 +244,13 @@ def sharpness(pixels: bytes, shape: tuple[int, int], column: slice, row: slice) 
     """Mean difference of neighbours in a part of a picture, RGBA."""
     grey = np.frombuffer(pixels, np.uint8).reshape(*shape, 4)[row, column, :3].astype(float).mean(axis=2)
     return float(np.abs(np.diff(grey, axis=1)).mean())
+
+
+@pytest.mark.parametrize("view", ["refocus", "space"])
+def test_a_canvas_that_the_browser_takes_away_is_drawn_again(visit: Visit, scene: Path, view: str) -> None:
+    first = visit.upload(scene).view(view).pixels(view)
+    visit.lose_canvas(view)
+    until(lambda: visit.pixels(view) == first)
 
 
 def test_refocusing_keeps_sharp_what_is_clicked(visit: Visit, scene: Path) -> None:

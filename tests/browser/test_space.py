@@ -13,7 +13,6 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.browser.conftest import StartVisit, Visit, downloaded
-from tests.conftest import until
 
 Array = NDArray[Any]
 
@@ -281,24 +280,6 @@ def test_the_view_turns_zooms_and_returns(visit: Visit, scene: Path) -> None:
     visit.page.click("#reset")
     assert (shown(visit) == seen[0]).all()
     assert visit.page.inner_text("output[for=fov]") == "60°"
-
-
-LOSE_THE_CANVAS = """async () => {
-  const canvas = document.querySelector("#space");
-  const losing = canvas.getContext("webgl2").getExtension("WEBGL_lose_context");
-  const happened = (name) => new Promise((resolve) => canvas.addEventListener(name, resolve, { once: true }));
-  const [lost, restored] = ["webglcontextlost", "webglcontextrestored"].map(happened);
-  losing.loseContext();
-  await lost;
-  setTimeout(() => losing.restoreContext());
-  await restored;
-}"""
-
-
-def test_a_canvas_that_the_browser_takes_away_is_drawn_again(visit: Visit, scene: Path) -> None:
-    first = shown(visit.upload(scene).view("space"))
-    visit.page.evaluate(LOSE_THE_CANVAS)
-    until(lambda: np.array_equal(shown(visit), first))
 
 
 def test_a_double_click_looks_closer_and_another_one_goes_back(visit: Visit, scene: Path) -> None:

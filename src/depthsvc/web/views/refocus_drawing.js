@@ -81,26 +81,34 @@ const LARGEST_BLUR = 0.03; // its radius, as a fraction of the photo's longer si
 export class Bokeh {
   #gl;
   #frame = 0;
-  #programs;
-  #photo;
-  #maps;
-  #framebuffer;
+  #made;
 
   /**
    * Throws if the browser has no WebGL.
    * @param {HTMLCanvasElement} canvas
+   * @param {() => void} reload called when the browser has taken the canvas away and given it back empty
    */
-  constructor(canvas) {
+  constructor(canvas, reload) {
     this.canvas = canvas;
-    const gl = (this.#gl = context(canvas, { antialias: false, alpha: false, preserveDrawingBuffer: true }));
-    this.#programs = {
-      copy: program(gl, VERTEX, COPY),
-      sharpen: program(gl, VERTEX, SHARPEN),
-      gather: program(gl, VERTEX, GATHER),
+    this.#gl = context(canvas, () => {
+      this.#made = this.#prepared();
+      reload();
+    });
+    this.#made = this.#prepared();
+  }
+
+  #prepared() {
+    const gl = this.#gl;
+    return {
+      programs: {
+        copy: program(gl, VERTEX, COPY),
+        sharpen: program(gl, VERTEX, SHARPEN),
+        gather: program(gl, VERTEX, GATHER),
+      },
+      photo: texture(gl, gl.LINEAR),
+      maps: [texture(gl, gl.NEAREST), texture(gl, gl.NEAREST)],
+      framebuffer: gl.createFramebuffer(),
     };
-    this.#photo = texture(gl, gl.LINEAR);
-    this.#maps = [texture(gl, gl.NEAREST), texture(gl, gl.NEAREST)];
-    this.#framebuffer = gl.createFramebuffer();
   }
 
   /**
@@ -114,21 +122,21 @@ export class Bokeh {
     const { width, height } = this.canvas;
     gl.viewport(0, 0, width, height);
     gl.pixelStorei(gl.UNPACK_FLIP_Y_WEBGL, true);
-    gl.bindTexture(gl.TEXTURE_2D, this.#photo);
+    gl.bindTexture(gl.TEXTURE_2D, this.#made.photo);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, photo);
-    for (const map of this.#maps) {
+    for (const map of this.#made.maps) {
       gl.bindTexture(gl.TEXTURE_2D, map);
       gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, width, height, 0, gl.RGBA, gl.UNSIGNED_BYTE, null);
     }
     const rough = texture(gl, gl.NEAREST);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.R32F, width, height, 0, gl.RED, gl.FLOAT, nearness.values);
-    this.#pass("copy", this.#maps[0], { nearness: rough });
+    this.#pass("copy", this.#made.maps[0], { nearness: rough });
     gl.deleteTexture(rough);
     /** @type {[number, number]} */
     const pitch = [(cell * 0.45) / width, (cell * 0.45) / height];
     for (let count = 0; count < PASSES; count++) {
-      this.#pass("sharpen", this.#maps[1], { photo: this.#photo, nearness: this.#maps[0] }, { pitch });
-      this.#maps.reverse();
+      this.#pass("sharpen", this.#made.maps[1], { photo: this.#made.photo, nearness: this.#made.maps[0] }, { pitch });
+      this.#made.maps.reverse();
     }
   }
 
@@ -142,7 +150,7 @@ export class Bokeh {
     this.#frame = requestAnimationFrame(() => {
       const { width, height } = this.canvas;
       const longest = strength * LARGEST_BLUR * Math.max(width, height);
-      const inputs = { photo: this.#photo, nearness: this.#maps[0] };
+      const inputs = { photo: this.#made.photo, nearness: this.#made.maps[0] };
       this.#pass("gather", null, inputs, { texel: [1 / width, 1 / height], focus: [focus], longest: [longest] });
     });
   }
@@ -155,7 +163,7 @@ export class Bokeh {
     const gl = this.#gl;
     const { width, height } = this.canvas;
     const texel = new Uint8Array(4);
-    this.#target(this.#maps[0]);
+    this.#target(this.#made.maps[0]);
     gl.readPixels(pixelAt(x, width), pixelAt(1 - y, height), 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, texel);
     this.#target(null);
     return texel[0] / 255 + texel[1] / 65025;
@@ -167,7 +175,7 @@ export class Bokeh {
    */
   #target(map) {
     const gl = this.#gl;
-    gl.bindFramebuffer(gl.FRAMEBUFFER, map && this.#framebuffer);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, map && this.#made.framebuffer);
     if (map) gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, map, 0);
   }
 
@@ -180,7 +188,7 @@ export class Bokeh {
    */
   #pass(name, target, textures, numbers = {}) {
     const gl = this.#gl;
-    const { program, places } = this.#programs[name];
+    const { program, places } = this.#made.programs[name];
     this.#target(target);
     gl.useProgram(program);
     Object.entries(textures).forEach(([uniform, map], unit) => {

@@ -106,7 +106,10 @@ export class RefocusView {
   #ready() {
     const { canvas, focus, missing } = this.#elements;
     try {
-      this.#bokeh ??= new Bokeh(canvas);
+      this.#bokeh ??= new Bokeh(canvas, () => {
+        this.#shown = null;
+        this.fit();
+      });
     } catch {
       focus.hidden = true;
       missing.hidden = false;

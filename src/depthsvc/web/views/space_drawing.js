@@ -69,14 +69,12 @@ export class Scene {
    */
   constructor(canvas, redraw) {
     this.canvas = canvas;
-    this.#gl = context(canvas, { antialias: false, alpha: false, preserveDrawingBuffer: true });
-    this.#programs = this.#prepared();
-    canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
-    canvas.addEventListener("webglcontextrestored", async () => {
+    this.#gl = context(canvas, async () => {
       this.#programs = this.#prepared();
       if (this.#wanted) await this.load(this.#wanted);
       redraw();
     });
+    this.#programs = this.#prepared();
   }
 
   /** @returns {Program[]} */

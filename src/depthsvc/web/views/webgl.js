@@ -5,11 +5,13 @@
 /**
  * The WebGL 2 context of a canvas. Throws if the browser has none.
  * @param {HTMLCanvasElement} canvas
- * @param {WebGLContextAttributes} options
+ * @param {() => void} again called when the browser has taken the canvas away and given it back empty
  */
-export function context(canvas, options) {
-  const gl = canvas.getContext("webgl2", options);
+export function context(canvas, again) {
+  const gl = canvas.getContext("webgl2", { antialias: false, alpha: false, preserveDrawingBuffer: true });
   if (!gl) throw new Error("This browser has no WebGL 2.");
+  canvas.addEventListener("webglcontextlost", (event) => event.preventDefault()); // or it does not come back
+  canvas.addEventListener("webglcontextrestored", again);
   return gl;
 }
 
