@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -168,6 +169,36 @@ sys.exit(tm.__name__)
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stderr == "openvino.tools.ovc.telemetry_stub\n"
+
+
+def test_ncnn_frees_the_memory_of_a_large_photo(cache_dir: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+import numpy as np
+from depthsvc.model.choice import Precision
+from depthsvc.model.engines.kinds import NCNN
+engine = NCNN.open(Path(sys.argv[1]), 1, Precision.FP32)
+engine.infer(np.zeros((1, 3, 1024, 1024), np.float32))
+status = dict(line.split(":") for line in open("/proc/self/status"))
+print(int(status["VmRSS"].split()[0]), int(status["VmHWM"].split()[0]))
+"""
+    command = [sys.executable, "-c", code, str(_embedded_file(NCNN, cache_dir))]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    kept, most = map(int, output.split())
+    assert kept < most / 2
+
+
+@pytest.mark.parametrize(("wanted", "spins"), [(None, "0"), ("ACTIVE", "30000000000")])
+def test_threads_of_ncnn_sleep_while_they_wait_unless_told_otherwise(wanted: str | None, spins: str) -> None:
+    if not NCNN.can_run():
+        pytest.skip("ncnn is not installed")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
+    environment |= {"OMP_DISPLAY_ENV": "verbose"} | ({"OMP_WAIT_POLICY": wanted} if wanted else {})
+    code = "import os, depthsvc.model.engines.ncnn; print(os.environ.get('OMP_WAIT_POLICY'))"
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert f"GOMP_SPINCOUNT = '{spins}'" in result.stderr
+    assert result.stdout == f"{wanted}\n"
 
 
 def test_openvino_does_not_compile_again_what_this_processor_has_compiled(

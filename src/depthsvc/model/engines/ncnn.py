@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import ncnn
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +14,17 @@ from depthsvc.imaging.spec import Shape
 from depthsvc.model.choice import Device, Precision
 from depthsvc.model.engines.base import Engine
 from depthsvc.model.engines.ncnn_file import INPUT, OUTPUT
+
+# Threads that spin while they wait take processor time from the other workers. ncnn's option openmp_blocktime has no
+# effect on the OpenMP of its wheels (GCC's), which reads this variable once, when ncnn is imported. Other libraries
+# have an OpenMP of their own, so it is taken back.
+_NOT_SPINNING = "OMP_WAIT_POLICY" not in os.environ
+if _NOT_SPINNING:
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+import ncnn  # noqa: E402
+
+if _NOT_SPINNING:
+    del os.environ["OMP_WAIT_POLICY"]
 
 if TYPE_CHECKING:
     from depthsvc.model.networks.base import Network
@@ -25,17 +36,27 @@ class NcnnEngine(Engine):
     learns_shapes = False
 
     def __init__(self, path: Path, threads: int) -> None:
+        self._pools = ncnn.PoolAllocator(), ncnn.PoolAllocator()
         self._network = ncnn.Net()
         options = self._network.opt
         options.num_threads = threads
-        options.openmp_blocktime = 0  # threads that spin while they wait take processor time from the other workers
         options.use_fp16_packed = options.use_fp16_storage = options.use_fp16_arithmetic = False
         options.use_bf16_storage = False
         if self._network.load_param(str(path)) or self._network.load_model(str(path.with_suffix(".bin"))):
             raise ModelError(f"{path} is refused: ncnn cannot load it.")
 
     def infer(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        try:
+            return self._depth(planes)
+        finally:
+            for pool in self._pools:  # else they keep what the largest input took, a gigabyte for 1024 x 2048
+                pool.clear()
+
+    def _depth(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        maps, workspace = self._pools
         extractor = self._network.create_extractor()
+        extractor.set_blob_allocator(maps)
+        extractor.set_workspace_allocator(workspace)
         extractor.input(INPUT, ncnn.Mat(np.ascontiguousarray(planes[0], np.float32)))
         failed, depth = extractor.extract(OUTPUT)
         if failed:
