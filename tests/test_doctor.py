@@ -153,6 +153,14 @@ def test_a_missing_engine_and_a_missing_extra_are_wrong(monkeypatch: pytest.Monk
     )
 
 
+def test_a_model_that_the_engine_cannot_run_is_noted() -> None:
+    pytest.importorskip("ncnn")
+    status, sentence = found("engines", "--engine", "ncnn", "--model", "dpt_hybrid")
+    assert status == "note"
+    assert sentence.endswith("ncnn cannot run dpt_hybrid, which runs on torchscript instead.")
+    assert found("engines", "--engine", "ncnn", "--model", "midas_small")[0] == "ok"
+
+
 def test_weights_that_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DEPTHSVC_DOWNLOAD")
     where = ["--cache-dir", str(tmp_path)]

@@ -35,6 +35,8 @@ def prepare(model: ResolvedModel, cache_dir: Path, choice: EngineChoice = DEFAUL
     """
     choice = on_this_machine(model, choice, find_gpus)
     kinds = engines_for(model, choice)
+    if model.architecture and choice.engine not in (EngineName.AUTO, kinds[0].name):
+        logger.warning("%s cannot run on the engine %s; using %s.", model.name, choice.engine, kinds[0].name)
     if len(kinds) == 1:
         return _prepare_with(model, kinds[0], cache_dir, choice)
     return _fastest(_all_opened(model, kinds, cache_dir, choice))

@@ -67,6 +67,18 @@ def test_a_transformer_is_not_given_to_an_engine_for_convolutions(engine: Engine
     assert NCNN not in engines_for(files, EngineChoice(engine))
 
 
+def test_a_model_that_runs_on_another_engine_than_the_chosen_one_is_told(
+    embedded_files: ResolvedModel,
+    cache_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setitem(KINDS, EngineName.NCNN, replace(NCNN, families=()))
+    prepared = prepare(embedded_files, cache_dir, EngineChoice(EngineName.NCNN))
+    assert prepared.choice.engine is EngineName.TORCHSCRIPT
+    assert caplog.messages == ["embedded cannot run on the engine ncnn; using torchscript."]
+
+
 def test_auto_with_bf16_considers_what_has_it(embedded_files: ResolvedModel) -> None:
     assert engines_for(embedded_files, EngineChoice(EngineName.AUTO, Precision.BF16)) == [TORCHSCRIPT, OPENVINO]
 

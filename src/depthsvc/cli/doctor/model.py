@@ -37,7 +37,18 @@ def engines(configuration: Configuration) -> Finding:
     if settings.engine is not EngineName.AUTO:
         KINDS[settings.engine].require(to_write=False)
     installed = [f"{kind.name} ({_version(kind.packages[0])})" for kind in KINDS.values() if kind.can_run()]
-    return fine(f"installed: {', '.join(installed)}; chosen: {settings.engine}, {settings.precision}")
+    known = f"installed: {', '.join(installed)}; chosen: {settings.engine}, {settings.precision}"
+    if unsuited := _unsuited(settings):
+        return note(f"{known}. {settings.engine} cannot run {unsuited[0]}, which runs on torchscript instead.")
+    return fine(known)
+
+
+def _unsuited(settings: Settings) -> list[str]:
+    """The registered models that the chosen engine cannot run."""
+    if settings.engine is EngineName.AUTO:
+        return []
+    names = [name for name in settings.models if name != AUTO and not is_model_path(name)]
+    return [name for name in names if not KINDS[settings.engine].suits(registered(name).architecture)]
 
 
 def extras(configuration: Configuration) -> Finding:
