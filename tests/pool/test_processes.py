@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -28,6 +29,13 @@ def killing_itself() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def logging_something(number: int) -> int:
+    log = logging.getLogger("depthsvc.test")
+    log.warning("%d is %s", number, ModelError("wrong"))
+    log.info("nobody asked")
+    return number
+
+
 def echo(channel: Channel) -> None:
     channel.send(*channel.receive())
 
@@ -43,6 +51,12 @@ def test_a_child_computes_in_a_process_of_its_own() -> None:
 def test_what_a_child_raises_is_raised() -> None:
     with pytest.raises(ModelError, match="no such model"):
         run_in_child(failing)
+
+
+def test_what_a_child_logs_is_logged_here(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_in_child(logging_something, 7) == 7
+    assert caplog.record_tuples == [("depthsvc.test", logging.WARNING, "7 is wrong")]
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_killed_child_is_reported() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import multiprocessing
 import os
 import select
@@ -10,8 +11,10 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from logging.handlers import QueueHandler
 from multiprocessing import forkserver, parent_process, resource_tracker
 from multiprocessing.context import ForkServerProcess
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from depthsvc.pool.channel import Channel
@@ -118,12 +121,13 @@ def kill_children() -> None:
 def run_in_child(function: Callable[..., Result], *arguments: object) -> Result:
     """`function(*arguments)`, computed in a separate process, so that its memory is freed afterwards.
 
-    Raises what the function raises, and ChildProcessError if the process is killed.
+    What it logs, from warnings on, is logged by this process. Raises what the function raises, and ChildProcessError
+    if the process is killed.
     """
     process, channel = start_child(_send_result, function, *arguments)
     with channel:
         try:
-            result: Result | Exception = channel.receive()[0]
+            result: Result | Exception = _result_of(channel)
         except EOFError as error:
             raise ChildProcessError(f"{process.name} was killed") from error
         finally:
@@ -134,7 +138,25 @@ def run_in_child(function: Callable[..., Result], *arguments: object) -> Result:
     return result
 
 
+def _result_of(channel: Channel) -> Any:
+    while isinstance(message := channel.receive()[0], logging.LogRecord):
+        logging.getLogger(message.name).handle(message)
+    return message
+
+
+class _LogSender(QueueHandler):
+    """Sends what is logged to the parent, which knows how logs are to look."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__(SimpleQueue())
+        self._channel = channel
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        self._channel.send(record)
+
+
 def _send_result(channel: Channel, function: Callable[..., object], *arguments: object) -> None:
+    logging.getLogger().addHandler(_LogSender(channel))
     try:
         result = function(*arguments)
     except Exception as error:
