@@ -41,7 +41,7 @@ from training.things import (
     turn,
 )
 
-_CALM_WALL = 0.75
+CALM_WALL = 0.75
 """Probability that walls are nearly plain."""
 _WIDE = 600.0
 """Extent of the ground outdoors."""
@@ -79,6 +79,10 @@ class Place:
     light: Light
 
 
+Mix = dict[Callable[[Random], Place], float]
+"""Kinds of places with their shares, which add up to 1."""
+
+
 def look_at(rng: Random, position: Floats, target: Sequence[float], field_of_view: float) -> Camera:
     """A camera at a position that looks at a target, almost level; the field of view is in degrees."""
     aim = np.asarray(target, float)
@@ -92,15 +96,15 @@ def look_at(rng: Random, position: Floats, target: Sequence[float], field_of_vie
     return Camera(position, rolled, float(np.radians(field_of_view)))
 
 
-def _one_of(rng: Random, makers: Sequence[Callable[[Random], Thing]]) -> Thing:
+def one_of(rng: Random, makers: Sequence[Callable[[Random], Thing]]) -> Thing:
     return makers[int(rng.integers(len(makers)))](rng)
 
 
-def _lamp_light(rng: Random, x: float, y: float, z: float) -> Light:
+def lamp_light(rng: Random, x: float, y: float, z: float) -> Light:
     return Light(np.array([x, y, z]), rng.uniform(0.4, 1.0), rng.uniform(0.25, 0.6), 0.0)
 
 
-def _daylight(rng: Random) -> Light:
+def daylight(rng: Random) -> Light:
     angle, height = rng.uniform(0, 2 * np.pi), rng.uniform(0.25, 1.3)
     source = 2000 * np.array([np.cos(angle) * np.cos(height), -np.sin(height), np.sin(angle) * np.cos(height)])
     overcast = rng.random() < 0.35
@@ -108,14 +112,14 @@ def _daylight(rng: Random) -> Light:
     return Light(source, 0.15 if overcast else rng.uniform(0.5, 1.1), rng.uniform(0.3, 0.6) + 0.3 * overcast, fog)
 
 
-def _ground(rng: Random) -> Thing:
+def ground(rng: Random) -> Thing:
     return [box(paint(rng, float(np.exp(rng.uniform(np.log(0.6), np.log(12))))), (0, 0.5, 0), (_WIDE, 1, _WIDE))]
 
 
-def _walls(rng: Random, width: float, length: float, height: float) -> Thing:
+def room_walls(rng: Random, width: float, length: float, height: float) -> Thing:
     """Floor, ceiling and four walls around x = 0, z from 0 to `length`; often all walls look alike."""
-    wall = paint(rng, 2.0, _CALM_WALL)
-    looks = [wall if rng.random() < 0.75 else paint(rng, 2.0, _CALM_WALL) for _ in range(4)]
+    wall = paint(rng, 2.0, CALM_WALL)
+    looks = [wall if rng.random() < 0.75 else paint(rng, 2.0, CALM_WALL) for _ in range(4)]
     middle = length / 2
     return [
         box(paint(rng, 1.0), (0, 0.05, middle), (width + 0.2, 0.1, length + 0.2)),
@@ -140,7 +144,7 @@ def _against_wall(rng: Random, thing: Thing, width: float, length: float, y: flo
     return place(thing, (along - 0.5) * width, y, back, np.pi)
 
 
-def _wall_piece(rng: Random, height: float) -> Thing:
+def wall_piece(rng: Random, height: float) -> Thing:
     """A picture, window, door or curtain; its back is at z = 0."""
     kind, look, frame = rng.random(), paint(rng, 0.8), paint(rng)
     if kind < 0.3:
@@ -155,7 +159,7 @@ def _wall_piece(rng: Random, height: float) -> Thing:
     return [*parts, box(look, (0, y, -0.02), (width, tall, 0.04))]
 
 
-def _clear_of(parts: Thing, position: Floats, distance: float) -> Thing:
+def clear_of(parts: Thing, position: Floats, distance: float) -> Thing:
     """The parts that keep a distance from a position, by their bounding boxes."""
 
     def away(part: Solid) -> float:
@@ -171,13 +175,13 @@ def room(rng: Random) -> Place:
     eye = np.array([rng.uniform(-0.4, 0.4) * width, -rng.uniform(0.6, 1.8), rng.uniform(0.05, 0.35) * length])
     things: Thing = []
     for _ in range(rng.integers(3, 11)):
-        thing = _one_of(rng, FURNITURE)
+        thing = one_of(rng, FURNITURE)
         if rng.random() < 0.6:
             things += _against_wall(rng, thing, width, length)
         else:
             things += place(thing, *_spot(rng, width, length), rng.uniform(0, 2 * np.pi))
     for _ in range(rng.integers(1, 7)):
-        things += _against_wall(rng, _wall_piece(rng, height), width, length)
+        things += _against_wall(rng, wall_piece(rng, height), width, length)
     if rng.random() < 0.3:
         things += place(person(rng), *_spot(rng, width, length), rng.uniform(0, 2 * np.pi))
     if rng.random() < 0.4:
@@ -189,8 +193,8 @@ def room(rng: Random) -> Place:
         things.append(ball(paint(rng), (x, -height + 0.3, z), (0.4, 0.25, 0.4)))
     target = (rng.uniform(-0.35, 0.35) * width, -rng.uniform(0.2, 1.3), rng.uniform(0.6, 1) * length)
     camera = look_at(rng, eye, target, rng.uniform(48, 88))
-    light = _lamp_light(rng, rng.uniform(-0.4, 0.4) * width, -height * 0.9, rng.uniform(0.1, 0.9) * length)
-    return Place(_walls(rng, width, length, height) + _clear_of(things, eye, 0.6), camera, light)
+    light = lamp_light(rng, rng.uniform(-0.4, 0.4) * width, -height * 0.9, rng.uniform(0.1, 0.9) * length)
+    return Place(room_walls(rng, width, length, height) + clear_of(things, eye, 0.6), camera, light)
 
 
 def _spot(rng: Random, width: float, length: float) -> tuple[float, float, float]:
@@ -203,26 +207,26 @@ def corridor(rng: Random) -> Place:
     eye = np.array([rng.uniform(-0.25, 0.25) * width, -rng.uniform(0.9, 1.8), 0.4])
     things: Thing = []
     for _ in range(rng.integers(4, 14)):
-        things += _against_wall(rng, _wall_piece(rng, height), width, length)
+        things += _against_wall(rng, wall_piece(rng, height), width, length)
     look, pitch = paint(rng), rng.uniform(1.5, 5)
     if rng.random() < 0.5:
         for z in np.arange(2, length, pitch):
             for x in (-0.5, 0.5):
                 things.append(box(look, (x * width, -height / 2, z), (0.3, height, 0.3)))
     for _ in range(rng.integers(0, 6)):
-        thing = _one_of(rng, (*FURNITURE, person))
+        thing = one_of(rng, (*FURNITURE, person))
         things += place(thing, rng.uniform(-0.45, 0.45) * width, 0, rng.uniform(2, length), rng.uniform(0, 6.3))
     target = (rng.uniform(-0.3, 0.3) * width, -rng.uniform(0.6, 1.6), rng.uniform(4, 10))
-    light = _lamp_light(rng, 0, -height * 0.9, rng.uniform(1, 12))
+    light = lamp_light(rng, 0, -height * 0.9, rng.uniform(1, 12))
     camera = look_at(rng, eye, target, rng.uniform(50, 85))
-    return Place(_walls(rng, width, length, height) + _clear_of(things, eye, 0.6), camera, light)
+    return Place(room_walls(rng, width, length, height) + clear_of(things, eye, 0.6), camera, light)
 
 
 def street(rng: Random) -> Place:
     """A road between houses with cars, trees, lamps and people; the camera looks along or across it."""
     road, pavement = rng.uniform(5, 12), rng.uniform(1.5, 5)
     edge = road / 2 + pavement
-    floor = [*_ground(rng), box(paint(rng, 3.0), (0, -0.01, 0), (road, 0.02, _WIDE))]
+    floor = [*ground(rng), box(paint(rng, 3.0), (0, -0.01, 0), (road, 0.02, _WIDE))]
     floor += [
         box(paint(rng, 1.0), (side * (road + pavement) / 2, -0.06, 0), (pavement, 0.12, _WIDE)) for side in (-1, 1)
     ]
@@ -241,12 +245,12 @@ def street(rng: Random) -> Place:
         things += place(car(rng), x, 0, float(np.exp(rng.uniform(np.log(5), np.log(60)))), turned)
     for _ in range(rng.integers(3, 14)):
         side, z = rng.choice([-1, 1]), float(np.exp(rng.uniform(np.log(3), np.log(50))))
-        thing = _one_of(rng, (tree, pole, pole, person, person, bush))
+        thing = one_of(rng, (tree, pole, pole, person, person, bush))
         things += place(thing, side * (road / 2 + rng.uniform(0.3, pavement)), -0.1, z, rng.uniform(0, 6.3))
     eye = np.array([rng.uniform(-0.5, 0.5) * edge * 1.6, -rng.uniform(1.2, 2.2), 0.0])
     aside = rng.normal(0, 0.12) if rng.random() < 0.7 else rng.normal(0, 0.6)
     target = (eye[0] + 20 * np.sin(aside), eye[1] + rng.normal(0.3, 1.2), 20 * np.cos(aside))
-    return Place(floor + _clear_of(things, eye, 1.2), look_at(rng, eye, target, rng.uniform(50, 90)), _daylight(rng))
+    return Place(floor + clear_of(things, eye, 1.2), look_at(rng, eye, target, rng.uniform(50, 90)), daylight(rng))
 
 
 def country(rng: Random) -> Place:
@@ -269,12 +273,12 @@ def country(rng: Random) -> Place:
     near, far = rng.uniform(2, 6), rng.uniform(15, 90)
     for _ in range(rng.integers(3, 24)):
         z = float(np.exp(rng.uniform(np.log(near), np.log(far))))
-        things += place(_one_of(rng, OUTDOORS), rng.uniform(-0.7, 0.7) * z, 0, z, rng.uniform(0, 6.3))
+        things += place(one_of(rng, OUTDOORS), rng.uniform(-0.7, 0.7) * z, 0, z, rng.uniform(0, 6.3))
     high = float(np.exp(rng.uniform(np.log(0.4), np.log(3)))) if rng.random() < 0.85 else rng.uniform(3, 15)
     eye = np.array([0.0, -high, 0.0])
     target = (rng.normal(0, 2), -high + rng.normal(0.12, 0.14) * 20, 20.0)
     return Place(
-        _ground(rng) + _clear_of(things, eye, 1.0), look_at(rng, eye, target, rng.uniform(40, 80)), _daylight(rng)
+        ground(rng) + clear_of(things, eye, 1.0), look_at(rng, eye, target, rng.uniform(40, 80)), daylight(rng)
     )
 
 
@@ -288,16 +292,16 @@ def desk(rng: Random) -> Place:
     things += place(spread(rng, int(rng.integers(4, 22)), width, depth * 0.9, 0), 0, 0, depth / 2)
     things.append(box(paint(rng, 1.0), (0, rise + 0.05, 3), (20, 0.1, 20)))
     back = depth + (rng.uniform(0, 0.3) if rng.random() < 0.5 else rng.uniform(0.3, 4))
-    things.append(box(paint(rng, 1.5, _CALM_WALL), (0, -1, back + 0.05), (20, 6, 0.1), turn(rng.normal(0, 0.12))))
+    things.append(box(paint(rng, 1.5, CALM_WALL), (0, -1, back + 0.05), (20, 6, 0.1), turn(rng.normal(0, 0.12))))
     for _ in range(rng.integers(0, 5)):
         x, z = rng.uniform(-2.5, 2.5), rng.uniform(depth + 0.3, back) if back > depth + 0.5 else back - 0.2
-        things += place(_one_of(rng, FURNITURE), x, rise, z, rng.uniform(-0.3, 0.3))
+        things += place(one_of(rng, FURNITURE), x, rise, z, rng.uniform(-0.3, 0.3))
     for _ in range(rng.integers(0, 4)):
-        things += place(_wall_piece(rng, 2.4), rng.uniform(-1.5, 1.5), rise, back)
+        things += place(wall_piece(rng, 2.4), rng.uniform(-1.5, 1.5), rise, back)
     eye = np.array([rng.uniform(-0.3, 0.3), -rng.uniform(0.15, 0.8), -rng.uniform(0.2, 0.9)])
     target = (rng.uniform(-0.2, 0.2), -rng.uniform(-0.05, 0.25), depth * rng.uniform(0.35, 0.8))
-    light = _lamp_light(rng, rng.uniform(-2, 2), -rng.uniform(1, 2), rng.uniform(-1, back * 0.7))
-    return Place(_clear_of(things, eye, 0.25), look_at(rng, eye, target, rng.uniform(40, 75)), light)
+    light = lamp_light(rng, rng.uniform(-2, 2), -rng.uniform(1, 2), rng.uniform(-1, back * 0.7))
+    return Place(clear_of(things, eye, 0.25), look_at(rng, eye, target, rng.uniform(40, 75)), light)
 
 
 def shelves(rng: Random) -> Place:
@@ -310,18 +314,18 @@ def shelves(rng: Random) -> Place:
         things += place(shelf(rng), x, 0, rng.uniform(1.9, 2.1))
     for _ in range(rng.integers(0, 4)):
         things += place(
-            _one_of(rng, (person, cabinet, table)), rng.uniform(-1.5, 3), 0, rng.uniform(1, 5), rng.uniform(0, 6)
+            one_of(rng, (person, cabinet, table)), rng.uniform(-1.5, 3), 0, rng.uniform(1, 5), rng.uniform(0, 6)
         )
     eye = np.array([rng.uniform(-0.3, 1.5), -rng.uniform(0.6, 1.6), rng.uniform(-0.3, 1.2)])
     target = (eye[0] + rng.normal(0, 0.7), -rng.uniform(0.4, 1.3), 2.0)
-    light = _lamp_light(rng, rng.uniform(-1, 2), -2.6, rng.uniform(-1, 1))
-    return Place(floor + _clear_of(things, eye, 0.3), look_at(rng, eye, target, rng.uniform(45, 80)), light)
+    light = lamp_light(rng, rng.uniform(-1, 2), -2.6, rng.uniform(-1, 1))
+    return Place(floor + clear_of(things, eye, 0.3), look_at(rng, eye, target, rng.uniform(45, 80)), light)
 
 
 def close_up(rng: Random) -> Place:
     """One thing that fills the picture, in front of others far behind, or of a wall."""
     is_small = rng.random() < 0.45
-    thing = _one_of(rng, SMALL if is_small else EVERYTHING)
+    thing = one_of(rng, SMALL if is_small else EVERYTHING)
     low = np.min([part.centre - part.half.max() for part in thing], axis=0)
     high = np.max([part.centre + part.half.max() for part in thing], axis=0)
     size = float(max(high[0] - low[0], -low[1])) * 1.1
@@ -334,18 +338,16 @@ def close_up(rng: Random) -> Place:
     for _ in range(rng.integers(0, 9)):
         z = size * float(np.exp(rng.uniform(np.log(0.6), np.log(12))))
         makers = SMALL if is_small else EVERYTHING
-        things += place(_one_of(rng, makers), rng.uniform(-0.8, 0.8) * (z + distance), 0, z, rng.uniform(0, 6.3))
+        things += place(one_of(rng, makers), rng.uniform(-0.8, 0.8) * (z + distance), 0, z, rng.uniform(0, 6.3))
     eye = np.array([0, low[1] * rng.uniform(0.3, 1.1) - 0.05, -distance])
     target = (rng.normal(0, 0.15) * size, low[1] * rng.uniform(0.3, 0.6), 0)
-    light = _daylight(rng) if outside else _lamp_light(rng, rng.normal(0, 2 * size), -3 * size, -size)
-    return Place(
-        _ground(rng) + _clear_of(things, eye, 0.1 * size), look_at(rng, eye, target, rng.uniform(40, 65)), light
-    )
+    light = daylight(rng) if outside else lamp_light(rng, rng.normal(0, 2 * size), -3 * size, -size)
+    return Place(ground(rng) + clear_of(things, eye, 0.1 * size), look_at(rng, eye, target, rng.uniform(40, 65)), light)
 
 
 def heap(rng: Random) -> Place:
     """Many solids of all sizes anywhere in front of the camera, with or without a ground and a wall."""
-    floor = _ground(rng) if rng.random() < 0.7 else []
+    floor = ground(rng) if rng.random() < 0.7 else []
     things: Thing = []
     far = float(np.exp(rng.uniform(np.log(3), np.log(40))))
     if rng.random() < 0.7:
@@ -358,35 +360,35 @@ def heap(rng: Random) -> Place:
         things.append(solid(int(rng.integers(BOX, 3)), paint(rng, 0.15 * z), centre, tuple(size), tilt))
     eye = np.array([0, -1.2, 0])
     camera = look_at(rng, eye, (rng.normal(0, 0.1), -1.2 + rng.normal(0.15, 0.2), 1), rng.uniform(45, 80))
-    light = _daylight(rng) if rng.random() < 0.5 else _lamp_light(rng, rng.normal(0, 2), -4, rng.uniform(-2, 2))
-    return Place(floor + _clear_of(things, eye, 0.05 * far), camera, light)
+    light = daylight(rng) if rng.random() < 0.5 else lamp_light(rng, rng.normal(0, 2), -4, rng.uniform(-2, 2))
+    return Place(floor + clear_of(things, eye, 0.05 * far), camera, light)
 
 
 def lounge(rng: Random) -> Place:
     """Furniture from nearby, cut by the picture's border, in front of a wall."""
     things: Thing = [box(paint(rng, 1.0), (0, 0.05, 3), (20, 0.1, 20))]
     back = rng.uniform(2, 5)
-    things.append(box(paint(rng, 2.0, _CALM_WALL), (0, -1.4, back + 0.05), (20, 3.2, 0.1), turn(rng.normal(0, 0.2))))
+    things.append(box(paint(rng, 2.0, CALM_WALL), (0, -1.4, back + 0.05), (20, 3.2, 0.1), turn(rng.normal(0, 0.2))))
     if rng.random() < 0.6:
         things.append(box(paint(rng, 2.0), (rng.choice([-1, 1]) * rng.uniform(1.2, 2.5), -1.4, 2), (0.1, 3.2, 20)))
     for _ in range(rng.integers(3, 9)):
-        maker = _one_of(rng, (*FURNITURE, sofa, bed))
+        maker = one_of(rng, (*FURNITURE, sofa, bed))
         things += place(
             maker, rng.uniform(-2, 2), 0, rng.uniform(0.9, back), float(rng.choice([-1.6, 0, 1.6])) + rng.normal(0, 0.3)
         )
     for _ in range(rng.integers(0, 5)):
-        things += place(_wall_piece(rng, 2.6), rng.uniform(-2, 2), 0, back)
+        things += place(wall_piece(rng, 2.6), rng.uniform(-2, 2), 0, back)
     for _ in range(rng.integers(0, 5)):
         things += place(
-            _one_of(rng, SMALL), rng.uniform(-1, 1), 0, rng.uniform(0.8, 2.5), rng.uniform(0, 6), rng.uniform(1, 2)
+            one_of(rng, SMALL), rng.uniform(-1, 1), 0, rng.uniform(0.8, 2.5), rng.uniform(0, 6), rng.uniform(1, 2)
         )
     eye = np.array([rng.uniform(-0.5, 0.5), -rng.uniform(0.5, 1.7), -rng.uniform(0, 0.8)])
     target = (rng.uniform(-0.8, 0.8), -rng.uniform(0, 1), rng.uniform(1.2, back))
-    light = _lamp_light(rng, rng.uniform(-2, 2), -2.4, rng.uniform(-1, back - 0.5))
-    return Place(_clear_of(things, eye, 0.35), look_at(rng, eye, target, rng.uniform(45, 80)), light)
+    light = lamp_light(rng, rng.uniform(-2, 2), -2.4, rng.uniform(-1, back - 0.5))
+    return Place(clear_of(things, eye, 0.35), look_at(rng, eye, target, rng.uniform(45, 80)), light)
 
 
-_LAYOUTS: dict[Callable[[Random], Place], float] = {
+GENERAL: Mix = {
     room: 0.22,
     lounge: 0.13,
     corridor: 0.06,
@@ -397,9 +399,10 @@ _LAYOUTS: dict[Callable[[Random], Place], float] = {
     close_up: 0.09,
     heap: 0.05,
 }
+"""Kinds of places that cover what people photograph; `training.fine_layouts` has those that are hard."""
 
 
-def layout(rng: Random) -> Place:
-    """A place of any kind."""
-    makers = list(_LAYOUTS)
-    return makers[int(rng.choice(len(makers), p=list(_LAYOUTS.values())))](rng)
+def layout(rng: Random, mix: Mix = GENERAL) -> Place:
+    """A place of any kind of a mix."""
+    makers = list(mix)
+    return makers[int(rng.choice(len(makers), p=list(mix.values())))](rng)

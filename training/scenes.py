@@ -17,15 +17,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from training.camera import defocus, develop
 from training.data import Drawn, Image, is_held_out
-from training.layouts import Camera, Light, Place, layout
-from training.textures import LEVELS, SIDE, atlas, noise
+from training.fine_layouts import FINE
+from training.layouts import GENERAL, Camera, Light, Place, layout
+from training.textures import LEVELS, PHOTO_SHARE, SIDE, atlas, noise
 from training.things import BOX, CALM_TEXTURES, CYLINDER, ELLIPSOID, TEXTURES, Random, Thing
 
 FIRST_FOR_TRAINING = 1000
 """Seeds below this are for evaluation and tests."""
 SHORT_SIDE = 240
 """Short side of training scenes, in pixels."""
+_FINE_PHOTO_SHARE = 0.9
+"""Share of the patterned textures that are cut from photos in fine scenes, if there are photos."""
 _NEAR = 0.02
 """Nearest visible depth, in metres."""
 _HORIZON = 1e4
@@ -258,20 +262,6 @@ def _sky(rng: Random, elevation: npt.NDArray[np.float32]) -> npt.NDArray[np.floa
     return np.asarray(sky * (1 - clouds) + rng.uniform(0.7, 1.1) * clouds, dtype=np.float32)
 
 
-def _develop(rng: Random, colour: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """A camera's picture of linear light (H, W, 3): exposure, vignetting, blur, noise, gamma."""
-    height, width = colour.shape[:2]
-    exposure = rng.uniform(0.3, 0.55) / max(float(colour.mean()), 0.05)
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
-    colour = colour * (exposure * (1 - rng.uniform(0, 0.25) * (x * x + y * y)))[..., None]
-    colour = colour * (1 + rng.normal(0, 0.05, 3)).astype(np.float32)
-    if rng.random() < 0.7:
-        colour = cv2.GaussianBlur(colour, (0, 0), rng.uniform(0.4, 0.9)).astype(np.float32)
-    colour = colour + rng.standard_normal(colour.shape, np.float32) * np.float32(rng.uniform(0, 0.03))
-    picture = np.clip(colour, 0, 1) ** (1 / rng.uniform(1.4, 2.2))
-    return (picture * 255).round().astype(np.uint8)
-
-
 def _rays(camera: Camera, height: int, width: int, focal: float) -> npt.NDArray[np.float32]:
     """Directions (3, H, W) in the world with a component of 1 along the optical axis."""
     y, x = np.mgrid[0:height, 0:width] + 0.5
@@ -325,25 +315,45 @@ def light_of(
 
 
 def render(
-    seed: int, height: int = 288, width: int = 384, photos: Sequence[Path] = (), device: torch.device | str = "cpu"
+    seed: int,
+    height: int = 288,
+    width: int = 384,
+    photos: Sequence[Path] = (),
+    device: torch.device | str = "cpu",
+    *,
+    fine: bool = False,
 ) -> Scene:
-    """The scene of this seed, with textures cut from `photos`. Reproducible, except for rounding."""
+    """The scene of this seed, with textures cut from `photos`; `fine` takes it from `FINE` instead of `GENERAL`.
+
+    Reproducible, except for rounding.
+    """
     rng = np.random.default_rng(seed)
-    place = layout(rng)
-    pictures = atlas(rng, TEXTURES, CALM_TEXTURES, photos)
+    place = layout(rng, FINE if fine else GENERAL)
+    pictures = atlas(rng, TEXTURES, CALM_TEXTURES, photos, _FINE_PHOTO_SHARE if fine else PHOTO_SHARE)
     light, inverse = light_of(place, pictures, rng, height, width, torch.device(device))
-    return Scene(_develop(rng, light), inverse)
+    return Scene(_shot(rng, light, inverse) if fine else develop(rng, light), inverse)
 
 
-def render_4_by_3(seed: int, short_side: int, photos: Sequence[Path], device: torch.device | str) -> Scene:
+def _shot(rng: Random, light: npt.NDArray[np.float32], inverse: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """A picture with any exposure and, often, focused on one of its points through a wide lens."""
+    if rng.random() < 0.4:
+        focus, reach = float(rng.choice(inverse[::8, ::8].ravel())), float(np.ptp(np.percentile(inverse, (2, 98))))
+        light = defocus(light, inverse, focus, rng.uniform(0.5, 6) * len(light) / 192 / max(reach, 1e-6))
+    return develop(rng, light, float(np.exp(rng.normal(-0.15, 0.45))))
+
+
+def render_4_by_3(
+    seed: int, short_side: int, photos: Sequence[Path], device: torch.device | str, *, fine: bool = False
+) -> Scene:
     """The scene of this seed in 4:3; one in four is upright."""
     sides = (short_side, short_side * 4 // 3)
-    return render(seed, *(sides[::-1] if seed % 4 == 0 else sides), photos=photos, device=device)
+    return render(seed, *(sides[::-1] if seed % 4 == 0 else sides), photos=photos, device=device, fine=fine)
 
 
 def draw_scene(photos: Sequence[Path], device: torch.device, rng: Random) -> Drawn:
-    """A new scene with its inverse depth, never one of those for evaluation."""
-    scene = render_4_by_3(int(rng.integers(FIRST_FOR_TRAINING, 2**32)), SHORT_SIDE, photos, device)
+    """A new scene of either mix with its inverse depth, never one of those for evaluation."""
+    fine, seed = rng.random() < 0.5, int(rng.integers(FIRST_FOR_TRAINING, 2**32))
+    scene = render_4_by_3(seed, SHORT_SIDE, photos, device, fine=fine)
     return scene.image, scene.inverse_depth
 
 
@@ -355,6 +365,7 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=FIRST_FOR_TRAINING, help="those below are for evaluation")
     parser.add_argument("--photos", type=Path, help="folder of NAME.jpg to cut textures from")
     parser.add_argument("--short-side", type=int, default=SHORT_SIDE, help="pixels; the long side is 4/3 of it")
+    parser.add_argument("--fine", action="store_true", help="scenes of thin things, figures, far walls and prints")
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -368,7 +379,7 @@ def main() -> None:
         name = arguments.output / f"scene_{seed:06d}"
         if Path(f"{name}.png").exists():
             continue
-        scene = render_4_by_3(seed, arguments.short_side, photos, arguments.device)
+        scene = render_4_by_3(seed, arguments.short_side, photos, arguments.device, fine=arguments.fine)
         np.save(f"{name}.inverse_depth.npy", scene.inverse_depth.astype(np.float16))
         cv2.imwrite(f"{name}.png", cv2.cvtColor(scene.image, cv2.COLOR_RGB2BGR))
 

@@ -16,6 +16,8 @@ Floats = npt.NDArray[np.float32]
 
 SIDE = 128
 """Side of a texture, in pixels."""
+PHOTO_SHARE = 0.6
+"""Share of the patterned textures that are cut from photos, if there are photos."""
 LEVELS = 5
 """Level l of a texture is blurred over 2 ** l of its pixels."""
 
@@ -140,11 +142,16 @@ def with_levels(texture: Image) -> Image:
     return np.stack([texture, *blurred])
 
 
-def atlas(rng: np.random.Generator, count: int, calm: int, photos: Sequence[Path] = ()) -> Image:
-    """`count` textures, (count, LEVELS, SIDE, SIDE, 3) RGB: `calm` plain ones, then many cut from photos, if any."""
+def atlas(
+    rng: np.random.Generator, count: int, calm: int, photos: Sequence[Path] = (), photo_share: float = PHOTO_SHARE
+) -> Image:
+    """`count` textures, (count, LEVELS, SIDE, SIDE, 3) RGB: `calm` plain ones, then others.
+
+    If there are photos, this share of the others is cut from them.
+    """
     textures = [paint(rng, calm=True) for _ in range(calm)]
     for _ in range(count - calm):
-        if photos and rng.random() < 0.6:
+        if photos and rng.random() < photo_share:
             textures.append(cut(rng, _photo(photos[int(rng.integers(len(photos)))])))
         else:
             textures.append(paint(rng, calm=False))
