@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from depthsvc.evaluation.layouts.beside import inverse_depth, labels_in, picture_of
+from training.camera import motion_blur
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -32,7 +33,9 @@ Drawn = tuple[Image, Floats]
 """A picture and its inverse depth, not always of the same size."""
 
 SHAPES = {(192, 256): 0.5, (256, 192): 0.2, (192, 320): 0.12, (192, 352): 0.13, (192, 480): 0.05}
-"""Heights and widths of batches, with their probabilities."""
+"""Heights and widths of batches at a short side of 192 pixels, with their probabilities."""
+SHORT_SIDES = {160: 0.15, 192: 0.45, 224: 0.2, 256: 0.12, 320: 0.08}
+"""Short sides of batches, in pixels, with their probabilities: `input_size` may be any of them."""
 CAPPED_GROUPS = {"flower_photos": 0.13, "grocery store": 0.12}
 """Fraction of the drawn photos that each narrow group gets; all other photos are equally likely."""
 _SMALLEST_CROP = 0.6
@@ -163,8 +166,10 @@ def _jitter_colour(rng: np.random.Generator, image: Image) -> Image:
 
 
 def _degrade(rng: np.random.Generator, image: Image) -> Image:
-    """Sometimes blur, noise or JPEG artefacts, as from a poor camera or a small upload."""
-    kind = rng.choice(["none", "blur", "noise", "jpeg"], p=[0.55, 0.15, 0.15, 0.15])
+    """Sometimes blur, motion, noise or JPEG artefacts, as from a poor camera or a small upload."""
+    kind = rng.choice(["none", "blur", "motion", "noise", "jpeg"], p=[0.5, 0.12, 0.08, 0.15, 0.15])
+    if kind == "motion":
+        return motion_blur(image, float(rng.uniform(1, 6)), float(rng.uniform(0, np.pi)))
     if kind == "blur":
         return np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.2))), dtype=np.uint8)
     if kind == "noise":
@@ -209,7 +214,7 @@ class Batches(Dataset[Batch]):
     ) -> None:
         """`exact_share` of a batch's pictures come from `draw_exact` if there is one, the rest from `photos`.
 
-        The first `coarse_steps` batches have sides of about two thirds. Processes that train together differ in their
+        The first `coarse_steps` batches have a short side of 128 pixels. Processes that train together differ in their
         `rank`: their pictures differ but have the same shape.
         """
         self.photos, self.draw_exact, self.exact_share = photos, draw_exact, exact_share
@@ -231,11 +236,17 @@ class Batches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self.seed, step))
         shape = self.shapes[rng.choice(len(self.shapes), p=list(SHAPES.values()))]
-        if step < self.coarse_steps:
-            shape = (shape[0] * 2 // 3 // 32 * 32, shape[1] * 2 // 3 // 32 * 32)
+        short_side = int(rng.choice(list(SHORT_SIDES), p=list(SHORT_SIDES.values())))
+        shape = _scaled(shape, 128 if step < self.coarse_steps else short_side)
         rng = np.random.default_rng((self.seed, step, self.rank))
         images, labels, exact = zip(*(self._sample(rng, shape) for _ in range(self.batch_size)), strict=True)
         return Batch(to_input(images), torch.from_numpy(np.stack(labels)), torch.tensor(exact))
+
+
+def _scaled(shape: tuple[int, int], short_side: int) -> tuple[int, int]:
+    """A shape scaled to a short side of about this, both sides multiples of 32."""
+    height, width = (round(side * short_side / min(shape) / 32) * 32 for side in shape)
+    return height, width
 
 
 def _photo_probabilities(photos: Sequence[Pair]) -> npt.NDArray[np.float64]:

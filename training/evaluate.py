@@ -47,15 +47,18 @@ def load_network(weights: Path) -> DepthNetwork:
     return network.eval()
 
 
-def network_predictor(network: DepthNetwork) -> Predictor:
-    """A predictor that runs a network like the registered embedded model and resizes the result to the image."""
+def network_predictor(network: DepthNetwork, input_size: int | None = None) -> Predictor:
+    """A predictor that runs a network like the registered embedded model and resizes the result to the image.
+
+    `input_size` is the short side of the network's input in pixels; None: the model's default.
+    """
     device = next(network.parameters()).device
     spec = registered("embedded").spec.input
 
     @torch.inference_mode()
     def predict(image: Image) -> Floats:
         height, width = image.shape[:2]
-        planes = to_network_input(image, *network_size(width, height, spec), spec)
+        planes = to_network_input(image, *network_size(width, height, spec, input_size), spec)
         output = network(torch.from_numpy(planes).to(device))[0].float().cpu().numpy()
         return upsample(follow_edges(colours_of(planes, spec), output), width, height, Enlargement.BILINEAR)
 
@@ -125,6 +128,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--photos", type=Path, help="folder of photos, with --labels and --index")
     parser.add_argument("--labels", type=Path)
     parser.add_argument("--index", type=Path)
+    parser.add_argument("--input-size", type=int, help="short side of the network's input, in pixels")
     parser.add_argument("--rgbd", type=Path, action="append", default=[], help="RGB-D folder; repeatable")
     parser.add_argument("--sheet", type=Path, help="write photo | label | prediction of some of each set here")
     parser.add_argument("--shown", type=int, default=12, help="number of pictures to draw from each set")
@@ -159,7 +163,7 @@ def _text(scores: dict[str, float]) -> str:
 def main() -> None:
     """Print the scores of a network and of the baselines, and optionally draw a sample sheet."""
     arguments = _parse_arguments()
-    predict = network_predictor(load_network(arguments.weights))
+    predict = network_predictor(load_network(arguments.weights), arguments.input_size)
     if arguments.unlabelled:
         write_sheet(arguments.sheet, predict, [read_image(path) for path in sorted(arguments.unlabelled.glob("*.jpg"))])
         return

@@ -271,9 +271,11 @@ def _parse_arguments() -> argparse.Namespace:
     start.add_argument("--initial-encoder", type=Path, help="ImageNet weights, timm's names")
     start.add_argument("--initial-weights", type=Path, help="weights as training.export writes them")
     exact = parser.add_mutually_exclusive_group()
-    exact.add_argument("--rgbd", type=Path, help="RGB-D folder with exact inverse depth to mix in")
+    exact.add_argument("--rgbd", type=Path, action="append", default=[], help="RGB-D folder to mix in; repeatable")
     exact.add_argument("--render", action="store_true", help="mix in new scenes, rendered where the training runs")
-    parser.add_argument("--rgbd-held-out", type=Path, help="RGB-D folder to score on")
+    parser.add_argument(
+        "--rgbd-held-out", type=Path, action="append", default=[], help="folder to score on; repeatable"
+    )
     parser.add_argument("--exact-share", type=float, default=0.5, help="share of pictures from --rgbd or --render")
     parser.add_argument("--folder", type=Path, required=True, help="folder of checkpoint, logs and sheets")
     parser.add_argument("--steps", type=int, default=2000)
@@ -315,12 +317,13 @@ def uses_bfloat16(precision: str, device: torch.device) -> bool:
 
 
 def exact_source(
-    rgbd: Path | None, *, render: bool, textures: Sequence[Path], device: torch.device
+    rgbd: Sequence[Path], *, render: bool, textures: Sequence[Path], device: torch.device
 ) -> Callable[[Random], Drawn] | None:
     """The source of pictures with exact inverse depth, or None. Rendered scenes get textures cut from the photos."""
     if render:
         return partial(draw_scene, textures, device)
-    return partial(draw_pair, read_rgbd(rgbd)) if rgbd else None
+    pairs = [pair for folder in rgbd for pair in read_rgbd(folder)]
+    return partial(draw_pair, pairs) if pairs else None
 
 
 def claim(folder: Path) -> FileLock:
@@ -369,8 +372,7 @@ def main() -> None:
         coarse_steps=arguments.coarse_steps,
     )
     held_out = {"photos": [pair for pair in photos if is_held_out(pair.image)]}
-    if arguments.rgbd_held_out:
-        held_out["rgbd"] = read_rgbd(arguments.rgbd_held_out)
+    held_out |= {folder.name: read_rgbd(folder) for folder in arguments.rgbd_held_out}
     loader = DataLoader(
         batches,
         batch_size=None,

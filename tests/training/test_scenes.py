@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from training.layouts import Camera
+from training.fine_layouts import FINE
+from training.layouts import GENERAL, Camera, Place
 from training.scenes import inverse_depth, render
-from training.things import Floats, Paint, Solid, ball, box, rod, turn
+from training.things import Floats, Paint, Random, Solid, ball, box, rod, turn
 
 HEIGHT, WIDTH = 60, 80
 FIELD_OF_VIEW = np.radians(60)
@@ -91,9 +93,27 @@ def test_photos_lend_textures_and_leave_depth_alone(tmp_path: Path) -> None:
     assert not np.array_equal(plain.image, textured.image)
 
 
+@pytest.mark.parametrize("mix", [GENERAL, FINE], ids=["general", "fine"])
+def test_shares_of_a_mix_add_up_to_1(mix: dict[Callable[[Random], Place], float]) -> None:
+    assert sum(mix.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("maker", FINE)
+def test_each_kind_of_fine_place_shows_near_and_far(maker: Callable[[Random], Place]) -> None:
+    spans = []
+    for seed in range(4):
+        place = maker(np.random.default_rng(seed))
+        seen = inverse_depth(place.solids, place.camera, HEIGHT, WIDTH)
+        assert np.isfinite(seen).all()
+        near, far = np.percentile(seen, (98, 10))
+        spans.append(near / max(float(far), 1 / 100))
+    assert np.median(spans) > 1.5
+
+
+@pytest.mark.parametrize("fine", [False, True], ids=["general", "fine"])
 @pytest.mark.parametrize("seed", range(12))
-def test_scenes_are_worth_training_on(seed: int) -> None:
-    scene = render(seed, 96, 128)
+def test_scenes_are_worth_training_on(seed: int, fine: bool) -> None:
+    scene = render(seed, 96, 128, fine=fine)
     assert scene.image.shape == (96, 128, 3)
     assert np.isfinite(scene.inverse_depth).all()
     assert scene.inverse_depth.min() >= 0

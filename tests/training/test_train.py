@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from depthsvc.model.architecture import COMPACT
 from depthsvc.model.networks.midas import DepthNetwork
 from training import scenes
-from training.data import Batches, Pair, draw_pair, read_photos, read_rgbd
+from training.data import SHORT_SIDES, Batches, Pair, draw_pair, read_photos, read_rgbd
 from training.export import averaged_weights, serialise, to_half
 from training.losses import Weights
 from training.scenes import SHORT_SIDE, Scene, draw_scene
@@ -121,7 +121,7 @@ def test_no_scene_for_evaluation_is_drawn_while_training(monkeypatch: pytest.Mon
 
     seeds = []
 
-    def render(seed: int, *_arguments: object) -> Scene:
+    def render(seed: int, *_arguments: object, **_options: object) -> Scene:
         seeds.append(seed)
         return Scene(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.float32))
 
@@ -131,7 +131,7 @@ def test_no_scene_for_evaluation_is_drawn_while_training(monkeypatch: pytest.Mon
 
 
 def test_batches_of_scenes_are_the_same_in_a_spawned_process(batches: Batches) -> None:
-    draw = exact_source(None, render=True, textures=[], device=torch.device("cpu"))
+    draw = exact_source([], render=True, textures=[], device=torch.device("cpu"))
     drawing = Batches(batches.photos, draw, 1.0, 1, seed=0)
     sent: Batches = pickle.loads(pickle.dumps(drawing))
     torch.testing.assert_close(sent[0].images, drawing[0].images, rtol=0, atol=0)
@@ -140,7 +140,7 @@ def test_batches_of_scenes_are_the_same_in_a_spawned_process(batches: Batches) -
 
 def test_without_a_source_of_exact_depth_all_pictures_are_photos(batches: Batches) -> None:
     only_photos = Batches(
-        batches.photos, exact_source(None, render=False, textures=[], device=torch.device("cpu")), 1.0, 2, 0
+        batches.photos, exact_source([], render=False, textures=[], device=torch.device("cpu")), 1.0, 2, 0
     )
     assert not only_photos[0].exact.any()
 
@@ -234,6 +234,14 @@ def test_wider_layers_begin_by_doing_what_the_narrow_ones_did() -> None:
 def test_batches_are_the_same_whenever_they_are_asked_for(batches: Batches) -> None:
     torch.testing.assert_close(batches[1].images, batches[1].images, rtol=0, atol=0)
     assert not torch.equal(batches[1].images, batches[2].images) or batches[1].images.shape != batches[2].images.shape
+
+
+def test_batches_have_all_short_sides_and_sides_that_the_network_accepts(batches: Batches) -> None:
+    later = Batches(batches.photos, None, 0.0, 1, seed=0)
+    shapes = [tuple(later[step].images.shape[2:]) for step in range(60)]
+    assert {min(shape) for shape in shapes} == set(SHORT_SIDES)
+    assert all(side % 32 == 0 for shape in shapes for side in shape)
+    assert min(batches[0].images.shape[2:]) == 128
 
 
 def test_export_is_the_same_bytes_and_loads_strictly(tmp_path: Path, initial: Path) -> None:
