@@ -27,7 +27,7 @@ def develop(rng: np.random.Generator, light: Floats, exposure: float = 1.0) -> I
         colour = cv2.GaussianBlur(colour, (0, 0), rng.uniform(0.4, 0.9)).astype(np.float32)
     colour = colour + rng.standard_normal(colour.shape, np.float32) * np.float32(rng.uniform(0, 0.03))
     picture = np.clip(colour, 0, 1) ** (1 / rng.uniform(1.4, 2.2))
-    return (picture * 255).round().astype(np.uint8)
+    return np.asarray((picture * 255).round(), np.uint8)
 
 
 def defocus(light: Floats, inverse_depth: Floats, focus: float, aperture: float) -> Floats:

@@ -256,7 +256,7 @@ def _bright_openings(rng: Random, width: float, length: float, height: float) ->
     y = -rng.uniform(0.45, 0.65) * height
     sides = [(x * width / 2, z) for x in (-1, 1) for z in np.arange(2, length, rng.uniform(2.5, 7))]
     solids = [box(look, (x, y, z), (0.08, tall, wide)) for x, z in sides] if rng.random() < 0.7 else []
-    ends = np.linspace(-0.3, 0.3, int(rng.integers(1, 4))) * width if rng.random() < 0.7 else []
+    ends = np.linspace(-0.3, 0.3, int(rng.integers(1, 4)) if rng.random() < 0.7 else 0) * width
     return solids + [box(look, (x, y, length), (wide, tall * rng.uniform(0.8, 1.3), 0.08)) for x in ends]
 
 
@@ -311,7 +311,7 @@ def dining(rng: Random) -> Place:
             if rng.random() < 0.25:
                 continue
             x_at, z_at, top = x + rng.normal(0, 0.15), z + rng.normal(0, 0.15), rng.uniform(0.7, 0.78)
-            solids += place(_laid_table(rng, top, with_things=z < 6), x_at, 0, z_at)
+            solids += place(_laid_table(rng, top, with_things=bool(z < 6)), x_at, 0, z_at)
             for side in (-1, 1):
                 chair = seat(np.random.default_rng(look_of_chairs))
                 here = place(chair, x_at + rng.normal(0, 0.05), 0, z_at + side * 0.6, 0 if side > 0 else np.pi)

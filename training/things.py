@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Vector = Sequence[float] | Floats
+"""Three numbers."""
 Random = np.random.Generator
 
 BOX, ELLIPSOID, CYLINDER = 0, 1, 2
@@ -68,24 +70,24 @@ def turn(yaw: float, tilt: float = 0.0, axis: int = 0) -> Floats:
 
 
 def solid(
-    kind: int, look: Paint, centre: Sequence[float], size: Sequence[float], rotation: Floats | None = None
+    kind: int, look: Paint, centre: Vector, size: Vector, rotation: Floats | None = None
 ) -> Solid:
     """A solid by its whole extent, `size`."""
     half = np.maximum(np.asarray(size, float) / 2, 1e-4)
     return Solid(kind, np.asarray(centre, float), half, np.eye(3) if rotation is None else rotation, look)
 
 
-def box(look: Paint, centre: Sequence[float], size: Sequence[float], rotation: Floats | None = None) -> Solid:
+def box(look: Paint, centre: Vector, size: Vector, rotation: Floats | None = None) -> Solid:
     """A box."""
     return solid(BOX, look, centre, size, rotation)
 
 
-def ball(look: Paint, centre: Sequence[float], size: Sequence[float], rotation: Floats | None = None) -> Solid:
+def ball(look: Paint, centre: Vector, size: Vector, rotation: Floats | None = None) -> Solid:
     """An ellipsoid."""
     return solid(ELLIPSOID, look, centre, size, rotation)
 
 
-def rod(look: Paint, start: Sequence[float], end: Sequence[float], thickness: float, kind: int = CYLINDER) -> Solid:
+def rod(look: Paint, start: Vector, end: Vector, thickness: float, kind: int = CYLINDER) -> Solid:
     """A cylinder, or another kind of solid, from one point to another."""
     a, b = np.asarray(start, float), np.asarray(end, float)
     length = float(np.linalg.norm(b - a))
@@ -96,7 +98,7 @@ def rod(look: Paint, start: Sequence[float], end: Sequence[float], thickness: fl
     return solid(kind, look, (a + b) / 2, (thickness, length, thickness), rotation)
 
 
-def limb(look: Paint, start: Sequence[float], end: Sequence[float], thickness: float) -> Solid:
+def limb(look: Paint, start: Vector, end: Vector, thickness: float) -> Solid:
     """A rounded rod."""
     return rod(look, start, end, thickness, ELLIPSOID)
 
