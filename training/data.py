@@ -34,7 +34,7 @@ Drawn = tuple[Image, Floats]
 
 SHAPES = {(192, 256): 0.5, (256, 192): 0.2, (192, 320): 0.12, (192, 352): 0.13, (192, 480): 0.05}
 """Heights and widths of batches at a short side of 192 pixels, with their probabilities."""
-SHORT_SIDES = {160: 0.15, 192: 0.45, 224: 0.2, 256: 0.12, 320: 0.08}
+SHORT_SIDES = {160: 0.15, 192: 0.45, 224: 0.22, 256: 0.12, 320: 0.06}
 """Short sides of batches, in pixels, with their probabilities: `input_size` may be any of them."""
 CAPPED_GROUPS = {"flower_photos": 0.13, "grocery store": 0.12}
 """Fraction of the drawn photos that each narrow group gets; all other photos are equally likely."""
