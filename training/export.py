@@ -1,4 +1,4 @@
-"""Exports a run's averaged weights to the file that the package ships, and checks it."""
+"""Exports a run's averaged weights, or a mean of them and those it started from, to the file that the package ships."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import struct
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from depthsvc.model.architecture import COMPACT
@@ -30,6 +31,17 @@ def averaged_weights(checkpoint: Path) -> tuple[dict[str, Tensor], int]:
     averaged = state["averaged"].items()
     weights = {name.removeprefix(_PREFIX): value for name, value in averaged if name.startswith(_PREFIX)}
     return weights, state["step"]
+
+
+def interpolated(first: dict[str, Tensor], last: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Floating tensors between those of two networks: `share` 0 gives the first's, 1 the last's; the rest is the last's.
+
+    Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
+    """
+    return {
+        name: torch.lerp(first[name].float(), value, share) if value.is_floating_point() else value
+        for name, value in last.items()
+    }
 
 
 def to_half(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -82,8 +94,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--trained", required=True, help="date of the training, YYYY-MM-DD")
     parser.add_argument("--batch-size", type=int, default=8, help="the run's batch size, to count its samples")
+    parser.add_argument("--initial-weights", type=Path, help="those the run started from, to be averaged with")
+    parser.add_argument("--share", type=float, default=0.5, help="share of the run's weights in that average")
     arguments = parser.parse_args()
     weights, step = averaged_weights(arguments.checkpoint)
+    if arguments.initial_weights:
+        weights = interpolated(load_file(arguments.initial_weights), weights, arguments.share)
     metadata = {
         "architecture": "compact",
         "format": FORMAT,

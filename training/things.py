@@ -69,9 +69,7 @@ def turn(yaw: float, tilt: float = 0.0, axis: int = 0) -> Floats:
     return np.asarray(about_y @ np.array(tilted))
 
 
-def solid(
-    kind: int, look: Paint, centre: Vector, size: Vector, rotation: Floats | None = None
-) -> Solid:
+def solid(kind: int, look: Paint, centre: Vector, size: Vector, rotation: Floats | None = None) -> Solid:
     """A solid by its whole extent, `size`."""
     half = np.maximum(np.asarray(size, float) / 2, 1e-4)
     return Solid(kind, np.asarray(centre, float), half, np.eye(3) if rotation is None else rotation, look)

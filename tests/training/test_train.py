@@ -20,7 +20,7 @@ from depthsvc.model.architecture import COMPACT
 from depthsvc.model.networks.midas import DepthNetwork
 from training import scenes
 from training.data import SHORT_SIDES, Batches, Pair, draw_pair, read_photos, read_rgbd
-from training.export import averaged_weights, serialise, to_half
+from training.export import averaged_weights, interpolated, serialise, to_half
 from training.losses import Weights
 from training.scenes import SHORT_SIDE, Scene, draw_scene
 from training.train import (
@@ -242,6 +242,14 @@ def test_batches_have_all_short_sides_and_sides_that_the_network_accepts(batches
     assert {min(shape) for shape in shapes} == set(SHORT_SIDES)
     assert all(side % 32 == 0 for shape in shapes for side in shape)
     assert min(batches[0].images.shape[2:]) == 128
+
+
+def test_interpolated_weights_are_between_those_of_both_networks() -> None:
+    first = {"weight": torch.tensor([1.0, 2.0]).half(), "count": torch.tensor(3)}
+    last = {"weight": torch.tensor([3.0, 6.0]), "count": torch.tensor(5)}
+    between = interpolated(first, last, 0.25)
+    torch.testing.assert_close(between["weight"], torch.tensor([1.5, 3.0]))
+    assert between["count"] == 5
 
 
 def test_export_is_the_same_bytes_and_loads_strictly(tmp_path: Path, initial: Path) -> None:
