@@ -34,7 +34,7 @@ def averaged_weights(checkpoint: Path) -> tuple[dict[str, Tensor], int]:
 
 
 def interpolated(first: dict[str, Tensor], last: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """Floating tensors between those of two networks: `share` 0 gives the first's, 1 the last's; the rest is the last's.
+    """Floating tensors between those of two networks, with this share of the last's; others are the last's.
 
     Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
     """
