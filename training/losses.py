@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 TRIM = 0.2
-"""Fraction of an image's pixels, those with the largest residuals, that do not count if a teacher labelled it."""
+"""Fraction of an image's pixels, those with the largest residuals, that the error ignores if a teacher labelled it."""
 TARGET_LIMIT = 6.0
 """Normalised targets are clamped to +- this, so that a few very near pixels do not outweigh the rest."""
 ANCHOR_RANGE = (0.1, 1.1)
@@ -48,36 +48,21 @@ def normalise(inverse_depth: Tensor) -> Tensor:
     return (centred / deviation).view_as(inverse_depth)
 
 
-def trusted(prediction: Tensor, target: Tensor, exact: Tensor) -> Tensor:
-    """Which pixels of the labels count, bool: all exact ones, and of a teacher's those with smaller residuals.
-
-    Normalised (N, H, W), (N, H, W), bool (N,) -> (N, H, W). A teacher that misses a thin thing is not to teach that.
-    """
-    residuals = (prediction - target).detach().abs()
-    kept = int(residuals[0].numel() * (1 - TRIM))
-    limits = residuals.flatten(1).kthvalue(kept, dim=1).values
-    return (residuals <= limits[:, None, None]) | exact[:, None, None]
+def trimmed_error(prediction: Tensor, target: Tensor, exact: Tensor) -> Tensor:
+    """Mean absolute residual of each image, trimmed unless its label is exact; normalised (N, H, W) -> (N,)."""
+    residuals = (prediction - target).abs().flatten(1)
+    kept = int(residuals.shape[1] * (1 - TRIM))
+    smallest = residuals.topk(kept, dim=1, largest=False, sorted=False).values
+    return torch.where(exact, residuals.mean(dim=1), smallest.mean(dim=1))
 
 
-def trimmed_error(prediction: Tensor, target: Tensor, counted: Tensor) -> Tensor:
-    """Mean absolute residual of each image's pixels that count, (N, H, W) each, normalised -> (N,)."""
-    residuals = (prediction - target).abs() * counted
-    return residuals.sum(dim=(1, 2)) / counted.sum(dim=(1, 2)).clamp(min=1)
-
-
-def gradient_error(prediction: Tensor, target: Tensor, counted: Tensor) -> Tensor:
-    """Each image's mean absolute gradient of the residual, between pixels that count, summed over scales.
-
-    (N, H, W) each -> (N,).
-    """
+def gradient_error(prediction: Tensor, target: Tensor) -> Tensor:
+    """Each image's mean absolute gradient of the residual, summed over scales; (N, H, W) -> (N,)."""
     residual = prediction - target
     total = residual.new_zeros(len(residual))
     for scale in range(_SCALES):
-        coarse, counts = (plane[:, :: 2**scale, :: 2**scale] for plane in (residual, counted))
-        for axis in (1, 2):
-            length = coarse.shape[axis] - 1
-            both = counts.narrow(axis, 0, length) & counts.narrow(axis, 1, length)
-            total = total + (coarse.diff(dim=axis).abs() * both).mean(dim=(1, 2))
+        coarse = residual[:, :: 2**scale, :: 2**scale]
+        total = total + coarse.diff(dim=2).abs().mean(dim=(1, 2)) + coarse.diff(dim=1).abs().mean(dim=(1, 2))
     return total
 
 
@@ -132,11 +117,10 @@ def depth_loss(prediction: Tensor, target: Tensor, exact: Tensor, weights: Weigh
     """
     wanted = normalise(target).clamp(-TARGET_LIMIT, TARGET_LIMIT)
     found = normalise(prediction)
-    counted = trusted(found, wanted, exact)
     gradient_weights = torch.where(exact, weights.gradient_exact, weights.gradient)
     terms = {
-        "trimmed": trimmed_error(found, wanted, counted).mean(),
-        "gradient": (gradient_weights * gradient_error(found, wanted, counted)).mean(),
+        "trimmed": trimmed_error(found, wanted, exact).mean(),
+        "gradient": (gradient_weights * gradient_error(found, wanted)).mean(),
         "relative": weights.relative * (exact * relative_error(prediction, target)).mean(),
         "edges": weights.edges * (exact * edge_error(found, wanted)).mean(),
         "anchor": weights.anchor * F.l1_loss(prediction, anchor_target(target)),
