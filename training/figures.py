@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from training.things import ELLIPSOID, Floats, Random, Thing, ball, box, limb, paint, place, rod, turn
+from training.things import ELLIPSOID, Floats, Random, Thing, ball, box, limb, log_uniform, paint, place, rod, turn
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def beast(rng: Random) -> Thing:
     parts += [ball(look, head + np.array([-0.05, -skull * 0.5, side * 0.08]), (0.06, ear, 0.05)) for side in (-1, 1)]
     tail = rump + np.array([-rng.uniform(0.2, 0.6), rng.uniform(-0.5, 0.4), rng.normal(0, 0.2)])
     parts.append(limb(look, rump - 0.15 * along, tail, rng.uniform(0.04, 0.15)))
-    scale = float(np.exp(rng.uniform(np.log(0.25), np.log(1.5))))
+    scale = log_uniform(rng, 0.25, 1.5)
     return place(standing(parts), 0, 0, 0, 0, scale)
 
 
@@ -146,7 +146,7 @@ def bird(rng: Random) -> Thing:
     parts += [ball(other, (-0.05, -0.02, side * 0.15), (0.55, 0.26, 0.08), turn(0, -pitch, 2)) for side in (-1, 1)]
     for side in (-0.07, 0.07):
         parts.append(rod(paint(rng), (0, 0.12, side), (rng.normal(0, 0.05), 0.15 + leg, side), 0.025))
-    scale = float(np.exp(rng.uniform(np.log(0.15), np.log(1))))
+    scale = log_uniform(rng, 0.15, 1)
     return place(standing(parts), 0, 0, 0, 0, scale)
 
 

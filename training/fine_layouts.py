@@ -40,6 +40,7 @@ from training.things import (
     bush,
     fence,
     flower,
+    log_uniform,
     paint,
     place,
     plant,
@@ -52,10 +53,6 @@ from training.things import (
 )
 
 Maker = Callable[[Random], Thing]
-
-
-def _log_uniform(rng: Random, low: float, high: float) -> float:
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def _glowing(rng: Random, strength: float) -> Paint:
@@ -97,7 +94,7 @@ def _view_of(rng: Random, eye: Floats, things: Sequence[Thing], angles: tuple[fl
 def _backdrop(rng: Random, near: float) -> tuple[Thing, Light]:
     """What is behind a thing in the open or in a room: solids beyond `near` metres, the floor, and the light."""
     if rng.random() < 0.45:
-        back = near + _log_uniform(rng, 0.2, 5)
+        back = near + log_uniform(rng, 0.2, 5)
         solids = [box(paint(rng, 1.0), (0, 0.05, 0), (60, 0.1, 60))]
         solids.append(box(paint(rng, 1.5, 0.5), (0, -2, back + 0.05), (40, 5, 0.1), turn(rng.normal(0, 0.25))))
         for _ in range(rng.integers(0, 5)):
@@ -109,10 +106,10 @@ def _backdrop(rng: Random, near: float) -> tuple[Thing, Light]:
         return solids, lamp_light(rng, rng.uniform(-2, 2), -rng.uniform(1.8, 3), rng.uniform(-1, back - 0.3))
     solids = ground(rng)
     for _ in range(rng.integers(2, 14)):
-        z = near * _log_uniform(rng, 1.3, 25) + 1
+        z = near * log_uniform(rng, 1.3, 25) + 1
         solids += place(one_of(rng, OUTDOORS), rng.uniform(-0.9, 0.9) * z, 0, z, rng.uniform(0, 6.3))
     if rng.random() < 0.4:
-        solids += place(building(rng), rng.normal(0, 4), 0, near + _log_uniform(rng, 4, 40), rng.normal(0, 0.2))
+        solids += place(building(rng), rng.normal(0, 4), 0, near + log_uniform(rng, 4, 40), rng.normal(0, 0.2))
     return solids, daylight(rng)
 
 
@@ -125,15 +122,15 @@ def wood(rng: Random) -> Place:
     if rng.random() < 0.4:
         solids.append(box(paint(rng, 3.0, 0.1), (0, -rng.uniform(7, 14), far / 2), (200, 0.3, far)))
     for _ in range(rng.integers(8, 60)):
-        z = _log_uniform(rng, 1, far)
+        z = log_uniform(rng, 1, far)
         solids += place(trunk(rng), rng.uniform(-0.75, 0.75) * z, 0, z, rng.uniform(0, 6.3))
     for _ in range(rng.integers(0, 12)):
-        z = _log_uniform(rng, 1.5, far)
+        z = log_uniform(rng, 1.5, far)
         thing = one_of(rng, (bush, bush, rock, tree, figure, beast, plant))
         solids += place(thing, rng.uniform(-0.7, 0.7) * z, 0, z, rng.uniform(0, 6.3))
     eye = _eye(rng, 0.4, 2.0)
     light = daylight(rng)
-    light = replace(light, fog=light.fog if rng.random() < 0.6 else _log_uniform(rng, 1 / 100, 1 / 15))
+    light = replace(light, fog=light.fog if rng.random() < 0.6 else log_uniform(rng, 1 / 100, 1 / 15))
     return Place(clear_of(solids, eye, 0.5), _view(rng, eye, (-0.3, 0.35), (45, 80)), light)
 
 
@@ -194,7 +191,7 @@ def shore(rng: Random) -> Place:
     solids, light = _backdrop(rng, 2.0)
     look = paint(rng, 0.4, 0.1)
     for _ in range(rng.integers(3, 16)):
-        z = _log_uniform(rng, 0.4, 4)
+        z = log_uniform(rng, 0.4, 4)
         size = z * rng.uniform(0.1, 0.6, 3) * (1, 0.6, 1)
         own = look if rng.random() < 0.7 else paint(rng, 0.3, 0.1)
         solids.append(
@@ -215,7 +212,7 @@ def water(rng: Random) -> Place:
     """Boats, people in kayaks, posts and masts on water, with a far shore or none."""
     calm = replace(paint(rng, rng.uniform(1, 8), 0.5), gloss=rng.uniform(0, 0.7))
     solids: Thing = [box(calm, (0, 0.5, 0), (4000, 1, 4000))]
-    shore_at = _log_uniform(rng, 40, 600)
+    shore_at = log_uniform(rng, 40, 600)
     if rng.random() < 0.75:
         hills, look = int(rng.integers(2, 9)), paint(rng, 0.1 * shore_at, 0.2)
         for x in rng.uniform(-1, 1, hills) * shore_at:
@@ -223,15 +220,15 @@ def water(rng: Random) -> Place:
             solids.append(ball(look, (x, 0, shore_at + wide / 2), (wide, wide * rng.uniform(0.05, 0.5), wide)))
         solids.append(box(look, (0, -0.004 * shore_at, shore_at * 1.1), (4 * shore_at, 0.02 * shore_at, 10)))
     for _ in range(rng.integers(1, 9)):
-        z = _log_uniform(rng, 2.5, min(shore_at, 80))
+        z = log_uniform(rng, 2.5, min(shore_at, 80))
         makers = (kayak, kayak, boat, boat) if z < 12 else (boat, boat, boat, kayak)
         solids += place(one_of(rng, makers), rng.uniform(-0.6, 0.6) * z, 0, z, rng.uniform(0, 6.3))
     for _ in range(rng.integers(0, 9)):
-        z, tall, thick = _log_uniform(rng, 2, 40), rng.uniform(0.5, 3), rng.uniform(0.06, 0.35)
+        z, tall, thick = log_uniform(rng, 2, 40), rng.uniform(0.5, 3), rng.uniform(0.06, 0.35)
         x = rng.uniform(-0.6, 0.6) * z
         solids.append(rod(paint(rng, 0.4), (x, 0.3, z), (x + rng.normal(0, 0.05), -tall, z), thick))
     for _ in range(rng.integers(0, 4)):
-        z = _log_uniform(rng, 2, 20)
+        z = log_uniform(rng, 2, 20)
         solids += place(rock(rng), rng.uniform(-0.7, 0.7) * z, 0, z, 0, rng.uniform(1, 3))
     if rng.random() < 0.25:
         pier = box(paint(rng, 1.0), (0, -0.5, 6), (rng.uniform(1, 2.5), 0.12, 14), turn(rng.normal(0, 0.1)))
@@ -282,7 +279,7 @@ def nave(rng: Random) -> Place:
                 solids.append(box(bench, (x, -0.7, z + 0.2), (wide, 0.55, 0.05)))
     solids.append(box(paint(rng), (0, -0.6, length - 2), (rng.uniform(1, 4), 1.2, 1)))
     for _ in range(rng.integers(0, 9)):
-        z = _log_uniform(rng, 2, length * 0.8)
+        z = log_uniform(rng, 2, length * 0.8)
         solids += place(
             one_of(rng, (figure, figure, plant, lattice)), rng.uniform(-0.8, 0.8) * inner, 0, z, rng.uniform(0, 6.3)
         )
@@ -351,7 +348,7 @@ def gaps(rng: Random) -> Place:
 
 def prints(rng: Random) -> Place:
     """Posters, screens, carpets, covers and walls with strong patterns, all flat, and few real things before them."""
-    back, slant = _log_uniform(rng, 0.5, 5), rng.normal(0, 0.5)
+    back, slant = log_uniform(rng, 0.5, 5), rng.normal(0, 0.5)
     solids: Thing = [box(paint(rng, rng.uniform(0.3, 2), 0.0), (0, 0.05, 0), (40, 0.1, 40))]
     wall: Thing = [box(paint(rng, rng.uniform(0.5, 3) * back, 0.2), (0, -2, 0.05), (40, 8, 0.1))]
     for _ in range(rng.integers(1, 8)):

@@ -27,6 +27,7 @@ from training.things import (
     bush,
     cabinet,
     car,
+    log_uniform,
     paint,
     person,
     place,
@@ -108,12 +109,12 @@ def daylight(rng: Random) -> Light:
     angle, height = rng.uniform(0, 2 * np.pi), rng.uniform(0.25, 1.3)
     source = 2000 * np.array([np.cos(angle) * np.cos(height), -np.sin(height), np.sin(angle) * np.cos(height)])
     overcast = rng.random() < 0.35
-    fog = float(np.exp(rng.uniform(np.log(1 / 1500), np.log(1 / 40)))) if rng.random() < 0.6 else 0.0
+    fog = log_uniform(rng, 1 / 1500, 1 / 40) if rng.random() < 0.6 else 0.0
     return Light(source, 0.15 if overcast else rng.uniform(0.5, 1.1), rng.uniform(0.3, 0.6) + 0.3 * overcast, fog)
 
 
 def ground(rng: Random) -> Thing:
-    return [box(paint(rng, float(np.exp(rng.uniform(np.log(0.6), np.log(12))))), (0, 0.5, 0), (_WIDE, 1, _WIDE))]
+    return [box(paint(rng, log_uniform(rng, 0.6, 12)), (0, 0.5, 0), (_WIDE, 1, _WIDE))]
 
 
 def room_walls(rng: Random, width: float, length: float, height: float) -> Thing:
@@ -242,9 +243,9 @@ def street(rng: Random) -> Place:
         parked = rng.random() < 0.6
         x = (road / 2 - 1.1) * rng.choice([-1, 1]) if parked else rng.uniform(-0.3, 0.3) * road
         turned = float(rng.choice([0, np.pi])) + rng.normal(0, 0.05)
-        things += place(car(rng), x, 0, float(np.exp(rng.uniform(np.log(5), np.log(60)))), turned)
+        things += place(car(rng), x, 0, log_uniform(rng, 5, 60), turned)
     for _ in range(rng.integers(3, 14)):
-        side, z = rng.choice([-1, 1]), float(np.exp(rng.uniform(np.log(3), np.log(50))))
+        side, z = rng.choice([-1, 1]), log_uniform(rng, 3, 50)
         thing = one_of(rng, (tree, pole, pole, person, person, bush))
         things += place(thing, side * (road / 2 + rng.uniform(0.3, pavement)), -0.1, z, rng.uniform(0, 6.3))
     eye = np.array([rng.uniform(-0.5, 0.5) * edge * 1.6, -rng.uniform(1.2, 2.2), 0.0])
@@ -257,13 +258,13 @@ def country(rng: Random) -> Place:
     """Hills, trees, rocks, fences, animals and people under the sky."""
     things: Thing = []
     for _ in range(rng.integers(0, 7)):
-        z, x = float(np.exp(rng.uniform(np.log(25), np.log(280)))), rng.normal(0, 0.7)
+        z, x = log_uniform(rng, 25, 280), rng.normal(0, 0.7)
         wide = z * rng.uniform(0.5, 1.6)
         size = (wide, wide * rng.uniform(0.1, 0.6), wide * rng.uniform(0.4, 1))
         things.append(ball(paint(rng, 0.08 * wide), (x * z, 0, z + wide * 0.5), size, turn(rng.uniform(0, 3))))
     look = paint(rng, 3.0)
     for _ in range(rng.integers(0, 8)):
-        z = float(np.exp(rng.uniform(np.log(3), np.log(30))))
+        z = log_uniform(rng, 3, 30)
         wide = z * rng.uniform(0.2, 1)
         size = (wide, wide * rng.uniform(0.1, 0.35), wide * 0.8)
         things.append(ball(look, (rng.normal(0, 0.5) * z, size[1] * 0.1, z), size, turn(rng.uniform(0, 3))))
@@ -272,9 +273,9 @@ def country(rng: Random) -> Place:
         things.append(path)
     near, far = rng.uniform(2, 6), rng.uniform(15, 90)
     for _ in range(rng.integers(3, 24)):
-        z = float(np.exp(rng.uniform(np.log(near), np.log(far))))
+        z = log_uniform(rng, near, far)
         things += place(one_of(rng, OUTDOORS), rng.uniform(-0.7, 0.7) * z, 0, z, rng.uniform(0, 6.3))
-    high = float(np.exp(rng.uniform(np.log(0.4), np.log(3)))) if rng.random() < 0.85 else rng.uniform(3, 15)
+    high = log_uniform(rng, 0.4, 3) if rng.random() < 0.85 else rng.uniform(3, 15)
     eye = np.array([0.0, -high, 0.0])
     target = (rng.normal(0, 2), -high + rng.normal(0.12, 0.14) * 20, 20.0)
     return Place(
@@ -336,7 +337,7 @@ def close_up(rng: Random) -> Place:
         back = size * rng.uniform(0.4, 3)
         things.append(box(paint(rng, 1.5), (0, -10, back + 0.5), (60, 22, 1), turn(rng.normal(0, 0.25))))
     for _ in range(rng.integers(0, 9)):
-        z = size * float(np.exp(rng.uniform(np.log(0.6), np.log(12))))
+        z = size * log_uniform(rng, 0.6, 12)
         makers = SMALL if is_small else EVERYTHING
         things += place(one_of(rng, makers), rng.uniform(-0.8, 0.8) * (z + distance), 0, z, rng.uniform(0, 6.3))
     eye = np.array([0, low[1] * rng.uniform(0.3, 1.1) - 0.05, -distance])
@@ -349,11 +350,11 @@ def heap(rng: Random) -> Place:
     """Many solids of all sizes anywhere in front of the camera, with or without a ground and a wall."""
     floor = ground(rng) if rng.random() < 0.7 else []
     things: Thing = []
-    far = float(np.exp(rng.uniform(np.log(3), np.log(40))))
+    far = log_uniform(rng, 3, 40)
     if rng.random() < 0.7:
         things.append(box(paint(rng, 0.3 * far), (0, 0, far * 1.1), (8 * far, 8 * far, 0.1), turn(rng.normal(0, 0.4))))
     for _ in range(rng.integers(8, 60)):
-        z = float(np.exp(rng.uniform(np.log(0.12 * far), np.log(far))))
+        z = log_uniform(rng, 0.12 * far, far)
         size = z * np.exp(rng.uniform(np.log(0.02), np.log(0.6), 3))
         centre = (rng.uniform(-0.7, 0.7) * z, -1.2 + rng.uniform(-0.6, 0.6) * z, z)
         tilt = turn(rng.uniform(0, 6.3), rng.normal(0, 0.7), int(rng.choice([0, 2])))

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from training.figures import sitter
-from training.things import BOX, CYLINDER, Paint, Random, Thing, ball, box, limb, paint, place, rod, turn
+from training.things import BOX, CYLINDER, Paint, Random, Thing, ball, box, limb, log_uniform, paint, place, rod, turn
 
 
 def ring(look: Paint, radius: float, thickness: float, arc: float = 2 * np.pi, segments: int = 14) -> Thing:
@@ -24,7 +24,7 @@ def ring(look: Paint, radius: float, thickness: float, arc: float = 2 * np.pi, s
 def trunk(rng: Random) -> Thing:
     """A tall bare trunk with a few dead branches; its crown is far above."""
     bark, height = paint(rng, 0.5, 0.15), rng.uniform(6, 20)
-    thick = float(np.exp(rng.uniform(np.log(0.06), np.log(0.6))))
+    thick = log_uniform(rng, 0.06, 0.6)
     lean = rng.normal(0, 0.04, 2) * height
     top = np.array([lean[0], -height, lean[1]])
     parts = [rod(bark, (0, 0, 0), top, thick)]
@@ -164,7 +164,7 @@ def piece(rng: Random, look: Paint) -> Thing:
 
 def boat(rng: Random) -> Thing:
     """A boat in the water, whose level is y = 0: open, with a cabin, or with masts and perhaps a sail; along x."""
-    length = float(np.exp(rng.uniform(np.log(2.5), np.log(14))))
+    length = log_uniform(rng, 2.5, 14)
     wide, rise = length * rng.uniform(0.2, 0.33), length * rng.uniform(0.06, 0.12)
     hull, deck, mast = replace(paint(rng, 2.0, 0.7), gloss=0.3), paint(rng), paint(rng)
     parts = [ball(hull, (0, -rise * 0.2, 0), (length, rise * 2.2, wide))]

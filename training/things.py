@@ -69,6 +69,11 @@ def turn(yaw: float, tilt: float = 0.0, axis: int = 0) -> Floats:
     return np.asarray(about_y @ np.array(tilted))
 
 
+def log_uniform(rng: Random, low: float, high: float) -> float:
+    """A number from a range, each factor as likely as another: 1 to 2 as 2 to 4."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
 def solid(kind: int, look: Paint, centre: Vector, size: Vector, rotation: Floats | None = None) -> Solid:
     """A solid by its whole extent, `size`."""
     half = np.maximum(np.asarray(size, float) / 2, 1e-4)
@@ -266,7 +271,7 @@ def person(rng: Random) -> Thing:
 
 def animal(rng: Random) -> Thing:
     """Something on four legs, from the size of a cat to that of a cow."""
-    look, scale, leg = paint(rng, 0.4), float(np.exp(rng.uniform(np.log(0.25), np.log(1.4)))), rng.uniform(0.3, 0.7)
+    look, scale, leg = paint(rng, 0.4), log_uniform(rng, 0.25, 1.4), rng.uniform(0.3, 0.7)
     parts = [ball(look, (0, -leg - 0.18, 0), (1.1, 0.45, 0.4))]
     for x in (-0.38, 0.38):
         parts += [limb(look, (x, -leg - 0.15, z), (x + rng.normal(0, 0.1), 0, z), 0.11) for z in (-0.12, 0.12)]
@@ -335,7 +340,7 @@ def bush(rng: Random) -> Thing:
 
 def rock(rng: Random) -> Thing:
     """Stones, half in the ground."""
-    look, size = paint(rng, 0.6), float(np.exp(rng.uniform(np.log(0.15), np.log(2))))
+    look, size = paint(rng, 0.6), log_uniform(rng, 0.15, 2)
     parts = []
     for _ in range(rng.integers(1, 5)):
         x, z = rng.normal(0, 0.5, 2) * size
@@ -448,7 +453,7 @@ def _carton(rng: Random) -> Thing:
 
 
 def _ball(rng: Random) -> Thing:
-    size = float(np.exp(rng.uniform(np.log(0.04), np.log(0.3))))
+    size = log_uniform(rng, 0.04, 0.3)
     return [ball(paint(rng, 0.2), (0, -size / 2, 0), (size, size * rng.uniform(0.6, 1), size))]
 
 

@@ -17,7 +17,7 @@ from depthsvc.model.engines.ncnn_file import INPUT, OUTPUT
 
 # Threads that spin while they wait take processor time from the other workers. ncnn's option openmp_blocktime has no
 # effect on the OpenMP of its wheels (GCC's), which reads this variable once, when ncnn is imported. Other libraries
-# have an OpenMP of their own, so it is taken back.
+# bring an OpenMP of their own, so the variable is removed again.
 _NOT_SPINNING = "OMP_WAIT_POLICY" not in os.environ
 if _NOT_SPINNING:
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
