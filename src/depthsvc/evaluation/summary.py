@@ -71,7 +71,7 @@ class Row:
     means: Mapping[str, Mean]
     """By metric, those that the source allows."""
     differences: Mapping[str, Mean]
-    """By metric, the mean minus that of the model whose mean is best, on the photos of both: of the other models."""
+    """By metric in which another model is best: the mean minus that model's, on the photos of both."""
     seconds: float | None
     """Median time that a worker spends on a photo."""
     peak_memory: int | None
