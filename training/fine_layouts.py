@@ -11,7 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from training.figures import beast, bird, crab, figure
+from training.foreground import in_front_of
 from training.layouts import (
+    GENERAL,
     Camera,
     Light,
     Mix,
@@ -20,6 +22,7 @@ from training.layouts import (
     daylight,
     ground,
     lamp_light,
+    layout,
     look_at,
     one_of,
     room_walls,
@@ -375,16 +378,23 @@ def prints(rng: Random) -> Place:
     return Place(clear_of(solids, eye, 0.1), _view(rng, eye, (-0.15, 0.5), (40, 75)), light)
 
 
+def foreground(rng: Random) -> Place:
+    """Any other place, with something close to the lens in front of it."""
+    behind = layout(rng, GENERAL) if rng.random() < 0.6 else one_of(rng, (wood, seats, figures, water, nave, dining))
+    return replace(behind, solids=behind.solids + in_front_of(rng, behind.camera))
+
+
 FINE: Mix = {
-    wood: 0.14,
-    board: 0.07,
-    seats: 0.13,
-    figures: 0.16,
-    shore: 0.08,
-    water: 0.1,
-    nave: 0.09,
-    dining: 0.1,
-    gaps: 0.06,
-    prints: 0.07,
+    wood: 0.12,
+    board: 0.06,
+    seats: 0.11,
+    figures: 0.14,
+    shore: 0.07,
+    water: 0.08,
+    nave: 0.08,
+    dining: 0.08,
+    gaps: 0.05,
+    prints: 0.06,
+    foreground: 0.15,
 }
 """The kinds of places and their shares."""

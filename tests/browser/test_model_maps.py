@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from playwright.sync_api import expect
 
 from tests.browser.conftest import StartVisit, Visit
-from tests.browser.test_models import EMBEDDED, METRIC, choose, offer
+from tests.browser.test_models import DEPTH, EMBEDDED, METRIC, choose, offer
 
 
 def _open(visit: Visit) -> Visit:
@@ -23,6 +25,11 @@ def _captions(visit: Visit, count: int) -> list[str]:
     """What is said under the maps, once all are there."""
     expect(visit.page.locator("#model-maps p", has_text=re.compile(r"\d (ms|毫秒)$"))).to_have_count(count)
     return visit.page.locator("#model-maps p").all_inner_texts()
+
+
+def _colours(visit: Visit, number: int) -> NDArray[np.int32]:
+    """The pixels of a map, (count, 4)."""
+    return np.frombuffer(visit.pixels(f"model-map-{number}"), np.uint8).reshape(-1, 4).astype(np.int32)
 
 
 def test_a_service_with_one_model_has_nothing_to_compare(visit: Visit, scene: Path) -> None:
@@ -56,6 +63,25 @@ def test_they_have_the_colours_of_the_heatmap(visit: Visit, scene: Path) -> None
     visit.page.select_option("#colormap", "gray")
     red, green, blue = visit.pixels("model-map-1")[:3]
     assert red == green == blue
+
+
+def test_they_are_in_one_scale(visit: Visit, scene: Path) -> None:
+    """Scale and shift do not count where there is no unit; metres do, and what is inverted stays so."""
+    same = {**EMBEDDED, "name": "same", "depth": 3 * DEPTH + 5}
+    inverted = {**EMBEDDED, "name": "inverted", "depth": 10 - DEPTH}
+    offer(visit, EMBEDDED, same, inverted)
+    _captions(_open(visit.upload(scene)), 3)
+    own, other, reverse = (_colours(visit, number) for number in range(3))
+    assert np.abs(own - other).max() <= 12, "the numbers are rounded to float16"
+    assert np.abs(own - reverse[::-1]).max() <= 12
+
+    metres = {**METRIC, "depth": 1 / DEPTH.astype(float)}
+    farther = {**metres, "name": "farther", "depth": 2 * metres["depth"]}
+    offer(visit, EMBEDDED, metres, farther)
+    _captions(_open(visit.upload(scene)), 3)
+    own, exact, far = (_colours(visit, number) for number in range(3))
+    assert np.abs(own - exact).max() <= 12
+    assert np.abs(far - exact).max() > 50, "what is twice as far looks farther"
 
 
 def test_another_photo_is_compared_anew_and_a_closed_comparison_sends_nothing(

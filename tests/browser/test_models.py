@@ -24,7 +24,12 @@ DEPTH = np.linspace(1, 9, 24 * 32, dtype="<f2")
 
 
 def offer(visit: Visit, *models: dict[str, Any]) -> list[str | None]:
-    """Have the page find these models in the service. Returns by which names photos will have asked for one."""
+    """Have the page find these models in the service. Returns by which names photos will have asked for one.
+
+    What a model answers is in its `depth`, (24, 32) in any shape, or the same for all.
+    """
+    answers = {model["name"]: model.get("depth", DEPTH).astype("<f2").tobytes() for model in models}
+    models = tuple({key: value for key, value in model.items() if key != "depth"} for model in models)
     served = [model["name"] for model in models]
     kinds = {model["name"]: model["kind"] for model in models}
     asked: list[str | None] = []
@@ -35,7 +40,7 @@ def offer(visit: Visit, *models: dict[str, Any]) -> list[str | None]:
         model = name or served[0]
         headers = {"X-Depth-Shape": "24,32", "X-Depth-Model": model, "X-Depth-Kind": kinds[model]}
         headers["Server-Timing"] = "queue;dur=100, decode;dur=1.2, infer;dur=20, render;dur=3"
-        route.fulfill(headers=headers, body=DEPTH.tobytes())
+        route.fulfill(headers=headers, body=answers[model])
 
     body = json.dumps({"in_use": served[0], "served": served, "models": models})
     visit.page.route("**/models", lambda route: route.fulfill(body=body))

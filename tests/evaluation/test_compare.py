@@ -51,6 +51,17 @@ def test_metres_that_differ_have_different_colours(photos: list[bytes]) -> None:
     assert np.abs(first - second).mean() > 5
 
 
+def test_a_model_that_takes_the_near_for_the_far_stays_inverted(photos: list[bytes]) -> None:
+    exact = list(estimates(photos, contender("exact", wrong_by=lambda _: 0)))
+    inverted = [
+        replace(one, depth=replace(one.depth, values=one.depth.values.max() - one.depth.values)) for one in exact
+    ]
+    first, second = _maps(picture(photos, [("exact", exact), ("inverted", inverted)]), 2)
+    box, wall = (slice(100, 200), slice(100, 150)), slice(0, 20)
+    assert first[box].mean() > first[wall].mean()
+    assert second[box].mean() < second[wall].mean()
+
+
 def test_the_time_is_written_above(photos: list[bytes]) -> None:
     [(_, timed)] = [("a", list(estimates(photos, contender())))]
     assert {estimate.seconds for estimate in timed} == {0.25}

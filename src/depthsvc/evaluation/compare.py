@@ -94,8 +94,9 @@ def _fitted(depth: DepthMap, reference: DepthMap) -> Floats:
     inverse, wanted = depth.inverse, reference.inverse
     if depth.kind is DepthKind.METRES:
         return inverse
-    scale, shift = scale_and_shift(inverse.ravel(), wanted.ravel())
-    return np.asarray(scale * inverse + shift, np.float32)
+    scale, _ = scale_and_shift(inverse.ravel(), wanted.ravel())
+    # A negative scale would hide that a model takes the near for the far.
+    return np.asarray(abs(scale) * (inverse - inverse.mean()) + wanted.mean(), np.float32)
 
 
 def _photo(photo: bytes, height: int) -> Picture:

@@ -1,10 +1,11 @@
 // The open photo's depth by each model of the service, one beside the other in the chosen colours.
 
 /** @import { Picture } from "../photo/picture.js" */
+/** @import { DepthMap } from "../depth/resize.js" */
 /** @import { Depth, Model } from "../service/api.js" */
 /** @import { Look } from "./heatmap_drawing.js" */
 
-import { normalized } from "../depth/nearness.js";
+import { inOneScale } from "../depth/one_scale.js";
 import { fitting, upsample } from "../depth/resize.js";
 import { depth, Problem } from "../service/api.js";
 import { patiently } from "../service/retry.js";
@@ -12,7 +13,9 @@ import { explain } from "../service/status.js";
 import { say } from "../words/i18n.js";
 import { paint, steps } from "./heatmap_drawing.js";
 
-/** @typedef {{item: HTMLElement, model: string, canvas: HTMLCanvasElement, state: HTMLElement, steps: Uint16Array | null}} Tile */
+/** @typedef {{item: HTMLElement, model: string, canvas: HTMLCanvasElement, state: HTMLElement}} Place */
+/** @typedef {Place & {map: DepthMap | null, steps: Uint16Array | null}} Tile a place with what it shows, once that is
+ *     known */
 
 const LONGEST = 800; // pixels of a map
 
@@ -86,7 +89,7 @@ export class ModelMaps {
       this.#tiles = this.#models.map(({ name }, number) => tileOf(picture, name, `model-map-${number}`));
       this.#list.replaceChildren(...this.#tiles.map(({ item }) => item));
     }
-    const missing = this.#tiles.filter(({ steps }) => !steps);
+    const missing = this.#tiles.filter(({ map }) => !map);
     for (const { state } of missing) say(state, "stateWaiting");
     for (const tile of missing) {
       await this.#estimate(picture, tile, signal);
@@ -105,14 +108,21 @@ export class ModelMaps {
     try {
       const map = isOf(picture.depth, model) ? picture.depth : await this.#asked(picture, model, signal);
       if (signal.aborted) return;
-      tile.steps = steps(normalized(upsample(map, canvas.width, canvas.height)).values);
+      tile.map = upsample(map, canvas.width, canvas.height);
       say(state, "mapTime", { milliseconds: worked(map) });
-      this.paint();
+      this.#scale();
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof Problem)) console.error(error);
       explain(state, error instanceof Problem ? error : { code: "other" }, picture.photo);
     }
+  }
+
+  /** Bring the maps that are known into one scale, whenever there is another one. */
+  #scale() {
+    const known = this.#tiles.flatMap((tile) => (tile.map ? [{ tile, map: tile.map }] : []));
+    inOneScale(known.map(({ map }) => map)).forEach((nearness, at) => (known[at].tile.steps = steps(nearness)));
+    this.paint();
   }
 
   /**
@@ -161,5 +171,5 @@ function tileOf({ width, height }, model, id) {
   name.textContent = model;
   caption.append(name, " ", state);
   item.append(canvas, caption);
-  return { item, model, canvas, state, steps: null };
+  return { item, model, canvas, state, map: null, steps: null };
 }

@@ -143,7 +143,7 @@ export const CHINESE = {
   linkCopied: "链接已复制到剪贴板，打开后是当前的视图和配色，不含照片。",
   linkShown: "链接在地址栏中，打开后是当前的视图和配色，不含照片。",
   byModel: "用每个模型估计这张照片",
-  byModelHint: "使用上方选择的颜色。每张图都以各自的最远点和最近点为范围。时间不含排队等待。",
+  byModelHint: "使用上方选择的颜色和同一标尺：没有单位的深度图会拟合到第一个模型，或拟合到米制深度。时间不含排队等待。",
   mapTime: "{milliseconds} 毫秒",
   recipes: "用于 Blender、Photoshop、After Effects 或 ControlNet",
   recipesRelative: "16 位深度图中，白色为近，黑色为远。",
