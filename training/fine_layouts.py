@@ -380,7 +380,8 @@ def prints(rng: Random) -> Place:
 
 def foreground(rng: Random) -> Place:
     """Any other place, with something close to the lens in front of it."""
-    behind = layout(rng, GENERAL) if rng.random() < 0.6 else one_of(rng, (wood, seats, figures, water, nave, dining))
+    fine = (wood, seats, figures, water, nave, dining)
+    behind = layout(rng, GENERAL) if rng.random() < 0.6 else fine[int(rng.integers(len(fine)))](rng)
     return replace(behind, solids=behind.solids + in_front_of(rng, behind.camera))
 
 

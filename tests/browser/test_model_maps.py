@@ -75,8 +75,9 @@ def test_they_are_in_one_scale(visit: Visit, scene: Path) -> None:
     assert np.abs(own - other).max() <= 12, "the numbers are rounded to float16"
     assert np.abs(own - reverse[::-1]).max() <= 12
 
-    metres = {**METRIC, "depth": 1 / DEPTH.astype(float)}
-    farther = {**metres, "name": "farther", "depth": 2 * metres["depth"]}
+    distance = 1 / DEPTH.astype(float)
+    metres = {**METRIC, "depth": distance}
+    farther = {**METRIC, "name": "farther", "depth": 2 * distance}
     offer(visit, EMBEDDED, metres, farther)
     _captions(_open(visit.upload(scene)), 3)
     own, exact, far = (_colours(visit, number) for number in range(3))

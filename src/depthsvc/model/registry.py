@@ -32,7 +32,7 @@ _EMBEDDED = RegisteredModel(
     weights=None,
     licence="MIT",
     source="depthsvc",
-    bf16=MeasuredError("306c70285766d80b9d874570c19956806a497a4b65c88ac00c7e05b0efb253d8", 0.041),
+    bf16=MeasuredError("17c82f00adc4092b443700a54dfe503aca77e44f00bcf523e5ccc59ba11979e6", 0.043),
 )
 
 
