@@ -144,7 +144,7 @@ export const ENGLISH = {
   linkShown: "The link is in the address bar. It opens this view with these colours, without the photo.",
   byModel: "This photo by every model",
   byModelHint:
-    "In the colours above and in one scale: maps without a unit are fitted to the first model’s, or to metres. Times leave out waiting.",
+    "In the colours above and in one scale: maps without a unit are fitted to the first model's, or to metres. Times leave out waiting.",
   mapTime: "{milliseconds} ms",
   recipes: "Use it in Blender, Photoshop, After Effects or ControlNet",
   recipesRelative: "In the 16-bit depth, white is near and black is far.",
