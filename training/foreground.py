@@ -6,6 +6,7 @@ Lengths are metres. A thing is built around the origin in the camera's axes: x p
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -79,18 +80,26 @@ def _held_up(rng: Random) -> Thing:
     return turned(one_of(rng, SMALL), turn(rng.uniform(0, 6.3), rng.normal(0, 0.5)))
 
 
-_KINDS: tuple[tuple[Callable[[Random], Thing], float, tuple[float, float], tuple[float, float]], ...] = (
-    (arm, 0.24, (0.3, 0.8), (0.2, 1.0)),
-    (grip, 0.12, (0.3, 0.7), (0.1, 0.8)),
-    (face, 0.16, (0.5, 1.4), (-0.3, 0.5)),
-    (spray, 0.12, (0.25, 1.2), (-1.0, 1.0)),
-    (flower, 0.04, (0.4, 1.0), (0.8, 2.0)),
-    (plant, 0.06, (0.7, 1.8), (0.8, 2.0)),
-    (_held_up, 0.08, (0.25, 0.8), (-0.7, 0.9)),
-    (post, 0.1, (0.5, 2.5), (-0.5, 0.5)),
-    (roof, 0.08, (0.8, 2.5), (0.0, 0.0)),
+@dataclass(frozen=True)
+class _Kind:
+    make: Callable[[Random], Thing]
+    share: float
+    distance: tuple[float, float]
+    height: tuple[float, float]
+    """-1 is the upper edge of the picture, and 1 the lower one."""
+
+
+_KINDS = (
+    _Kind(arm, 0.24, (0.3, 0.8), (0.2, 1.0)),
+    _Kind(grip, 0.12, (0.3, 0.7), (0.1, 0.8)),
+    _Kind(face, 0.16, (0.5, 1.4), (-0.3, 0.5)),
+    _Kind(spray, 0.12, (0.25, 1.2), (-1.0, 1.0)),
+    _Kind(flower, 0.04, (0.4, 1.0), (0.8, 2.0)),
+    _Kind(plant, 0.06, (0.7, 1.8), (0.8, 2.0)),
+    _Kind(_held_up, 0.08, (0.25, 0.8), (-0.7, 0.9)),
+    _Kind(post, 0.1, (0.5, 2.5), (-0.5, 0.5)),
+    _Kind(roof, 0.08, (0.8, 2.5), (0.0, 0.0)),
 )
-"""Makers with their shares, distances, and heights: -1 is the upper edge of the picture and 1 the lower one."""
 
 
 def in_front_of(rng: Random, camera: Camera) -> Thing:
@@ -98,9 +107,9 @@ def in_front_of(rng: Random, camera: Camera) -> Thing:
     solids: Thing = []
     half = np.tan(camera.field_of_view / 2)
     for _ in range(rng.choice([1, 2, 3], p=[0.55, 0.35, 0.1])):
-        make, _, distances, heights = _KINDS[int(rng.choice(len(_KINDS), p=[share for _, share, _, _ in _KINDS]))]
-        z = log_uniform(rng, *distances)
-        x, y = rng.uniform(-1, 1) * half * z, rng.uniform(*heights) * 0.75 * half * z
-        thing = turned(place(make(rng), x, y, z), camera.rotation)
+        kind = _KINDS[int(rng.choice(len(_KINDS), p=[kind.share for kind in _KINDS]))]
+        z = log_uniform(rng, *kind.distance)
+        x, y = rng.uniform(-1, 1) * half * z, rng.uniform(*kind.height) * 0.75 * half * z
+        thing = turned(place(kind.make(rng), x, y, z), camera.rotation)
         solids += place(thing, *camera.position)
     return solids
