@@ -13,6 +13,7 @@ from concurrent.futures import Future, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from ray.exceptions import ActorDiedError, OutOfMemoryError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from depthsvc.cluster import tries
-from depthsvc.cluster.lease import Address, serve_lease
+from depthsvc.cluster.lease import Address, Listener, serve_lease
 from depthsvc.cluster.replicas import ReplicaPool
 from depthsvc.cluster.seal import CHALLENGE_BYTES, TAG_BYTES, TOKEN_BYTES, Direction, Seal, proof
 from depthsvc.cluster.tries import count_attempt
@@ -349,6 +350,27 @@ def test_who_has_not_proved_himself_when_the_pool_ends_is_hung_up_on() -> None:
             silent = connections.enter_context(socket.create_connection(addresses[0], timeout=10))
             assert len(silent.recv(CHALLENGE_BYTES, socket.MSG_WAITALL)) == CHALLENGE_BYTES
         assert silent.recv(1) == b""
+
+
+def test_a_connection_whose_task_never_starts_is_hung_up_on() -> None:
+    def ended_at_once(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+        task = asyncio.Task(coroutine, loop=loop, **options)
+        if coroutine.__qualname__.startswith("Listener._"):
+            task.cancel()  # as when the pool ends
+        return task
+
+    async def connect() -> bytes:
+        asyncio.get_running_loop().set_task_factory(ended_at_once)
+        listener = Listener()
+        await listener.open("127.0.0.1")
+        reader, writer = await asyncio.open_connection(*listener.address)
+        try:
+            return await asyncio.wait_for(reader.read(), 10)
+        finally:
+            writer.close()
+            listener.close()
+
+    assert asyncio.run(connect()) == b""
 
 
 def test_what_is_not_finished_when_the_pool_ends_is_told_so() -> None:

@@ -118,6 +118,8 @@ class Listener:
 
     def __init__(self) -> None:
         self._expected: dict[bytes, asyncio.Future[Connection]] = {}
+        self.proving: set[asyncio.Task[None]] = set()
+        """Tasks of the connections that have not proved yet whose they are; to be cancelled before closing."""
         self._server: asyncio.Server | None = None
 
     async def open(self, host: str) -> None:
@@ -137,22 +139,28 @@ class Listener:
         connection.add_done_callback(lambda _: self._expected.pop(token, None))
         return connection
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with ExitStack() as stranger:
-            stranger.callback(writer.close)
-            challenge = secrets.token_bytes(CHALLENGE_BYTES)
-            writer.write(challenge)
-            given = b""
-            with suppress(TimeoutError, EOFError, OSError):
-                async with asyncio.timeout(PATIENCE_S):
-                    given = await reader.readexactly(TAG_BYTES)
-            token = next(
-                (known for known in self._expected if hmac.compare_digest(given, proof(known, challenge))), None
-            )
-            expected = self._expected.pop(token) if token else None
-            if token and expected and not expected.done():
-                stranger.pop_all()
-                expected.set_result(Connection(reader, writer, token, challenge))
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Not in the task itself: cancelled before it starts, it would leave the connection open.
+        stranger = ExitStack()
+        stranger.callback(writer.transport.abort)
+        proving = asyncio.get_running_loop().create_task(self._prove(reader, writer, stranger))
+        self.proving.add(proving)
+        proving.add_done_callback(self.proving.discard)
+        proving.add_done_callback(lambda _: stranger.close())
+
+    async def _prove(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stranger: ExitStack) -> None:
+        """Give the connection to whoever expects it, and keep `stranger` from hanging up, if its proof is right."""
+        challenge = secrets.token_bytes(CHALLENGE_BYTES)
+        writer.write(challenge)
+        given = b""
+        with suppress(TimeoutError, EOFError, OSError):
+            async with asyncio.timeout(PATIENCE_S):
+                given = await reader.readexactly(TAG_BYTES)
+        token = next((known for known in self._expected if hmac.compare_digest(given, proof(known, challenge))), None)
+        expected = self._expected.pop(token) if token else None
+        if token and expected and not expected.done():
+            stranger.pop_all()
+            expected.set_result(Connection(reader, writer, token, challenge))
 
     def close(self) -> None:
         if self._server:

@@ -7,7 +7,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,6 +37,8 @@ _HANG_UP_S = 1.0
 """How long to wait for Serve to notice that a replica is free again, in seconds."""
 _OPEN_S = 20.0
 """How long to wait for the first replica to connect, in seconds."""
+_ACCEPT_S = 0.1
+"""How long to wait at the end for a connection that is just being accepted, in seconds."""
 _END_S = 5.0
 
 
@@ -128,12 +130,13 @@ class ReplicaPool(PhotoPool):
         self._start(self._look_after())
 
     async def _end(self) -> None:
-        self._listener.close()
         await asyncio.sleep(0)  # a task cancelled before it starts could not fail its job
-        while others := asyncio.all_tasks() - {asyncio.current_task()}:
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
+        while tasks := self._tasks | self._listener.proving:
+            await _cancelled(tasks)
+        if others := _other_tasks():  # asyncio leaks a connection that it is just accepting when its server closes
+            await asyncio.wait(others, timeout=_ACCEPT_S)
+        self._listener.close()
+        await _cancelled(_other_tasks())
         self.fail_all()
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -292,6 +295,17 @@ class ReplicaPool(PhotoPool):
             self.note_restart(RestartCause.KILLED)
         elif isinstance(error, ActorDiedError):  # dead, not just out of reach
             self.note_restart(RestartCause.DEADLINE if late else RestartCause.CRASHED)
+
+
+def _other_tasks() -> set[asyncio.Task[Any]]:
+    return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+
+
+async def _cancelled(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel the tasks, and wait until they have ended."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _make_lease(connection: Connection, call: asyncio.Task[None]) -> _Lease:
