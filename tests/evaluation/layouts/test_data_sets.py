@@ -88,6 +88,11 @@ def _nyu_folders(folder: Path) -> None:
     _png(folder / "test/kitchen/sync_depth_00001.png", _units(1000))
 
 
+def _nyu_colors(folder: Path) -> None:
+    _photo(folder / "nyu2_test/00012_colors.png")
+    _png(folder / "nyu2_test/00012_depth.png", _units(1000))
+
+
 def _kitti_selection(folder: Path) -> None:
     name = "2011_09_26_drive_0002_sync_{}_0000000005_image_02.png"
     _photo(folder / "depth_selection/val_selection_cropped/image" / name.format("image"))
@@ -177,6 +182,7 @@ _WRITERS: list[tuple[str, Callable[[Path], None], list[str]]] = [
     ("beside", _beside, ["a", "b"]),
     ("nyu", _nyu_mat, ["0001", "0003"]),
     ("nyu", _nyu_folders, ["test/kitchen/00001"]),
+    ("nyu", _nyu_colors, ["nyu2_test/00012"]),
     ("kitti", _kitti_selection, ["2011_09_26_drive_0002_sync_image_0000000005_image_02"]),
     ("kitti", _kitti_drives, ["2011_09_26_drive_0002_sync/image_02/0000000005"]),
     ("tum", _tum, ["rgbd_dataset_freiburg1_xyz/10.000", "rgbd_dataset_freiburg1_xyz/10.034"]),
@@ -254,6 +260,15 @@ def test_depth_beyond_the_kinects_range_is_unknown(tmp_path: Path) -> None:
     assert np.array_equal(truth.depth, np.array([[1, np.nan], [np.nan, 4]], np.float32), equal_nan=True)
 
 
+def test_the_labelled_file_may_have_another_name(tmp_path: Path) -> None:
+    _nyu_mat(tmp_path)
+    renamed = (tmp_path / "nyu_depth_v2_labeled.mat").rename(tmp_path / "official.mat")
+    for place in (tmp_path, renamed):
+        layout, pairs = _read(place)
+        assert layout.name == "nyu"
+        assert [pair.name for pair in pairs] == ["0001", "0003"]
+
+
 def test_a_mask_leaves_out_what_is_black(tmp_path: Path) -> None:
     _simple(tmp_path)
     mask = np.full((_HEIGHT, _WIDTH), 255, np.uint8)
@@ -319,7 +334,7 @@ def test_a_missing_photo_is_named(tmp_path: Path, write: Callable[[Path], None])
     assert all("is missing" in _reasons(pair) for pair in found)
 
 
-@pytest.mark.parametrize("write", [*_IN_FOLDERS, _ibims_raw])
+@pytest.mark.parametrize("write", [*_IN_FOLDERS, _nyu_colors, _ibims_raw])
 def test_missing_depth_is_named(tmp_path: Path, write: Callable[[Path], None]) -> None:
     """A second pair has lost its depth."""
     write(tmp_path / "data")
