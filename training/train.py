@@ -34,6 +34,7 @@ from depthsvc.model.networks.encoder import Encoder
 from depthsvc.model.networks.midas import DepthNetwork
 from training.data import Batch, Batches, Drawn, Pair, draw_pair, is_held_out, read_photos, read_rgbd
 from training.evaluate import network_predictor, score, write_sheet
+from training.folding import Folded
 from training.losses import Weights, depth_loss
 from training.scenes import draw_scene
 from training.things import Random
@@ -50,6 +51,7 @@ _STAGES = (
     (r"^blocks\.6\.", "layer4.1."),
 )
 """timm's names of a MobileNetV2's parts and the encoder's names of the same."""
+_ENCODER_STAGES = ("layer1", "layer2", "layer3", "layer4")
 _ENCODER_RATE = 0.35
 """The encoder's learning rate as a fraction of the decoder's."""
 _FEATURE_SCALE = 5.0
@@ -123,10 +125,20 @@ def average_gradients(network: nn.Module) -> None:
 class Trainer:
     """A network in training with its optimiser, its moving average and its folder of results."""
 
-    def __init__(self, run: Path, device: torch.device, steps: int, rate: float, *, bfloat16: bool = False) -> None:
+    def __init__(
+        self,
+        run: Path,
+        device: torch.device,
+        steps: int,
+        rate: float,
+        *,
+        bfloat16: bool = False,
+        kept_stages: int = 0,
+    ) -> None:
         """`steps` is the length of the whole run and `rate` the decoder's peak learning rate.
 
-        With `bfloat16` the network computes in it, including its output; weights, losses and optimiser are in float32.
+        With `bfloat16` the network computes in it; its head, weights, losses and optimiser are in float32. The first
+        `kept_stages` of the encoder's four stages keep their weights.
         """
         self.run, self.device, self.steps, self.rate, self.bfloat16 = run, device, steps, rate, bfloat16
         network = DepthNetwork(COMPACT)
@@ -138,6 +150,9 @@ class Trainer:
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         # Batch norm keeps its ImageNet statistics; the decoder has none.
         self.network.eval()
+        for stage in _ENCODER_STAGES[:kept_stages]:
+            self.network.pretrained.get_submodule(stage).requires_grad_(False)
+        self._folded = Folded(self.network)
         average = get_ema_multi_avg_fn(_AVERAGE_DECAY)  # type: ignore[no-untyped-call]
         self.averaged = AveragedModel(self.network, multi_avg_fn=average)
         adapters = [p for name, p in self.network.scratch.named_parameters() if name.startswith(_COARSE_ADAPTERS)]
@@ -194,7 +209,7 @@ class Trainer:
             group["lr"] = self.rate * group["relative_rate"] * learning_rate_factor(self.step, self.steps)
         batch = batch.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-            prediction = self.network(batch.images)
+            prediction = self._folded(batch.images)
         losses = depth_loss(prediction.float(), batch.inverse_depth, batch.exact, weights)
         self.optimizer.zero_grad(set_to_none=True)
         losses["total"].backward()  # type: ignore[no-untyped-call]
@@ -282,6 +297,13 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--coarse-steps", type=int, default=0, help="number of first steps with smaller pictures")
     parser.add_argument("--batch-size", type=int, default=8, help="pictures per step, over all processes")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument(
+        "--kept-stages",
+        type=int,
+        choices=range(len(_ENCODER_STAGES) + 1),
+        default=0,
+        help="number of the encoder's stages, from the input on, that keep their weights, which saves time",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=0, help="processes that prepare batches, per training process")
     parser.add_argument("--device", default="auto", help="auto (one GPU per process, or the CPU), cpu, cuda:1, ...")
@@ -352,7 +374,14 @@ def main() -> None:
     cv2.setNumThreads(1)
     torch.manual_seed(arguments.seed)
     bfloat16 = uses_bfloat16(arguments.precision, device)
-    trainer = Trainer(arguments.folder, device, arguments.steps, arguments.learning_rate, bfloat16=bfloat16)
+    trainer = Trainer(
+        arguments.folder,
+        device,
+        arguments.steps,
+        arguments.learning_rate,
+        bfloat16=bfloat16,
+        kept_stages=arguments.kept_stages,
+    )
     if trainer.checkpoint.exists():
         trainer.resume()
     elif arguments.initial_weights:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from depthsvc.model.architecture import COMPACT
@@ -21,6 +21,7 @@ from depthsvc.model.networks.midas import DepthNetwork
 from training import scenes
 from training.data import SHORT_SIDES, Batches, Pair, draw_pair, read_photos, read_rgbd
 from training.export import averaged_weights, interpolated, serialise, to_half
+from training.folding import Folded
 from training.losses import Weights
 from training.scenes import SHORT_SIDE, Scene, draw_scene
 from training.train import (
@@ -87,6 +88,41 @@ def test_a_step_changes_the_encoder_and_the_decoder(tmp_path: Path, batches: Bat
     assert all(np.isfinite(value) for value in losses.values())
     changed = {name for name, value in trainer.network.named_parameters() if not torch.equal(value, before[name])}
     assert {"pretrained.layer1.0.weight", "scratch.layer0_rn.weight", "scratch.output_conv.4.weight"} <= changed
+
+
+def test_stages_that_are_kept_do_not_change(tmp_path: Path, batches: Batches, initial: Path) -> None:
+    trainer = Trainer(tmp_path, torch.device("cpu"), STEPS, 1e-3, kept_stages=2)
+    trainer.start_from(initial)
+    before = {name: value.clone() for name, value in trainer.network.named_parameters()}
+    trainer.train_step(batches[0], Weights())
+    kept = {name for name, value in trainer.network.named_parameters() if torch.equal(value, before[name])}
+    assert {name for name in before if name.startswith(("pretrained.layer1.", "pretrained.layer2."))} <= kept
+    assert not any(name.startswith("pretrained.layer3.0.0.conv") for name in kept)
+
+
+def test_a_network_with_folded_batch_norm_is_the_same_one(initial: Path) -> None:
+    network = DepthNetwork(COMPACT).eval()
+    network.load_state_dict(load_file(initial))
+    generator = torch.Generator().manual_seed(0)
+    for norm in (module for module in network.modules() if isinstance(module, nn.BatchNorm2d)):
+        assert norm.running_var is not None
+        assert norm.running_mean is not None
+        norm.running_var.uniform_(0.5, 2, generator=generator)
+        norm.running_mean.normal_(0, 0.1, generator=generator)
+    folded = Folded(network)
+    images = torch.rand(1, 3, 64, 96, generator=generator)
+    outputs, gradients = [], []
+    for compute in (network, folded):
+        network.zero_grad()
+        output = compute(images)
+        output.sum().backward()
+        outputs.append(output.detach())
+        gradients.append({name: p.grad for name, p in network.named_parameters() if p.grad is not None})
+    assert outputs[0].std() > 0
+    torch.testing.assert_close(outputs[1], outputs[0], rtol=1e-4, atol=1e-5)
+    assert any(name.endswith("bn1.weight") for name in gradients[0])
+    for name, gradient in gradients[0].items():
+        assert torch.dist(gradients[1][name], gradient) <= 1e-3 * gradient.norm(), name
 
 
 def test_a_network_in_bfloat16_has_about_the_same_losses_and_learns(
