@@ -28,9 +28,12 @@ from training.camera import motion_blur
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 Scalar = TypeVar("Scalar", np.uint8, np.float32)
 Drawn = tuple[Image, Floats]
 """A picture and its inverse depth, not always of the same size."""
+Insert = Callable[[np.random.Generator, Image, Floats], tuple[Image, Floats, Mask]]
+"""Sets things into a photo and its label, and says where they are; all of the photo's size."""
 
 SHAPES = {(192, 256): 0.5, (256, 192): 0.2, (192, 320): 0.12, (192, 352): 0.13, (192, 480): 0.05}
 """Heights and widths of batches at a short side of 192 pixels, with their probabilities."""
@@ -38,6 +41,8 @@ SHORT_SIDES = {160: 0.15, 192: 0.45, 224: 0.22, 256: 0.12, 320: 0.06}
 """Short sides of batches, in pixels, with their probabilities: `input_size` may be any of them."""
 CAPPED_GROUPS = {"flower_photos": 0.13, "grocery store": 0.12}
 """Fraction of the drawn photos that each narrow group gets; all other photos are equally likely."""
+INSERTED_SHARE = 0.6
+"""Share of the drawn photos that things are set into, if there are any."""
 _SMALLEST_CROP = 0.6
 """Smallest side of a crop, as a fraction of the largest crop of its shape."""
 
@@ -133,8 +138,14 @@ def to_input(images: Sequence[Image]) -> Tensor:
 
 
 def _crop(
-    rng: np.random.Generator, image: Image, label: Floats, shape: tuple[int, int], *, is_soft: bool
-) -> tuple[Image, Floats]:
+    rng: np.random.Generator,
+    image: Image,
+    label: Floats,
+    inserted: Mask | None,
+    shape: tuple[int, int],
+    *,
+    is_soft: bool,
+) -> tuple[Image, Floats, Mask]:
     """A random crop of about the shape's aspect ratio, resized to it and mirrored half of the time."""
     height, width = image.shape[:2]
     stretch = np.exp(rng.uniform(-0.1, 0.1))
@@ -150,7 +161,10 @@ def _crop(
 
     step = 1 if rng.random() < 0.5 else -1
     shrink = resize if is_soft else resize_exact
-    return resize(cut(image), *shape)[:, ::step], shrink(cut(label), *shape)[:, ::step]
+    where = np.zeros(shape, np.bool_)
+    if inserted is not None:
+        where = resize_exact(cut(inserted.astype(np.float32)), *shape)[:, ::step] > 0
+    return resize(cut(image), *shape)[:, ::step], shrink(cut(label), *shape)[:, ::step], where
 
 
 def _jitter_colour(rng: np.random.Generator, image: Image) -> Image:
@@ -191,11 +205,14 @@ class Batch:
     """float32 (N, H, W), each with unknown scale and shift."""
     exact: Tensor
     """bool (N,): True if the label is exact, False if it is a teacher's."""
+    inserted: Tensor
+    """bool (N, H, W): where something was set into a photo, and the label is exact all the same."""
 
     def to(self, device: torch.device) -> Batch:
         """This batch on a device, images channels-last."""
         images = self.images.to(device, memory_format=torch.channels_last, non_blocking=True)
-        return Batch(images, self.inverse_depth.to(device), self.exact.to(device))
+        labels, exact, inserted = (part.to(device) for part in (self.inverse_depth, self.exact, self.inserted))
+        return Batch(images, labels, exact, inserted)
 
 
 class Batches(Dataset[Batch]):
@@ -209,29 +226,35 @@ class Batches(Dataset[Batch]):
         batch_size: int,
         seed: int,
         *,
+        insert: Insert | None = None,
         rank: int = 0,
         coarse_steps: int = 0,
     ) -> None:
         """`exact_share` of a batch's pictures come from `draw_exact` if there is one, the rest from `photos`.
 
-        The first `coarse_steps` batches have a short side of 128 pixels. Processes that train together differ in their
-        `rank`: their pictures differ but have the same shape.
+        With `insert` things are set into some of the photos. The first `coarse_steps` batches have a short side of 128
+        pixels. Processes that train together differ in their `rank`: their pictures differ but have the same shape.
         """
         self.photos, self.draw_exact, self.exact_share = photos, draw_exact, exact_share
+        self.insert = insert
         self.batch_size, self.seed, self.rank = batch_size, seed, rank
         self.coarse_steps = coarse_steps
         self.photo_probabilities = _photo_probabilities(photos)
         self.shapes = list(SHAPES)
 
-    def _sample(self, rng: np.random.Generator, shape: tuple[int, int]) -> tuple[Image, Floats, bool]:
+    def _sample(self, rng: np.random.Generator, shape: tuple[int, int]) -> tuple[Image, Floats, bool, Mask]:
         draw_exact = self.draw_exact if rng.random() < self.exact_share else None
+        inserted = None
         if draw_exact:
             image, label = draw_exact(rng)
         else:
             pair = self.photos[int(rng.choice(len(self.photos), p=self.photo_probabilities))]
             image, label = pair.load_image(), pair.load_inverse_depth()
-        image, label = _crop(rng, image, label, shape, is_soft=draw_exact is None)
-        return _degrade(rng, _jitter_colour(rng, image)), label, draw_exact is not None
+            if self.insert and rng.random() < INSERTED_SHARE:
+                image, label, inserted = self.insert(rng, image, label)
+        is_soft = draw_exact is None and inserted is None
+        image, label, inserted = _crop(rng, image, label, inserted, shape, is_soft=is_soft)
+        return _degrade(rng, _jitter_colour(rng, image)), label, draw_exact is not None, inserted
 
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self.seed, step))
@@ -239,8 +262,10 @@ class Batches(Dataset[Batch]):
         short_side = int(rng.choice(list(SHORT_SIDES), p=list(SHORT_SIDES.values())))
         shape = _scaled(shape, 128 if step < self.coarse_steps else short_side)
         rng = np.random.default_rng((self.seed, step, self.rank))
-        images, labels, exact = zip(*(self._sample(rng, shape) for _ in range(self.batch_size)), strict=True)
-        return Batch(to_input(images), torch.from_numpy(np.stack(labels)), torch.tensor(exact))
+        samples = (self._sample(rng, shape) for _ in range(self.batch_size))
+        images, labels, exact, inserted = zip(*samples, strict=True)
+        labels_, inserted_ = (torch.from_numpy(np.stack(arrays)) for arrays in (labels, inserted))
+        return Batch(to_input(images), labels_, torch.tensor(exact), inserted_)
 
 
 def _scaled(shape: tuple[int, int], short_side: int) -> tuple[int, int]:

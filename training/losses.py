@@ -22,6 +22,8 @@ SMALLEST_STEP = 0.5
 FARTHEST = 80.0
 """Metres beyond which the relative error does not count."""
 _SCALES = 4
+_AROUND = 2
+"""Pixels around an inserted thing that count with it: what is behind must not come forward."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,9 @@ class Weights:
     relative: float = 1.0
     """Relative error for exact labels."""
     edges: float = 0.6
-    """Error at edges for exact labels."""
+    """Error at edges for exact labels, and for photos that things were set into."""
+    inserted: float = 1.0
+    """Error on things that were set into photos."""
     anchor: float = 0.1
     negative: float = 1.0
 
@@ -83,6 +87,16 @@ def edge_error(prediction: Tensor, target: Tensor) -> Tensor:
     return total / count
 
 
+def inserted_error(prediction: Tensor, target: Tensor, inserted: Tensor) -> Tensor:
+    """Mean absolute residual on inserted things and just around them, none of it trimmed; normalised (N, H, W) -> (N,).
+
+    inserted is bool (N, H, W); a picture without any scores 0.
+    """
+    side = 2 * _AROUND + 1
+    near = F.max_pool2d(inserted.float().unsqueeze(1), side, stride=1, padding=_AROUND).squeeze(1)
+    return ((prediction - target).abs() * near).sum(dim=(1, 2)) / near.sum(dim=(1, 2)).clamp(min=1)
+
+
 def relative_error(prediction: Tensor, inverse_depth: Tensor) -> Tensor:
     """Mean of 1 - smaller depth / larger depth of each image, within FARTHEST, after an affine fit; (N, H, W) -> (N,).
 
@@ -108,21 +122,26 @@ def anchor_target(inverse_depth: Tensor) -> Tensor:
     return (first + (last - first) * unit).view_as(inverse_depth)
 
 
-def depth_loss(prediction: Tensor, target: Tensor, exact: Tensor, weights: Weights) -> dict[str, Tensor]:
+def depth_loss(
+    prediction: Tensor, target: Tensor, exact: Tensor, inserted: Tensor, weights: Weights
+) -> dict[str, Tensor]:
     """All terms and their weighted sum, "total".
 
     prediction: float32 (N, H, W), unbounded; target: float32 (N, H, W) inverse depth of unknown scale and
-    shift; exact: bool (N,), whether a target is exact. The anchor and the penalty on negative values keep the
-    output in a range that the deployed ReLU does not clip; the other terms ignore a constant offset.
+    shift; exact: bool (N,), whether a target is exact; inserted: bool (N, H, W), where a teacher's target is exact
+    all the same. The anchor and the penalty on negative values keep the output in a range that the deployed ReLU
+    does not clip; the other terms ignore a constant offset.
     """
     wanted = normalise(target).clamp(-TARGET_LIMIT, TARGET_LIMIT)
     found = normalise(prediction)
+    has_edges = exact | inserted.flatten(1).any(dim=1)
     gradient_weights = torch.where(exact, weights.gradient_exact, weights.gradient)
     terms = {
         "trimmed": trimmed_error(found, wanted, exact).mean(),
         "gradient": (gradient_weights * gradient_error(found, wanted)).mean(),
         "relative": weights.relative * (exact * relative_error(prediction, target)).mean(),
-        "edges": weights.edges * (exact * edge_error(found, wanted)).mean(),
+        "edges": weights.edges * (has_edges * edge_error(found, wanted)).mean(),
+        "inserted": weights.inserted * inserted_error(found, wanted, inserted).mean(),
         "anchor": weights.anchor * F.l1_loss(prediction, anchor_target(target)),
         "negative": weights.negative * F.relu(-prediction).mean(),
     }

@@ -35,6 +35,7 @@ from depthsvc.model.networks.midas import DepthNetwork
 from training.data import Batch, Batches, Drawn, Pair, draw_pair, is_held_out, read_photos, read_rgbd
 from training.evaluate import network_predictor, score, write_sheet
 from training.folding import Folded
+from training.insertion import Inserter
 from training.losses import Weights, depth_loss
 from training.scenes import draw_scene
 from training.things import Random
@@ -210,7 +211,7 @@ class Trainer:
         batch = batch.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
             prediction = self._folded(batch.images)
-        losses = depth_loss(prediction.float(), batch.inverse_depth, batch.exact, weights)
+        losses = depth_loss(prediction.float(), batch.inverse_depth, batch.exact, batch.inserted, weights)
         self.optimizer.zero_grad(set_to_none=True)
         losses["total"].backward()  # type: ignore[no-untyped-call]
         average_gradients(self.network)
@@ -291,6 +292,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--rgbd-held-out", type=Path, action="append", default=[], help="folder to score on; repeatable"
     )
+    parser.add_argument("--sprites", type=Path, help="folder of things, from training.sprites, to set into photos")
     parser.add_argument("--exact-share", type=float, default=0.5, help="share of pictures from --rgbd or --render")
     parser.add_argument("--folder", type=Path, required=True, help="folder of checkpoint, logs and sheets")
     parser.add_argument("--steps", type=int, default=2000)
@@ -397,6 +399,7 @@ def main() -> None:
         arguments.exact_share,
         arguments.batch_size // processes,
         arguments.seed,
+        insert=Inserter(sorted(arguments.sprites.glob("*.npz"))).insert if arguments.sprites else None,
         rank=rank,
         coarse_steps=arguments.coarse_steps,
     )

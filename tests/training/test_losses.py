@@ -18,6 +18,7 @@ from training.losses import (
 )
 
 EXACT = torch.tensor([True, True])
+NOWHERE = torch.zeros(2, 32, 48, dtype=torch.bool)
 
 
 @pytest.fixture
@@ -77,12 +78,15 @@ def test_the_sky_has_no_relative_error(truth: Tensor) -> None:
 
 
 def test_an_inverted_prediction_costs_more_than_a_flat_one(truth: Tensor) -> None:
-    costs = [depth_loss(p, truth, EXACT, Weights())["total"] for p in (truth, torch.full_like(truth, 0.5), 1 - truth)]
+    costs = [
+        depth_loss(p, truth, EXACT, NOWHERE, Weights())["total"]
+        for p in (truth, torch.full_like(truth, 0.5), 1 - truth)
+    ]
     assert costs[0] < costs[1] < costs[2]
 
 
 def test_negative_predictions_are_pulled_up(truth: Tensor) -> None:
     prediction = (truth - 2).requires_grad_()
-    depth_loss(prediction, truth, EXACT, Weights())["total"].backward()  # type: ignore[no-untyped-call]
+    depth_loss(prediction, truth, EXACT, NOWHERE, Weights())["total"].backward()  # type: ignore[no-untyped-call]
     assert prediction.grad is not None
     assert prediction.grad.sum() < 0
