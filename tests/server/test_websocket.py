@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from depthsvc.server import websocket
 from depthsvc.server.clients import TrustedProxies
 from depthsvc.server.connection import BoundedProtocol
 from depthsvc.server.roster import Roster
@@ -72,6 +73,35 @@ def test_a_flood_of_empty_frames_is_cut_off(kind: int) -> None:
                     pass
 
     asyncio.run(flooded())
+
+
+def test_who_still_sends_a_message_that_is_too_large_learns_that() -> None:
+    async def told() -> bytes:
+        async with connected() as (_, reader, writer):
+            size = 64 << 20
+            writer.write(bytes([MESSAGE, 0xFF]) + size.to_bytes(8, "big") + bytes(4))
+            for _ in range(64):
+                writer.write(bytes(size // 64))
+                await writer.drain()
+            return await reader.read()
+
+    ending = asyncio.run(told())
+    assert ending[0] == 0x88
+    assert ending[2:4] == (1009).to_bytes(2, "big")
+
+
+def test_what_is_sent_after_the_end_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket, "LAST_BYTES_S", 0.2)
+
+    async def sent() -> None:
+        async with connected() as (_, _, writer):
+            writer.write(bytes([MESSAGE, 0xFF]) + (1 << 40).to_bytes(8, "big") + bytes(4))
+            while True:
+                writer.write(bytes(1 << 16))
+                await writer.drain()
+
+    with pytest.raises(ConnectionError):
+        asyncio.run(sent())
 
 
 def test_a_message_in_many_fragments_is_one_message() -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
 
 LAST_BYTES_S = 10.0
-"""How long a client may take to read the end of a session, in seconds."""
+"""How long a client may take to read the end of a session, and to send what it had begun to, in seconds."""
 _MOST_PINGS = 1000
 """Of one session within `_PINGS_S`; beyond that it is a flood."""
 _PINGS_S = 10.0
@@ -61,7 +61,7 @@ def _is_key(value: bytes) -> bool:
 
 
 class BoundedWebSocket(WebSocketsSansIOProtocol):
-    """Ends sessions of clients that do not read, or that flood it with frames."""
+    """Ends sessions of clients that do not read, or that flood it with frames, and sees to it that others learn why."""
 
     stall_s: float
     """Time limit, in seconds, for a client that does not read."""
@@ -72,6 +72,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self.on_lost: Callable[[], None] = lambda: None
         """Called when the connection is gone."""
         self._stalled: asyncio.TimerHandle | None = None
+        self._deaf = False
         self._pings = 0
         self._pings_since = 0.0
         self._frames_left = float(_FRAMES_AT_ONCE)
@@ -86,12 +87,14 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         if self.handshake_initiated and not self.handshake_complete:  # it has to wait until the session is open
             self.transport.abort()
             return
+        if self._deaf:
+            return
         now = self.loop.time()
         self._frames_left = min(_FRAMES_AT_ONCE, self._frames_left + (now - self._last_frames) * _MOST_FRAMES)
         self._last_frames = now
         for start in range(0, len(data), _PIECE):
             super().data_received(data[start : start + _PIECE])
-            if self.transport.is_closing():
+            if self._deaf or self.transport.is_closing():
                 return
 
     def handle_events(self) -> None:
@@ -100,6 +103,19 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             self.transport.abort()
         else:
             super().handle_events()
+
+    def handle_parser_exception(self) -> None:
+        """Say why the session ends and close once the client has sent everything. Closing earlier resets the connection,
+        and a client that is still sending may then never see it."""
+        closing = self.conn.close_sent
+        if closing is None or not self.transport.can_write_eof():
+            super().handle_parser_exception()
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": closing.code, "reason": closing.reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.write_eof()
+        self.close_sent = self.disconnected = self._deaf = True
+        self.close_timer = self.loop.call_later(LAST_BYTES_S, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._take_again()
