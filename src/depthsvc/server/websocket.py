@@ -105,8 +105,8 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             super().handle_events()
 
     def handle_parser_exception(self) -> None:
-        """Say why the session ends and close once the client has sent everything. Closing earlier resets the connection,
-        and a client that is still sending may then never see it."""
+        """Say why the session ends and close once the client has sent everything. Closing earlier resets the
+        connection, and a client that is still sending may then never see it."""
         closing = self.conn.close_sent
         if closing is None or not self.transport.can_write_eof():
             super().handle_parser_exception()

@@ -26,7 +26,7 @@ from depthsvc.model.cached import entries, foreign
 from depthsvc.model.choice import Device, Precision
 from depthsvc.model.engines import cache, kinds, torchscript
 from depthsvc.model.engines.cache import ARTEFACT_FORMAT, artefact, is_made
-from depthsvc.model.engines.kinds import TORCHSCRIPT
+from depthsvc.model.engines.kinds import ONNXRUNTIME, TORCHSCRIPT
 from depthsvc.model.networks.checkpoint import load_network
 from depthsvc.model.networks.midas import DepthNetwork
 from depthsvc.model.registry import registered
@@ -127,7 +127,7 @@ from depthsvc.model.architecture import COMPACT
 from depthsvc.model.engines.cache import artefact
 from depthsvc.model.choice import Precision
 from depthsvc.model.engines import cache, torchscript
-from depthsvc.model.engines.kinds import TORCHSCRIPT
+from depthsvc.model.engines.kinds import ONNXRUNTIME, TORCHSCRIPT
 from depthsvc.model.registry import registered
 from depthsvc.model.spec import ResolvedModel, VerifiedFile
 trace = torchscript.trace
@@ -179,8 +179,25 @@ def _break_sums(path: Path) -> None:
     (path.parent / "sha256.json").write_text("{")
 
 
+def _make_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _make_sums_a_pipe(path: Path) -> None:
+    _make_pipe(path.with_name("sha256.json"))
+
+
 @pytest.mark.parametrize(
-    ("damage", "suffix"), [(_cut_off, ".ts"), (_change_weights, ".pt"), (_break_sums, ".ts"), (Path.unlink, ".pt")]
+    ("damage", "suffix"),
+    [
+        (_cut_off, ".ts"),
+        (_change_weights, ".pt"),
+        (_break_sums, ".ts"),
+        (Path.unlink, ".pt"),
+        (_make_pipe, ".pt"),
+        (_make_sums_a_pipe, ".ts"),
+    ],
 )
 def test_damaged_artefact_is_replaced(
     weights: VerifiedFile, filled_cache: Path, made: Path, damage: Callable[[Path], None], suffix: str
@@ -278,6 +295,7 @@ def test_a_prepared_file_belongs_to_its_device_and_those_for_the_cpu_keep_their_
         path.write_bytes(b"trace")
 
     monkeypatch.setattr(kinds.EngineKind, "write", lambda _, *arguments: write(*arguments))
+    monkeypatch.setattr(cache, "has_avx512", lambda: False)
     model, name = _resolved(weights), f"compact-{weights.sha256[:16]}-torchscript"
     cache_dir = tmp_path / "cache"
     made_by = f"torch{version('torch')}-v{ARTEFACT_FORMAT}"
@@ -290,3 +308,21 @@ def test_a_prepared_file_belongs_to_its_device_and_those_for_the_cpu_keep_their_
     assert written == ["cpu", "cuda:0", "cuda:1"]
     assert len([entry for entry in entries(cache_dir) if entry.is_dir()]) == 3
     assert foreign(cache_dir) == []
+
+
+def test_a_cache_that_moves_to_another_kind_of_processor_gets_a_file_for_it(
+    weights: VerifiedFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kinds.EngineKind, "write", lambda _, *arguments: arguments[2].write_bytes(b"trace"))
+    model, made = _resolved(weights), []
+    for has_it in (True, False):
+        monkeypatch.setattr(cache, "has_avx512", lambda has_it=has_it: has_it)
+        assert not is_made(model, TORCHSCRIPT, Precision.FP32, tmp_path)
+        made.append(artefact(model, TORCHSCRIPT, Precision.FP32, tmp_path).path)
+    assert made[0].parent.name == f"{made[1].parent.name}-avx512"
+    assert all(path.exists() for path in made)
+    onnx = []
+    for has_it in (True, False):
+        monkeypatch.setattr(cache, "has_avx512", lambda has_it=has_it: has_it)
+        onnx.append(artefact(model, ONNXRUNTIME, Precision.FP32, tmp_path).path)
+    assert onnx[0] == onnx[1]

@@ -18,6 +18,7 @@ from filelock import FileLock
 
 from depthsvc.errors import ConfigurationError
 from depthsvc.machine.folders import private_temporary_folder
+from depthsvc.machine.processor import has_avx512
 from depthsvc.model.choice import CPU, Device, Precision
 from depthsvc.model.engines.kinds import EngineKind
 from depthsvc.model.spec import FileStatus, ResolvedModel, VerifiedFile
@@ -25,7 +26,7 @@ from depthsvc.model.weights.files import check_unchanged, sha256_of, status_of
 
 logger = logging.getLogger(__name__)
 
-ARTEFACT_FORMAT = 7
+ARTEFACT_FORMAT = 8
 """Part of an artefact's name; increase it when the network or the way it is written changes."""
 _SUMS = "sha256.json"
 _UNFINISHED = ".part"
@@ -93,13 +94,16 @@ def _place(model: ResolvedModel, kind: EngineKind, precision: Precision, device:
     versions = f"{kind.versions()}-v{ARTEFACT_FORMAT}"
     if device.is_cuda:  # a trace runs on one GPU only: it holds the number of the one on which it was made
         versions += f"-cuda{device.gpu}"
+    elif kind.suits_processor and has_avx512():
+        versions += "-avx512"
     return Path(f"{name}-{model.file.sha256[:16]}-{kind.name}-{precision}-{versions}", f"{name}{kind.suffix}")
 
 
 def _intact(path: Path) -> VerifiedFile | None:
     """An artefact, if its folder contains all the files that it was made with, unchanged."""
     try:
-        sums: dict[str, str] = json.loads((path.parent / _SUMS).read_bytes())
+        status_of(path.with_name(_SUMS))
+        sums: dict[str, str] = json.loads(path.with_name(_SUMS).read_bytes())
         statuses = {name: status_of(path.with_name(name)) for name in sums}
         check_unchanged(_with_sums(path, sums))
     except Exception:  # damaged bytes can raise anything

@@ -35,6 +35,8 @@ class EngineKind:
     threads_alone: int = 1
     """Threads on the CPU that make a photo that comes alone faster, and cost little while all workers are busy: they
     sleep while they wait."""
+    suits_processor: bool = False
+    """Whether its files for the CPU are faster on the kind of processor on which they were written."""
     families: tuple[str, ...] | None = None
     """Families of the architectures that it can run; None: all."""
 
@@ -123,6 +125,7 @@ TORCHSCRIPT = EngineKind(
     ("torch",),
     (Precision.FP32, Precision.BF16),
     gpu_precisions=(Precision.FP32, Precision.FP16, Precision.BF16),
+    suits_processor=True,
 )
 OPENVINO = EngineKind(EngineName.OPENVINO, ".xml", ("openvino",), (Precision.FP32, Precision.BF16), threads_alone=2)
 ONNXRUNTIME = EngineKind(EngineName.ONNXRUNTIME, ".onnx", ("onnxruntime", "onnx"), (Precision.FP32,))

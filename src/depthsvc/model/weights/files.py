@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import stat
 from collections.abc import Container, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -54,12 +55,14 @@ def check_unchanged(file: VerifiedFile) -> None:
 def status_of(path: Path) -> FileStatus:
     """The file's status. The time of its inode's last change can only be set by changing the clock.
 
-    Raises WeightsError if the file cannot be read.
+    Raises WeightsError if the file cannot be read, or is none: to open a pipe is to wait for whoever writes to it.
     """
     try:
         status = path.stat()
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise WeightsError(f"{path} cannot be read: it is not a regular file.")
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
