@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from depthsvc.evaluation.accuracy import metric_scores, relative_scores
+from depthsvc.evaluation.accuracy import align, metric_scores, relative_scores
 from depthsvc.imaging.edges import follow_edges
 from depthsvc.imaging.resize import colours_of, network_size, to_network_input, upsample
 from depthsvc.imaging.spec import Enlargement
@@ -25,6 +25,7 @@ from depthsvc.model.registry import registered
 from training.data import (
     Floats,
     Image,
+    Mask,
     Pair,
     is_held_out,
     read_image,
@@ -33,11 +34,20 @@ from training.data import (
     read_rgbd,
     resize,
 )
+from training.insertion import Inserter
 
 Predictor = Callable[[Image], Floats]
 """(H, W, 3) RGB -> relative inverse depth, (H, W)."""
 
 _SHEET_WIDTH = 256
+_HELD_OUT = "held-out photos"
+_INSERTIONS = 2
+"""Pictures with inserted things that are made of each photo."""
+_LEAST_PIXELS = 50
+_LEAST_STEP = 0.05
+"""Least step between inserted things and what is around them, as a fraction of the label's range."""
+_VANISHED = 0.3
+"""Fraction of a step below which a thing has nearly vanished."""
 
 
 def load_network(weights: Path) -> DepthNetwork:
@@ -93,6 +103,33 @@ def score(predict: Predictor, pairs: Iterable[Pair]) -> dict[str, float]:
     return mean_scores([pair_scores(predict(pair.load_image()), pair) for pair in pairs])
 
 
+def shown_step(prediction: Floats, label: Floats, inserted: Mask) -> float:
+    """How much of the step from inserted things to what is around them a prediction shows; all (H, W).
+
+    1 is all of it, 0 if the things vanish, limited to [-1, 1.5]. Scale and shift are fitted. NaN if there is nothing to
+    compare, or hardly any step.
+    """
+    near, far = (cv2.dilate(inserted.astype(np.uint8), np.ones((side, side), np.uint8)) > 0 for side in (5, 13))
+    around = far & ~near
+    if inserted.sum() < _LEAST_PIXELS or around.sum() < _LEAST_PIXELS:
+        return np.nan
+    fitted = align(prediction, label)
+    step, found = (float(values[inserted].mean() - values[around].mean()) for values in (label, fitted))
+    return float(np.clip(found / step, -1, 1.5)) if step > _LEAST_STEP * np.ptp(label) else np.nan
+
+
+def inserted_scores(predict: Predictor, photos: Iterable[Pair], inserter: Inserter) -> dict[str, float]:
+    """How much of inserted things is shown in the mean, and the fraction of pictures in which they nearly vanish."""
+    shown = []
+    for seed, pair in enumerate(photos):
+        rng = np.random.default_rng(seed)
+        for _ in range(_INSERTIONS):
+            image, label, inserted = inserter.insert(rng, pair.load_image(), pair.load_inverse_depth())
+            shown.append(shown_step(predict(image), label, inserted))
+    known = np.array(shown)[np.isfinite(shown)]
+    return {"shown": float(known.mean()), "vanished": float((known < _VANISHED).mean()), "pictures": len(known)}
+
+
 def score_teacher(pairs: Iterable[Pair]) -> dict[str, float] | None:
     """The same for the teacher's labels of RGB-D pairs; None if there are none."""
     rows = [pair_scores(read_label(pair.teacher), pair) for pair in pairs if pair.teacher and pair.teacher.exists()]
@@ -128,6 +165,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--photos", type=Path, help="folder of photos, with --labels and --index")
     parser.add_argument("--labels", type=Path)
     parser.add_argument("--index", type=Path)
+    parser.add_argument("--sprites", type=Path, help="folder of things to set into the photos, from training.sprites")
     parser.add_argument("--input-size", type=int, help="short side of the network's input, in pixels")
     parser.add_argument("--rgbd", type=Path, action="append", default=[], help="RGB-D folder; repeatable")
     parser.add_argument("--sheet", type=Path, help="write photo | label | prediction of some of each set here")
@@ -137,6 +175,8 @@ def _parse_arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.photos and not (arguments.labels and arguments.index):
         parser.error("--photos needs --labels and --index")
+    if arguments.sprites and not arguments.photos:
+        parser.error("--sprites needs --photos")
     return arguments
 
 
@@ -170,8 +210,11 @@ def main() -> None:
     sets = {folder.name: read_rgbd(folder) for folder in arguments.rgbd}
     if arguments.photos:
         photos = read_photos(arguments.photos, arguments.labels, arguments.index)
-        sets["held-out photos"] = [pair for pair in photos if is_held_out(pair.image)]
+        sets[_HELD_OUT] = [pair for pair in photos if is_held_out(pair.image)]
     _print_scores(sets, {"network": predict, "lower is nearer": lower_is_nearer, "constant": constant})
+    if arguments.sprites:
+        inserter = Inserter(sorted(arguments.sprites.glob("*.npz")))
+        print(f"things set into photos: network: {_text(inserted_scores(predict, sets[_HELD_OUT], inserter))}")
     if arguments.sheet:
         shown: list[Pair] = []
         for pairs in sets.values():

@@ -31,7 +31,7 @@ _LEAST_SEEN = 0.75
 
 
 @dataclass
-class Picture:
+class _Picture:
     """A photo that things are set into, all arrays of its size."""
 
     image: Floats
@@ -82,7 +82,7 @@ class Inserter:
         """
         height, width = image.shape[:2]
         label = np.asarray(cv2.resize(inverse_depth, (width, height)), np.float32)
-        picture = Picture(image.astype(np.float32), label.copy(), np.zeros((height, width), np.bool_))
+        picture = _Picture(image.astype(np.float32), label.copy(), np.zeros((height, width), np.bool_))
         ground = _Ground.of(label)
         for name in rng.choice(list(self.by_kind), int(rng.integers(1, _KINDS_AT_ONCE + 1)), p=self.probabilities):
             kind, files = KINDS[str(name)], self.by_kind[str(name)]
@@ -126,7 +126,7 @@ def _foot(rng: Random, kind: Kind) -> float:
 
 
 def _stand(
-    rng: Random, picture: Picture, ground: _Ground, sprite: Sprite, kind: Kind, foot: float, tall: float
+    rng: Random, picture: _Picture, ground: _Ground, sprite: Sprite, kind: Kind, foot: float, tall: float
 ) -> bool:
     """Set a sprite into a picture at a random column if it stands out there from what the label shows."""
     height, width = ground.label.shape
@@ -161,8 +161,7 @@ def _posed(rng: Random, sprite: Sprite, size: float, row: int, column: int) -> _
     tall, wide = sprite.cover.shape
     height, width = max(3, round(size)), max(1, round(size * wide / tall))
     step = 1 if rng.random() < 0.5 else -1
-    shrinks = height < tall
-    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    interpolation = cv2.INTER_AREA if height < tall else cv2.INTER_LINEAR
 
     def fitted(values: Floats) -> Floats:
         return np.asarray(cv2.resize(values, (width, height), interpolation=interpolation), np.float32)[:, ::step]
@@ -175,7 +174,7 @@ def _posed(rng: Random, sprite: Sprite, size: float, row: int, column: int) -> _
 
 
 def _draw(
-    rng: Random, picture: Picture, inside: tuple[slice, slice], colour: Floats, seen: Floats, depth: Floats
+    rng: Random, picture: _Picture, inside: tuple[slice, slice], colour: Floats, seen: Floats, depth: Floats
 ) -> None:
     """Draw what is seen of a sprite over the picture, about as bright as the photo is there, with a soft shadow."""
     behind = picture.image[inside]

@@ -7,7 +7,6 @@ batches that would have followed.
 from __future__ import annotations
 
 import argparse
-import copy
 import csv
 import math
 import os
@@ -104,11 +103,10 @@ def learning_rate_factor(step: int, steps: int) -> float:
 
 
 def deployed(averaged: AveragedModel) -> DepthNetwork:
-    """A copy of the averaged network that ends with the deployed network's ReLU."""
-    network = copy.deepcopy(averaged.module)
-    assert isinstance(network, DepthNetwork)
-    network.output_activation = nn.ReLU()
-    return network.eval()
+    """A copy of the averaged network that ends as the deployed network does."""
+    network = DepthNetwork(COMPACT)
+    network.load_state_dict(averaged.module.state_dict())
+    return network.to(next(averaged.parameters()).device).eval()
 
 
 def average_gradients(network: nn.Module) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from depthsvc.evaluation.accuracy import edge_steps, metric_scores, rank_correlation
 from training.data import Floats, read_rgbd
-from training.evaluate import constant, lower_is_nearer, score
+from training.evaluate import constant, lower_is_nearer, score, shown_step
 
 
 @pytest.fixture
@@ -33,6 +33,17 @@ def test_scale_and_shift_are_fitted(truth: Floats) -> None:
 def test_an_inverted_prediction_has_a_negative_rank_and_no_edges(truth: Floats) -> None:
     assert rank_correlation(-truth, truth) == pytest.approx(-1)
     assert rank_correlation(constant(np.zeros((40, 60, 3), np.uint8)), truth) == 0
+
+
+def test_what_is_shown_of_a_thing_is_a_fraction_of_its_step(truth: Floats) -> None:
+    post = np.zeros(truth.shape, np.bool_)
+    post[10:30, 20:30] = True
+    without = np.where(post, truth[:, :1], truth).astype(np.float32)
+    assert shown_step(3 * truth + 1, truth, post) == pytest.approx(1, abs=1e-3)
+    assert shown_step(without, truth, post) == pytest.approx(0, abs=0.1)
+    assert 0.2 < shown_step(truth + without, truth, post) < 0.9
+    assert np.isnan(shown_step(truth, without, post))
+    assert np.isnan(shown_step(truth, truth, np.zeros_like(post)))
 
 
 def test_scores_of_a_constant_are_those_of_the_mean_inverse_depth() -> None:

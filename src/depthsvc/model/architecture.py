@@ -31,6 +31,8 @@ class MidasArchitecture(Architecture):
     """None: the head convolves at the input's resolution, as in MiDaS. A number: the decoder continues with this many
     channels at stride 2 and adds the encoder's features there, and its head expands each pixel of that grid to four of
     the input's, at about a quarter of the cost."""
+    stretch: float = 0.0
+    """How much farther apart near things are moved than far ones: the output is x + `stretch` * x ** 2 instead of x."""
     encoder_options: dict[str, Any] = field(default_factory=dict, hash=False)
     """Further arguments of timm's create_model."""
 
@@ -41,6 +43,7 @@ COMPACT = MidasArchitecture(
     "mobilenetv2_100",
     (48, 64, 96, 96),
     skip_width=32,
+    stretch=0.5,
     encoder_options={"pad_type": "same"},
 )
 

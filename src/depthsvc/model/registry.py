@@ -32,7 +32,7 @@ _EMBEDDED = RegisteredModel(
     weights=None,
     licence="MIT",
     source="depthsvc",
-    bf16=MeasuredError("17c82f00adc4092b443700a54dfe503aca77e44f00bcf523e5ccc59ba11979e6", 0.043),
+    bf16=MeasuredError("dd6105f140b0bf26dc002073a38ab555a4a24273e7396739d695c94d596a7705", 0.042),
 )
 
 

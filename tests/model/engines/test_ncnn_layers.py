@@ -23,7 +23,7 @@ SHAPES = [SHAPE, (1, 3, 24, 16), (1, 3, 12, 40)]
 
 
 class _Body(nn.Module):
-    """Every layer but the head: strides, groups, dilation, padding on one side, sums, and values used twice."""
+    """Every layer but the head: strides, groups, dilation, padding on one side, arithmetic, and values used twice."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,8 @@ class _Body(nn.Module):
         x = nn.functional.hardtanh(self.depthwise(x), 0.0, 6.0) + torch.relu(x)
         x = nn.functional.pixel_shuffle(self.grouped(x), 2)
         x = nn.functional.interpolate(x, scale_factor=(2.0, 1.0), mode="bilinear", align_corners=True)
-        result: Tensor = self.last(x).squeeze(1)
+        x = self.last(x)
+        result: Tensor = (x * (x * 0.5 + 1)).squeeze(1)
         return result
 
 

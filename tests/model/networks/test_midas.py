@@ -116,6 +116,12 @@ def test_compact_network_gives_a_map_of_the_inputs_size(shape: tuple[int, int, i
     assert output.min() >= 0
 
 
+def test_the_compact_networks_order_stays_and_its_near_end_is_stretched() -> None:
+    network = DepthNetwork(COMPACT)
+    found = network.output_activation(torch.tensor([-1.0, 0.0, 0.1, 1.0, 2.0]))
+    torch.testing.assert_close(found, torch.tensor([0.0, 0.0, 0.105, 1.5, 4.0]))
+
+
 def test_compact_trace_equals_the_network_at_other_sizes() -> None:
     torch.manual_seed(0)
     network = DepthNetwork(COMPACT).eval()

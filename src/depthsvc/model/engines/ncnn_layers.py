@@ -63,10 +63,20 @@ def _same(translation: _Translation, node: Node) -> _Included:
 
 
 def _sum(translation: _Translation, node: Node) -> _Included:
-    if constant_of(node.inputsAt(2)) != 1:
-        return None
-    inputs = [translation.name(node.inputsAt(position)) for position in (0, 1)]
-    return [node], translation.file.add("BinaryOp", inputs, {0: 0})
+    return _arithmetic(translation, node, 0) if constant_of(node.inputsAt(2)) == 1 else None
+
+
+def _product(translation: _Translation, node: Node) -> _Included:
+    return _arithmetic(translation, node, 2)
+
+
+def _arithmetic(translation: _Translation, node: Node, operation: int) -> _Included:
+    """An operation of a value and another one, or a number."""
+    x, number = translation.name(node.inputsAt(0)), constant_of(node.inputsAt(1))
+    if number is None:
+        other = translation.name(node.inputsAt(1))
+        return [node], translation.file.add("BinaryOp", [x, other], {0: operation})
+    return [node], translation.file.add("BinaryOp", [x], {0: operation, 1: 1, 2: float(number)})
 
 
 def _relu(translation: _Translation, node: Node) -> _Included:
@@ -152,6 +162,7 @@ _LAYERS: dict[str, _Layers] = {
     "aten::_convolution": _convolution,
     "aten::add": _sum,
     "aten::contiguous": _same,
+    "aten::mul": _product,
     "aten::pad": _padding,
     "aten::pixel_shuffle": _pixel_shuffle,
     "aten::relu": _relu,

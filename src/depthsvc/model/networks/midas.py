@@ -72,6 +72,21 @@ class Decoder(nn.Module):
         return depth
 
 
+class Stretch(nn.Module):
+    """x + share * x ** 2.
+
+    A network that is unsure keeps to the middle: the nearest things of its maps are too little ahead of the rest.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape."""
+        return x * (x * self.share + 1)
+
+
 class DepthNetwork(Network):
     """Relative inverse depth of normalised photos: larger is nearer, scale and shift are unknown."""
 
@@ -79,7 +94,8 @@ class DepthNetwork(Network):
         super().__init__()
         self.pretrained = Encoder(architecture.encoder, **architecture.encoder_options)
         self.scratch = Decoder(architecture, self.pretrained.widths)
-        self.output_activation: nn.Module = nn.ReLU()
+        stretched = [Stretch(architecture.stretch)] if architecture.stretch else []
+        self.output_activation: nn.Module = nn.Sequential(nn.ReLU(), *stretched)
 
     def forward(self, x: Tensor) -> Tensor:
         """float32 (N, 3, H, W), H and W multiples of 32 -> float32 (N, H, W), >= 0."""
